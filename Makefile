@@ -1,0 +1,55 @@
+# Makefile of pg_hygiene: plain PGXS, and the two commands of the README.
+#
+#   make, make install, make installcheck    as with every PostgreSQL extension
+#   make demo      the failure with and without pg_hygiene, in throwaway clusters
+#   make test      every test; TESTS='test/t/003*.t' or TESTS=unit runs a part
+#
+# PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.
+
+MODULE_big = pg_hygiene
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+PGFILEDESC = "pg_hygiene - keeps one application from exhausting the server"
+
+EXTENSION = pg_hygiene
+DATA = sql/pg_hygiene--1.0.sql
+REGRESS = $(sort $(basename $(notdir $(filter-out sql/pg_hygiene--%,$(wildcard sql/*.sql)))))
+
+# The library exports what PostgreSQL looks up by name and nothing else: the
+# list is made from the sources.  (PostgreSQL 16 and later hide the rest by
+# themselves, 15 does not.)
+SHLIB_EXPORTS = pg_hygiene.exports.txt
+EXTRA_CLEAN = pg_hygiene.exports.*
+
+PG_CPPFLAGS = -I$(srcdir)/src
+
+PG_CONFIG ?= pg_config
+
+# demo and test install what is missing, PostgreSQL included, so they must
+# start without it; everything else needs PGXS at once.
+.DEFAULT_GOAL := all
+ifneq ($(filter-out demo test,$(or $(MAKECMDGOALS),all)),)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
+endif
+include $(PGXS)
+
+# PGXS knows nothing of headers.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+
+$(SHLIB_EXPORTS): $(wildcard src/*.c) Makefile
+	@printf '%s\n' _PG_init Pg_magic_func pgh_worker_main >$@
+	@sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\)).*/\1\npg_finfo_\1/p' src/*.c >>$@
+endif
+
+# Hand on PG_CONFIG only when somebody chose one.
+ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
+chosen = PG_CONFIG='$(PG_CONFIG)'
+endif
+
+.PHONY: demo test
+demo:
+	@$(chosen) test/demo/run
+
+test:
+	@$(chosen) TESTS='$(TESTS)' test/run
