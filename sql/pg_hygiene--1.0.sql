@@ -1,0 +1,271 @@
+/* sql/pg_hygiene--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pg_hygiene" to load this file. \quit
+
+CREATE SCHEMA hygiene;
+GRANT USAGE ON SCHEMA hygiene TO PUBLIC;
+COMMENT ON SCHEMA hygiene IS
+	'Connections, limits and leaks of the whole server, as pg_hygiene sees them';
+
+--
+-- hygiene.status: the server in one row
+--
+CREATE FUNCTION hygiene.get_status(
+	OUT mode text,
+	OUT pressure text,
+	OUT max_connections integer,
+	OUT reserved integer,
+	OUT used integer,
+	OUT authenticating integer,
+	OUT available integer,
+	OUT headroom integer,
+	OUT active integer,
+	OUT idle integer,
+	OUT idle_in_transaction integer,
+	OUT oldest_transaction interval,
+	OUT growth_per_minute double precision,
+	OUT exhaustion_in interval,
+	OUT terminated bigint,
+	OUT evicted bigint,
+	OUT cancelled bigint,
+	OUT spared bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint,
+	OUT worker_pid integer,
+	OUT last_pass timestamptz,
+	OUT pass_duration interval,
+	OUT stats_since timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_status';
+
+COMMENT ON FUNCTION hygiene.get_status() IS
+	'One row about the whole server. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.status AS SELECT * FROM hygiene.get_status();
+
+COMMENT ON VIEW hygiene.status IS
+	'The server in one row: connection slots, sessions by state, what was ended and refused, and the worker';
+COMMENT ON COLUMN hygiene.status.mode IS
+	'pg_hygiene.mode: enforce, observe or off';
+COMMENT ON COLUMN hygiene.status.pressure IS
+	'normal; warning from pg_hygiene.warn_at percent of the usable slots on; critical while no more than headroom slots are available';
+COMMENT ON COLUMN hygiene.status.reserved IS
+	'Slots that ordinary roles cannot have: superuser_reserved_connections and reserved_connections';
+COMMENT ON COLUMN hygiene.status.used IS
+	'Slots for client connections in use, those of clients still authenticating among them';
+COMMENT ON COLUMN hygiene.status.authenticating IS
+	'Of the used slots, those whose client has not finished authentication';
+COMMENT ON COLUMN hygiene.status.available IS
+	'max_connections - reserved - used, not below 0';
+COMMENT ON COLUMN hygiene.status.headroom IS
+	'Free slots that are kept: pg_hygiene.headroom, or what -1 comes to';
+COMMENT ON COLUMN hygiene.status.oldest_transaction IS
+	'Age of the oldest open transaction of a client session';
+COMMENT ON COLUMN hygiene.status.growth_per_minute IS
+	'How fast the used slots grow, in slots per minute';
+COMMENT ON COLUMN hygiene.status.exhaustion_in IS
+	'When the available slots are used up at that speed; null while they do not grow';
+COMMENT ON COLUMN hygiene.status.terminated IS
+	'Sessions ended by a limit since stats_since';
+COMMENT ON COLUMN hygiene.status.evicted IS
+	'Sessions ended to free a slot since stats_since';
+COMMENT ON COLUMN hygiene.status.cancelled IS
+	'Statements cancelled because their transaction was too old, since stats_since';
+COMMENT ON COLUMN hygiene.status.spared IS
+	'Sessions that went back to work at the last moment and were left alone, since stats_since';
+COMMENT ON COLUMN hygiene.status.refused IS
+	'Connections refused by pg_hygiene since stats_since';
+COMMENT ON COLUMN hygiene.status.refused_by_server IS
+	'Connections refused by PostgreSQL itself (SQLSTATE 53300) since stats_since';
+COMMENT ON COLUMN hygiene.status.worker_pid IS
+	'Process id of the worker; null while it is not running';
+COMMENT ON COLUMN hygiene.status.last_pass IS
+	'When the worker last looked at all sessions';
+COMMENT ON COLUMN hygiene.status.pass_duration IS
+	'How long that took';
+
+--
+-- hygiene.sessions: one row for each client session
+--
+CREATE FUNCTION hygiene.get_sessions(
+	OUT pid integer,
+	OUT application_name text,
+	OUT user_name text,
+	OUT database_name text,
+	OUT client_addr inet,
+	OUT client_port integer,
+	OUT backend_start timestamptz,
+	OUT state text,
+	OUT state_age interval,
+	OUT transaction_age interval,
+	OUT wrote boolean,
+	OUT xmin_age integer,
+	OUT blocking integer,
+	OUT listening boolean,
+	OUT exempt text,
+	OUT rules integer[],
+	OUT limit_name text,
+	OUT limit_setting text,
+	OUT ends_in interval,
+	OUT query_id bigint,
+	OUT query text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_sessions';
+
+COMMENT ON FUNCTION hygiene.get_sessions() IS
+	'One row for each client session of the server. Everyone may call it; query texts and addresses of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.sessions AS SELECT * FROM hygiene.get_sessions();
+
+COMMENT ON VIEW hygiene.sessions IS
+	'One row for each client session of the server, with the limit that will end it and when';
+COMMENT ON COLUMN hygiene.sessions.user_name IS
+	'Login role, as it was named when the session began';
+COMMENT ON COLUMN hygiene.sessions.client_addr IS
+	'Null for a Unix-domain socket, and for other roles'' sessions unless you are a member of pg_read_all_stats';
+COMMENT ON COLUMN hygiene.sessions.client_port IS
+	'-1 for a Unix-domain socket; hidden like client_addr';
+COMMENT ON COLUMN hygiene.sessions.state IS
+	'As in pg_stat_activity; starting until the session is ready, disabled where track_activities is off';
+COMMENT ON COLUMN hygiene.sessions.state_age IS
+	'Time since it entered this state';
+COMMENT ON COLUMN hygiene.sessions.transaction_age IS
+	'Time since its transaction began; null outside a transaction';
+COMMENT ON COLUMN hygiene.sessions.wrote IS
+	'Whether its transaction has been assigned a transaction id';
+COMMENT ON COLUMN hygiene.sessions.xmin_age IS
+	'How many transaction ids behind the next one its xmin is; null when it holds back nothing';
+COMMENT ON COLUMN hygiene.sessions.blocking IS
+	'Number of sessions that wait for a lock it holds';
+COMMENT ON COLUMN hygiene.sessions.listening IS
+	'Whether it LISTENs on a channel';
+COMMENT ON COLUMN hygiene.sessions.exempt IS
+	'Why it is never refused, ended or evicted: superuser, rule n, track_activities; null if it may be';
+COMMENT ON COLUMN hygiene.sessions.rules IS
+	'Numbers of the rules of pg_hygiene.rules that match it, from 1';
+COMMENT ON COLUMN hygiene.sessions.limit_name IS
+	'The setting that acts first if the session goes on doing what it does; null if none will';
+COMMENT ON COLUMN hygiene.sessions.limit_setting IS
+	'The value of that setting for this session';
+COMMENT ON COLUMN hygiene.sessions.ends_in IS
+	'Time until that limit acts; null when nothing will end the session';
+COMMENT ON COLUMN hygiene.sessions.query IS
+	'The statement it runs or ran last; hidden like client_addr';
+
+--
+-- hygiene.applications: one row for each application name
+--
+CREATE FUNCTION hygiene.get_applications(
+	OUT application_name text,
+	OUT connections integer,
+	OUT active integer,
+	OUT idle integer,
+	OUT idle_in_transaction integer,
+	OUT peak_connections integer,
+	OUT peak_at timestamptz,
+	OUT share double precision,
+	OUT oldest_transaction interval,
+	OUT opened bigint,
+	OUT closed bigint,
+	OUT refused bigint,
+	OUT terminated bigint,
+	OUT evicted bigint,
+	OUT cancelled bigint,
+	OUT spared bigint,
+	OUT transactions bigint,
+	OUT mean_session interval,
+	OUT diagnosis text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_application_list';
+
+COMMENT ON FUNCTION hygiene.get_applications() IS
+	'One row for each application name since the server started. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.applications AS
+	SELECT * FROM hygiene.get_applications();
+
+COMMENT ON VIEW hygiene.applications IS
+	'One row for each application name, with its sessions of this moment and its counters';
+COMMENT ON COLUMN hygiene.applications.application_name IS
+	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications';
+COMMENT ON COLUMN hygiene.applications.share IS
+	'Its connections in percent of the usable slots';
+COMMENT ON COLUMN hygiene.applications.opened IS
+	'Sessions that took up this name since stats_since, at login or later';
+COMMENT ON COLUMN hygiene.applications.closed IS
+	'Sessions that gave it up, by ending or by taking another name';
+COMMENT ON COLUMN hygiene.applications.transactions IS
+	'Transactions that its sessions ended, by commit or rollback';
+COMMENT ON COLUMN hygiene.applications.mean_session IS
+	'Mean duration of its sessions that have ended';
+COMMENT ON COLUMN hygiene.applications.spared IS
+	'Sessions that went back to work at the last moment and were left alone';
+COMMENT ON COLUMN hygiene.applications.diagnosis IS
+	'What it does wrong and what to change; null if nothing is';
+
+--
+-- hygiene.events: what was done, newest last
+--
+CREATE FUNCTION hygiene.get_events(
+	OUT event_id bigint,
+	OUT occurred_at timestamptz,
+	OUT action text,
+	OUT outcome text,
+	OUT reason text,
+	OUT rule integer,
+	OUT measured text,
+	OUT limit_setting text,
+	OUT pid integer,
+	OUT application_name text,
+	OUT user_name text,
+	OUT database_name text,
+	OUT client_addr inet,
+	OUT state text,
+	OUT transaction_age interval,
+	OUT wrote boolean,
+	OUT blocking integer,
+	OUT query_id bigint,
+	OUT query text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_event_list';
+
+COMMENT ON FUNCTION hygiene.get_events() IS
+	'The last pg_hygiene.max_events events, newest last. Everyone may call it; query texts and addresses of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.events AS SELECT * FROM hygiene.get_events();
+
+COMMENT ON VIEW hygiene.events IS
+	'What pg_hygiene did, refused and warned about, newest last';
+COMMENT ON COLUMN hygiene.events.action IS
+	'terminate, evict, cancel, refuse or warn';
+COMMENT ON COLUMN hygiene.events.outcome IS
+	'done; spared: the session had gone back to work; observed: only recorded, as pg_hygiene.mode says; pending: not answered yet';
+COMMENT ON COLUMN hygiene.events.reason IS
+	'The setting that acted, without its prefix';
+COMMENT ON COLUMN hygiene.events.rule IS
+	'Number of the rule whose limit it was; null for the server-wide setting';
+COMMENT ON COLUMN hygiene.events.measured IS
+	'What was measured when it was decided; casts to interval where the limit is a time';
+COMMENT ON COLUMN hygiene.events.limit_setting IS
+	'The value of the limit';
+
+--
+-- hygiene.reset(): begin counting anew
+--
+CREATE FUNCTION hygiene.reset()
+RETURNS void
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgh_reset';
+
+REVOKE ALL ON FUNCTION hygiene.reset() FROM PUBLIC;
+
+COMMENT ON FUNCTION hygiene.reset() IS
+	'Clears counters and events. Superusers may call it, and those to whom EXECUTE was granted';
+
+GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
+	hygiene.events TO PUBLIC;

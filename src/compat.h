@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between PostgreSQL 15, 17, 18 and 19.
+ *
+ * Owns: every test of PG_VERSION_NUM.  Must not: hold logic of the
+ * extension.  Each wrapper has the newest signature.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_COMPAT_H
+#define PGH_COMPAT_H
+
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "storage/proc.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000
+#error "pg_hygiene needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * Backends read each other's PgBackendStatus through a pointer, so shared
+ * memory must sit at the same address in every process.
+ */
+#ifdef EXEC_BACKEND
+#error "pg_hygiene needs a platform where backends are forked"
+#endif
+
+/*
+ * Added in 17 (commit 51efe38cb); its SQLSTATE is used for a transaction that
+ * is ended for its age on every version.
+ */
+#ifndef ERRCODE_TRANSACTION_TIMEOUT
+#define ERRCODE_TRANSACTION_TIMEOUT MAKE_SQLSTATE('2', '5', 'P', '0', '4')
+#endif
+
+/*
+ * Connection slots that ordinary roles cannot have.  16 split one setting in
+ * two (commit 6e2775e4d).
+ */
+static inline int
+pgh_reserved_slots(void)
+{
+#if PG_VERSION_NUM >= 160000
+	return SuperuserReservedConnections + ReservedConnections;
+#else
+	return ReservedBackends;
+#endif
+}
+
+/*
+ * How many slots for client backends are free, but no more than "most":
+ * core walks its list of free ones under a spinlock, so ask for little.
+ * 16 reports the number (commit 6e2775e4d); before it is searched for.
+ */
+static inline int
+pgh_count_free_slots(int most)
+{
+#if PG_VERSION_NUM >= 160000
+	int			nfree = 0;
+
+	if (most <= 0)
+		return 0;
+	(void) HaveNFreeProcs(most, &nfree);
+	return nfree;
+#else
+	int			low = 0;
+	int			high = Max(most, 0);
+
+	/* The usual answer is "at least that many": ask for it first. */
+	if (HaveNFreeProcs(high))
+		return high;
+	while (high - low > 1)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (HaveNFreeProcs(middle))
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+#endif
+}
+
+/*
+ * Memory for what a check hook leaves beside a setting.  GUC frees it itself,
+ * from a context of its own since 16 (commit 80b6f7a8b), with free() before.
+ */
+static inline void *
+pgh_guc_malloc(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+static inline void
+pgh_guc_free(void *ptr)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(ptr);
+#else
+	free(ptr);
+#endif
+}
+
+/* 17 moved the number of a PGPROC (commit 024c52111); this holds everywhere. */
+static inline int
+pgh_my_proc_number(void)
+{
+	return (int) (MyProc - ProcGlobal->allProcs);
+}
+
+#endif							/* PGH_COMPAT_H */

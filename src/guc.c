@@ -1,0 +1,278 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  The settings: their definitions, and the check and assign hooks of
+ *	  pg_hygiene.rules.
+ *
+ * Owns: every variable behind a pg_hygiene.* setting.  Must not: touch shared
+ * memory (it runs before there is any).  A check hook refuses, an assign hook
+ * only copies and never fails.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "guc.h"
+
+#include <limits.h>
+
+#define PGH_MAX_HORIZON 2000000000
+#define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
+#define PGH_MAX_HISTORY 1000000
+
+int			pgh_mode = PGH_MODE_ENFORCE;
+int			pgh_limit_ms[PGH_N_LIMITS];
+int			pgh_connections_per_application;
+int			pgh_headroom;
+int			pgh_headroom_min_idle;
+int			pgh_warn_at;
+int			pgh_max_events;
+int			pgh_max_applications;
+bool		pgh_exempt_superusers;
+bool		pgh_tell_client;
+
+static char *rules_text;		/* the setting itself; GUC's memory */
+static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
+static const PghRuleSet no_rules = {0};
+
+static const struct config_enum_entry mode_options[] = {
+	{"enforce", PGH_MODE_ENFORCE, false},
+	{"observe", PGH_MODE_OBSERVE, false},
+	{"off", PGH_MODE_OFF, false},
+	{NULL, 0, false}
+};
+
+/* One row for each setting that is a limit; order of PghLimit. */
+static const struct
+{
+	const char *name;
+	const char *summary;
+	const char *detail;
+	int			boot;
+	int			unit;			/* GUC_UNIT_MS, or 0 for a plain number */
+	int			max;
+}			limit_settings[PGH_N_LIMITS] = {
+	{"pg_hygiene.idle_in_transaction_timeout",
+		"Terminates a session that has been idle in a transaction this long.",
+	"0 means no limit.", 10 * 60 * 1000, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.idle_blocker_timeout",
+		"The same, for a session that another one is waiting for.",
+	"0 means no limit.", 60 * 1000, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.idle_writer_timeout",
+		"The same, for a session that holds a transaction id.",
+	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.idle_session_timeout",
+		"Terminates a session that has been idle outside a transaction this long.",
+	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.transaction_timeout",
+		"Cancels the statement of a transaction this old, then terminates its session.",
+	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.cancel_grace",
+		"Time between cancelling an old transaction's statement and terminating its session.",
+	NULL, 10 * 1000, GUC_UNIT_MS, INT_MAX},
+	{"pg_hygiene.horizon_limit",
+		"Terminates an idle transaction whose xmin is this many transaction ids old.",
+	"0 means no limit.", 0, 0, PGH_MAX_HORIZON},
+};
+
+/* The rest of an error about a rules text: "expected ..., found ...". */
+static const char *
+describe_parse_error(const PghParseError *error)
+{
+	if (error->found[0] == '\0')
+		return psprintf("expected %s at end of input, position %d",
+						error->expected, error->position + 1);
+	return psprintf("expected %s, found \"%s\" at position %d",
+					error->expected, error->found, error->position + 1);
+}
+
+/*
+ * check_hook of pg_hygiene.rules: parse into one flat chunk that GUC keeps
+ * beside the text.  A text that does not parse is refused whole.
+ */
+static bool
+check_rules(char **newval, void **extra, GucSource source)
+{
+	PghParseError error;
+	int32		capacity = pgh_rules_count(*newval);
+	PghRuleSet *set = pgh_guc_malloc(PGH_RULESET_SIZE(capacity));
+
+	if (set == NULL)
+		return false;
+	if (!pgh_rules_parse(*newval, set, capacity, &error))
+	{
+		pgh_guc_free(set);
+		GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+		GUC_check_errmsg("invalid value for parameter \"%s\": %s",
+						 "pg_hygiene.rules", describe_parse_error(&error));
+		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
+		return false;
+	}
+	*extra = set;
+	return true;
+}
+
+static void
+assign_rules(const char *newval, void *extra)
+{
+	current_rules = extra;
+}
+
+PghRuleSet *
+pgh_parse_rules_or_error(const char *text)
+{
+	PghParseError error;
+	int32		capacity = pgh_rules_count(text);
+	PghRuleSet *set = palloc(PGH_RULESET_SIZE(capacity));
+
+	if (!pgh_rules_parse(text, set, capacity, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid rules: %s", describe_parse_error(&error)),
+				 errposition(error.position + 1),
+				 errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.")));
+	return set;
+}
+
+const PghRuleSet *
+pgh_current_rules(void)
+{
+	return current_rules ? current_rules : &no_rules;
+}
+
+void
+pgh_server_limits(PghLimits *limits)
+{
+	memset(limits, 0, sizeof(*limits));
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+		limits->value[i] = i == PGH_LIMIT_HORIZON ?
+			pgh_limit_ms[i] : (int64) pgh_limit_ms[i] * 1000;
+	limits->mode = pgh_mode;
+	limits->exempt_superusers = pgh_exempt_superusers;
+}
+
+void
+pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+{
+	PghLimits	server_wide;
+
+	pgh_server_limits(&server_wide);
+	(void) pgh_rules_match(pgh_current_rules(), who, bits);
+	pgh_rules_resolve(pgh_current_rules(), bits, &server_wide, limits);
+}
+
+int64
+pgh_shortest_limit(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	int64		shortest = PGH_NEVER;
+
+	for (int i = 0; i < PGH_LIMIT_HORIZON; i++)
+	{
+		if (pgh_limit_ms[i] > 0)
+			shortest = Min(shortest, (int64) pgh_limit_ms[i] * 1000);
+		for (int r = 0; r < rules->n; r++)
+			if (rules->rule[r].limit[i] > 0)
+				shortest = Min(shortest, rules->rule[r].limit[i]);
+	}
+	return shortest;
+}
+
+int
+pgh_effective_headroom(void)
+{
+	if (pgh_headroom >= 0)
+		return pgh_headroom;
+	return Max(3, MaxConnections / 20);
+}
+
+static void
+define_limits(void)
+{
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+		DefineCustomIntVariable(limit_settings[i].name,
+								limit_settings[i].summary,
+								limit_settings[i].detail,
+								&pgh_limit_ms[i],
+								limit_settings[i].boot,
+								0, limit_settings[i].max,
+								PGC_SIGHUP, limit_settings[i].unit,
+								NULL, NULL, NULL);
+}
+
+static void
+define_slots(void)
+{
+	DefineCustomIntVariable("pg_hygiene.connections_per_application",
+							"Most connections that one application name may have.",
+							"0 means no limit.",
+							&pgh_connections_per_application,
+							0, 0, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_hygiene.headroom",
+							"Free connection slots to keep.",
+							"-1 means 5 % of max_connections, at least 3.",
+							&pgh_headroom,
+							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_hygiene.headroom_min_idle",
+							"Nobody idle for less than this is evicted when slots run short.",
+							NULL,
+							&pgh_headroom_min_idle,
+							5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_hygiene.warn_at",
+							"Percentage of usable slots in use at which a warning is logged.",
+							"0 means no warning.",
+							&pgh_warn_at,
+							80, 0, 100, PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
+}
+
+static void
+define_history(void)
+{
+	DefineCustomIntVariable("pg_hygiene.max_events",
+							"Number of events that hygiene.events keeps.",
+							NULL,
+							&pgh_max_events,
+							2000, 1, PGH_MAX_HISTORY, PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_hygiene.max_applications",
+							"Number of application names that are counted separately.",
+							NULL,
+							&pgh_max_applications,
+							1000, 1, PGH_MAX_HISTORY, PGC_POSTMASTER, 0,
+							NULL, NULL, NULL);
+}
+
+void
+pgh_define_settings(void)
+{
+	DefineCustomEnumVariable("pg_hygiene.mode",
+							 "Whether limits are enforced, only observed, or off.",
+							 "\"observe\" decides, logs and records, but touches nobody.",
+							 &pgh_mode,
+							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	define_limits();
+	define_slots();
+	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
+							 "Superusers are counted, but never refused or ended.",
+							 NULL,
+							 &pgh_exempt_superusers,
+							 true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_hygiene.tell_client",
+							 "Tells a new session of an application that lost sessions to a limit.",
+							 NULL,
+							 &pgh_tell_client,
+							 true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomStringVariable("pg_hygiene.rules",
+							   "Limits for some applications, users, databases or addresses.",
+							   "Rules are separated by semicolons; for each setting the first matching rule decides.",
+							   &rules_text,
+							   "application=pg_dump: exempt", PGC_SIGHUP, 0,
+							   check_rules, assign_rules, NULL);
+	define_history();
+	MarkGUCPrefixReserved("pg_hygiene");
+}

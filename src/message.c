@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.c
+ *	  What a client, the log and an event are told.
+ *
+ * Owns: the wording.  Must not: allocate, take a lock or raise an error: it
+ * runs while a message is being emitted.  Anyone may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "message.h"
+
+#include "policy.h"
+
+#define USECS_PER_MS INT64CONST(1000)
+
+/* How each reason is told; NULL where it never ends a session. */
+static const struct
+{
+	int			sqlerrcode;
+	const char *primary;
+	const char *hint;
+}			texts[PGH_N_REASONS] = {
+	[PGH_REASON_IDLE_IN_TRANSACTION] = {
+		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+		"terminating connection due to idle-in-transaction timeout",
+		"Commit or roll back, and close the session when the work is done."
+	},
+	[PGH_REASON_IDLE_BLOCKER] = {
+		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+		"terminating connection due to idle-in-transaction timeout",
+		"Commit or roll back before the program waits for anything else, so that others need not wait for its locks."
+	},
+	[PGH_REASON_IDLE_WRITER] = {
+		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+		"terminating connection due to idle-in-transaction timeout",
+		"Commit or roll back as soon as the rows are written."
+	},
+	[PGH_REASON_HORIZON] = {
+		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+		"terminating connection due to idle-in-transaction timeout",
+		"Commit or roll back when the rows are read: an open snapshot keeps VACUUM from removing dead rows in the whole server."
+	},
+	[PGH_REASON_IDLE_SESSION] = {
+		ERRCODE_IDLE_SESSION_TIMEOUT,
+		"terminating connection due to idle-session timeout",
+		"Close the session when the work is done, or let a connection pool do it."
+	},
+	[PGH_REASON_TRANSACTION] = {
+		ERRCODE_TRANSACTION_TIMEOUT,
+		"terminating connection due to transaction timeout",
+		"Split the work into shorter transactions, or ask for a rule that allows this program more."
+	},
+	[PGH_REASON_HEADROOM] = {
+		ERRCODE_ADMIN_SHUTDOWN,
+		"terminating connection to free a connection slot",
+		"Close sessions when the work is done, or use one connection pool that is shared by the whole program."
+	},
+};
+
+/* Put a blank between the number and the unit: "30s" to "30 s". */
+static void
+space_unit(char *buf, size_t size)
+{
+	size_t		digits = strspn(buf, "0123456789");
+	size_t		length = strlen(buf);
+
+	if (buf[digits] == '\0' || length + 2 > size)
+		return;
+	memmove(buf + digits + 1, buf + digits, length - digits + 1);
+	buf[digits] = ' ';
+}
+
+void
+pgh_print_measured(int64 microseconds, char *buf, size_t size)
+{
+	double		seconds = microseconds / 1e6;
+
+	if (seconds < 1)
+		snprintf(buf, size, "%d ms", (int) (microseconds / USECS_PER_MS));
+	else if (seconds < 120)
+		snprintf(buf, size, "%.1f s", seconds);
+	else if (seconds < 7200)
+		snprintf(buf, size, "%.1f min", seconds / 60);
+	else
+		snprintf(buf, size, "%.1f h", seconds / 3600);
+}
+
+/* Is the limit of this reason a plain number rather than a time? */
+static bool
+counts_things(PghReason reason)
+{
+	return reason >= PGH_REASON_HORIZON;
+}
+
+void
+pgh_print_limit(PghReason reason, int64 limit, char *buf, size_t size)
+{
+	if (counts_things(reason))
+		snprintf(buf, size, INT64_FORMAT, limit);
+	else
+		(void) pgh_print_duration(limit, buf, size);
+}
+
+void
+pgh_print_allowance(PghReason reason, int rule, const char *label,
+					int64 limit, char *buf, size_t size)
+{
+	char		value[32];
+
+	pgh_print_limit(reason, limit, value, sizeof(value));
+	space_unit(value, sizeof(value));
+	if (rule > 0)
+		snprintf(buf, size, "rule %d (%s) allows %s", rule, label, value);
+	else
+		snprintf(buf, size, "pg_hygiene.%s allows %s",
+				 pgh_reason_name(reason), value);
+}
+
+/* What the session did, up to the semicolon. */
+static void
+print_deed(PghReason reason, const char *application, int64 measured,
+		   char *buf, size_t size)
+{
+	char		value[32];
+
+	pgh_print_measured(measured, value, sizeof(value));
+	switch (reason)
+	{
+		case PGH_REASON_IDLE_BLOCKER:
+			snprintf(buf, size, "Application \"%s\" left a transaction idle for %s while another session waited for it",
+					 application, value);
+			break;
+		case PGH_REASON_IDLE_WRITER:
+			snprintf(buf, size, "Application \"%s\" left a transaction that had written idle for %s",
+					 application, value);
+			break;
+		case PGH_REASON_HORIZON:
+			snprintf(buf, size, "Application \"%s\" left a transaction idle that holds back VACUUM by " INT64_FORMAT " transaction ids",
+					 application, measured);
+			break;
+		case PGH_REASON_IDLE_SESSION:
+			snprintf(buf, size, "Application \"%s\" left a session idle for %s",
+					 application, value);
+			break;
+		case PGH_REASON_TRANSACTION:
+			snprintf(buf, size, "Application \"%s\" kept a transaction open for %s",
+					 application, value);
+			break;
+		default:
+			snprintf(buf, size, "Application \"%s\" left a transaction idle for %s",
+					 application, value);
+			break;
+	}
+}
+
+void
+pgh_message_for_request(const PghRequest *request, const char *application,
+						int64 measured, PghMessage *message)
+{
+	PghReason	reason = request->reason;
+	char		deed[256];
+	char		allowance[192];
+
+	message->sqlerrcode = texts[reason].sqlerrcode;
+	message->primary = texts[reason].primary;
+	message->hint = texts[reason].hint;
+	if (request->action == PGH_ACTION_CANCEL)
+	{
+		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
+		message->primary = "canceling statement due to transaction timeout";
+	}
+	print_deed(reason, application, measured, deed, sizeof(deed));
+	pgh_print_allowance(reason, request->rule, request->rule_label,
+						request->limit, allowance, sizeof(allowance));
+	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
+			 deed, allowance);
+}

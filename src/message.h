@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.h
+ *	  What a client, the log and an event are told.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_MESSAGE_H
+#define PGH_MESSAGE_H
+
+#include "shmem.h"
+
+/* The texts of one decision; detail and hint are composed into the buffers. */
+typedef struct PghMessage
+{
+	int			sqlerrcode;
+	const char *primary;		/* in English; untranslated */
+	const char *hint;
+	char		detail[512];
+} PghMessage;
+
+/*
+ * Compose the message for what is done to a session: "application" is its
+ * application name, "measured" what it has reached by now (microseconds, or
+ * transaction ids for the horizon).  Allocates nothing, takes no lock.
+ */
+extern void pgh_message_for_request(const PghRequest *request,
+									const char *application, int64 measured,
+									PghMessage *message);
+
+/* A duration as prose has it: "30.0 s", "12.5 min", "850 ms". */
+extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
+
+/*
+ * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
+ * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
+ */
+extern void pgh_print_allowance(PghReason reason, int rule, const char *label,
+								int64 limit, char *buf, size_t size);
+
+/* How a limit's value is shown: "30s", "10min", "500000". */
+extern void pgh_print_limit(PghReason reason, int64 limit,
+							char *buf, size_t size);
+
+#endif							/* PGH_MESSAGE_H */

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * pg_hygiene.c
+ *	  The library's magic block and _PG_init.
+ *
+ * Owns: the order in which the parts are installed.  Must not: hold anything
+ * else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker.h"
+
+#include "fmgr.h"
+
+#include "session.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/*
+ * Without the preload there is no shared memory to work on: the library then
+ * only lets its SQL functions say so.
+ */
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	pgh_define_settings();
+	pgh_shmem_install();
+	pgh_session_install();
+	pgh_register_worker();
+}

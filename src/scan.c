@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.c
+ *	  From shared state to facts.
+ *
+ * Owns: every read of core's PgBackendStatus and PGPROC.  Must not: write
+ * anything shared, take a lock, or decide.  Any process attached to shared
+ * memory may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "scan.h"
+
+#include "access/transam.h"
+
+/*
+ * How often a changing entry is read again.  A backend changes its entry for
+ * a few dozen instructions at a time, so more than a few rounds mean that it
+ * was stopped in the middle, and the next pass will do.
+ */
+#define PGH_MAX_READS 1000
+
+static PghState
+state_from_core(BackendState state)
+{
+	switch (state)
+	{
+		case STATE_IDLE:
+			return PGH_STATE_IDLE;
+		case STATE_RUNNING:
+		case STATE_FASTPATH:
+			return PGH_STATE_ACTIVE;
+		case STATE_IDLEINTRANSACTION:
+			return PGH_STATE_IDLE_IN_TRANSACTION;
+		case STATE_IDLEINTRANSACTION_ABORTED:
+			return PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+		case STATE_DISABLED:
+			return PGH_STATE_DISABLED;
+		default:
+			return PGH_STATE_UNKNOWN;
+	}
+}
+
+/*
+ * Read the entry with core's changecount protocol.  False when it is not (or
+ * no longer) this session's.
+ */
+static bool
+read_activity(PghSession *session)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+
+	for (int i = 0; i < PGH_MAX_READS; i++)
+	{
+		int			before;
+		int			after;
+		int			pid;
+
+		pgstat_begin_read_activity(entry, before);
+		pid = entry->st_procpid;
+		session->facts.state = state_from_core(entry->st_state);
+		session->facts.backend_start = entry->st_proc_start_timestamp;
+		session->facts.state_start = entry->st_state_start_timestamp;
+		session->facts.xact_start = entry->st_xact_start_timestamp;
+		session->query_id = (uint64) entry->st_query_id;
+		memcpy(session->who.application, entry->st_appname,
+			   NAMEDATALEN);
+		pgstat_end_read_activity(entry, after);
+
+		if (pgstat_read_activity_complete(before, after))
+		{
+			session->activity_changecount = after;
+			session->who.application[NAMEDATALEN - 1] = '\0';
+			return pid == session->slot.pid;
+		}
+	}
+	return false;
+}
+
+/*
+ * What the transaction holds.  Each is one word that its owner writes without
+ * telling us; between the states of a session they stand still while it is
+ * idle, which is when they matter.
+ */
+static void
+read_proc(PghSession *session)
+{
+	volatile PGPROC *proc = &ProcGlobal->allProcs[session->index];
+
+	session->xmin = proc->xmin;
+	session->facts.wrote = TransactionIdIsValid(proc->xid);
+}
+
+bool
+pgh_scan_session(int index, PghSession *session)
+{
+	PghSlot    *slot = &pgh_slots[index];
+
+	memset(&session->facts, 0, sizeof(session->facts));
+	session->index = index;
+	session->query_id = 0;
+	session->xmin = InvalidTransactionId;
+	session->who.application[0] = '\0';
+	session->activity_changecount = -1;
+	if (!pgh_slot_read(index, &session->slot))
+		return false;
+
+	session->counted_as = pg_atomic_read_u32(&slot->application);
+	session->transactions = pg_atomic_read_u64(&slot->transactions);
+	session->who.address = session->slot.address;
+	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
+	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
+	session->facts.superuser = session->slot.superuser;
+
+	if (!read_activity(session))
+	{
+		/* Not yet in core's list, so still starting. */
+		memset(&session->facts, 0, sizeof(session->facts));
+		session->facts.superuser = session->slot.superuser;
+		session->activity_changecount = -1;
+		if (session->counted_as != PGH_NO_APPLICATION)
+			memcpy(session->who.application,
+				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
+	}
+	else
+		read_proc(session);
+
+	/* What was read is one session's only if the slot is still the same. */
+	return pgh_slot_is(index, session->slot.changecount);
+}
+
+void
+pgh_scan_query(const PghSession *session, char *buf, size_t size)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+	size_t		length = Min(size, (size_t) pgstat_track_activity_query_size);
+	int			after;
+
+	buf[0] = '\0';
+	if (session->activity_changecount < 0)
+		return;
+	memcpy(buf, entry->st_activity_raw, length);
+	buf[length - 1] = '\0';
+	pgstat_end_read_activity(entry, after);
+	if (after != session->activity_changecount ||
+		!pgh_slot_is(session->index, session->slot.changecount))
+		buf[0] = '\0';
+}
+
+bool
+pgh_scan_client(const PghSession *session, SockAddr *address)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+
+	if (session->activity_changecount < 0)
+		return false;
+	memcpy(address, unvolatize(SockAddr *, &entry->st_clientaddr),
+		   sizeof(*address));
+	pg_read_barrier();
+	return pgh_slot_is(session->index, session->slot.changecount);
+}
+
+/*
+ * A process that has a PGPROC owns the latch in it from its first moment to
+ * its last, on every version; PGPROC.pid is not cleared before 16.
+ */
+int
+pgh_scan_used_slots(void)
+{
+	int			used = 0;
+
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		volatile Latch *latch = &ProcGlobal->allProcs[i].procLatch;
+
+		if (latch->owner_pid != 0)
+			used++;
+	}
+	return used;
+}

@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.h
+ *	  From shared state to facts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_SCAN_H
+#define PGH_SCAN_H
+
+#include "slot.h"
+
+/* One session at one moment. */
+typedef struct PghSession
+{
+	int			index;			/* of its slot */
+	int			activity_changecount;	/* core's, when this was read */
+	PghSlotCopy slot;
+	PghIdentity who;
+	PghFacts	facts;
+	uint32		counted_as;		/* index of the application it counts for */
+	uint64		transactions;
+	uint64		query_id;
+	TransactionId xmin;
+} PghSession;
+
+/*
+ * Read the session of slot "index".  False when there is none.  A session
+ * that is still starting has state PGH_STATE_UNKNOWN.
+ */
+extern bool pgh_scan_session(int index, PghSession *session);
+
+/*
+ * What a session is running or ran last, at most "size" bytes with the
+ * terminator, possibly cut within a character, as core keeps it.  Empty when
+ * the session has gone on since it was read.
+ */
+extern void pgh_scan_query(const PghSession *session, char *buf, size_t size);
+
+/*
+ * Core's count of changes of the entry: as long as it is the same, nothing
+ * that pgh_scan_session() reads from the entry has changed.
+ */
+static inline int
+pgh_activity_changecount(const PgBackendStatus *beentry)
+{
+	return ((volatile const PgBackendStatus *) beentry)->st_changecount;
+}
+
+/* Client address of a session, as core has it; false when it has gone. */
+extern bool pgh_scan_client(const PghSession *session, SockAddr *address);
+
+/*
+ * Slots for client backends that are taken, those of clients that are still
+ * authenticating among them.
+ */
+extern int	pgh_scan_used_slots(void);
+
+#endif							/* PGH_SCAN_H */

@@ -1,0 +1,291 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  What the extension does inside a client backend.
+ *
+ * Owns: the authentication hook (claim a slot), the exit callback (give it
+ * back), the transaction callback (count), the SIGUSR2 handler (the victim's
+ * own decision), and the log hook (say why).  Must not: look at other
+ * sessions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "session.h"
+
+#include <signal.h>
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "libpq/auth.h"
+#include "libpq/libpq-be.h"
+#include "replication/walsender.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "applications.h"
+#include "message.h"
+#include "request.h"
+
+static ClientAuthentication_hook_type prev_client_authentication = NULL;
+static emit_log_hook_type prev_emit_log = NULL;
+
+/*
+ * Transactions of this session that ended.  The first one that ends is the
+ * start-up's own, which no client asked for.
+ */
+static int64 transactions_ended = -1;
+
+/* ----------
+ * The signal handler: nothing here but loads, stores and SetLatch().
+ * ----------
+ */
+
+static void
+handle_request(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+	PghSlot    *slot = pgh_my_slot;
+
+	if (slot != NULL && pgh_request_answer(slot))
+	{
+		if (slot->request.action == PGH_ACTION_CANCEL)
+			QueryCancelPending = true;
+		else
+			ProcDiePending = true;
+		InterruptPending = true;
+		SetLatch(MyLatch);
+	}
+	errno = save_errno;
+}
+
+/* ----------
+ * The message
+ * ----------
+ */
+
+/* Is this the message that core raises for what our handler set? */
+static bool
+is_our_message(const ErrorData *edata, PghSlot *slot)
+{
+	if (slot == NULL || !pgh_request_accepted(slot))
+		return false;
+	if (slot->request.action == PGH_ACTION_CANCEL)
+		return edata->elevel == ERROR &&
+			edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+			edata->message_id != NULL &&
+			strcmp(edata->message_id,
+				   "canceling statement due to user request") == 0;
+	return edata->elevel == FATAL &&
+		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+/* What the session has reached by now, in the unit of its limit. */
+static int64
+measure_now(const PghRequest *request)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (request->reason == PGH_REASON_HORIZON)
+		return request->measured;
+	if (request->reason == PGH_REASON_TRANSACTION)
+		return now - request->xact_start;
+	return now - request->state_start;
+}
+
+/*
+ * Complete core's message.  The caller has switched to the context that the
+ * message lives in; the old texts stay there until it is reset.
+ */
+static void
+complete_message(ErrorData *edata, PghSlot *slot)
+{
+	const PghRequest *request = &slot->request;
+	PghMessage	message;
+
+	pgh_message_for_request(request, MyBEEntry->st_appname,
+							measure_now(request), &message);
+	edata->sqlerrcode = message.sqlerrcode;
+	edata->message = pstrdup(message.primary);
+	edata->detail = pstrdup(message.detail);
+	edata->hint = pstrdup(message.hint);
+	if (request->action == PGH_ACTION_CANCEL)
+		pgh_request_cancel_done(slot);
+}
+
+/*
+ * A connection that core itself refuses.  Raised in a process that may have
+ * no PGPROC, so nothing but an atomic may be touched.
+ */
+static bool
+is_server_refusal(const ErrorData *edata)
+{
+	return edata->elevel == FATAL &&
+		edata->sqlerrcode == ERRCODE_TOO_MANY_CONNECTIONS &&
+		MyProcPort != NULL;
+}
+
+static void
+emit_log(ErrorData *edata)
+{
+	static bool busy = false;
+
+	if (prev_emit_log)
+		prev_emit_log(edata);
+	if (busy || pgh_shared == NULL || edata->elevel < ERROR)
+		return;
+	busy = true;
+	if (is_our_message(edata, pgh_my_slot))
+		complete_message(edata, pgh_my_slot);
+	else if (is_server_refusal(edata))
+		pg_atomic_fetch_add_u64(&pgh_shared->refused_by_server, 1);
+	busy = false;
+}
+
+/* ----------
+ * Login, transactions, exit
+ * ----------
+ */
+
+/*
+ * Called at every transaction's end.  A store into a cache line that only
+ * this backend writes; no lock, nothing that can fail.
+ */
+static void
+count_transaction(XactEvent event, void *arg)
+{
+	PghSlot    *slot = pgh_my_slot;
+
+	if (slot != NULL &&
+		(event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		 event == XACT_EVENT_PREPARE))
+		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+}
+
+/*
+ * Record how a request ended that was still open when the session did.  An
+ * accepted one was carried out, whatever the last words on the wire were.  A
+ * statement that was to be cancelled ended with its session.
+ */
+static void
+finish_request(PghSlot *slot, uint32 application)
+{
+	PghOutcome	accepted = slot->request.action == PGH_ACTION_CANCEL ?
+		PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
+
+	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted, application);
+	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE, application);
+	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED,
+					   application);
+	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
+					   application);
+}
+
+/*
+ * before_shmem_exit callback.  After a crash of some backend it is not run;
+ * shared memory is then made anew.
+ */
+static void
+end_session(int code, Datum arg)
+{
+	PghSlot    *slot = pgh_my_slot;
+	TimestampTz login_at;
+	uint32		application;
+
+	if (slot == NULL)
+		return;
+	login_at = slot->login_at;
+	application = pgh_slot_release();
+	finish_request(slot, application);
+	if (application != PGH_NO_APPLICATION)
+		pgh_application_end(application, Max(transactions_ended, 0),
+							GetCurrentTimestamp() - login_at);
+}
+
+/*
+ * Who logs in: the role's oid and whether it is a superuser.  A transaction
+ * is open here, and core is about to look the same row up.
+ */
+static void
+look_up_role(const char *name, Oid *roleid, bool *superuser)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHNAME, PointerGetDatum(name));
+
+	*roleid = InvalidOid;
+	*superuser = false;
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_authid role = (Form_pg_authid) GETSTRUCT(tuple);
+
+		*roleid = role->oid;
+		*superuser = role->rolsuper;
+		ReleaseSysCache(tuple);
+	}
+}
+
+static void
+identify(const Port *port, PghIdentity *who)
+{
+	memset(who, 0, sizeof(*who));
+	if (port->application_name)
+		strlcpy(who->application, port->application_name, PGH_NAME_LEN);
+	strlcpy(who->user, port->user_name, PGH_NAME_LEN);
+	strlcpy(who->database, port->database_name, PGH_NAME_LEN);
+	who->address = pgh_address_from_socket(&port->raddr);
+}
+
+/*
+ * A client has proved who it is.  Between counting the session in and having
+ * a slot nothing can raise an error, and the exit callback is there before,
+ * so no count is ever lost.
+ */
+static void
+begin_session(const Port *port)
+{
+	PghIdentity who;
+	Oid			roleid;
+	bool		superuser;
+	uint32		application;
+
+	identify(port, &who);
+	look_up_role(port->user_name, &roleid, &superuser);
+	before_shmem_exit(end_session, (Datum) 0);
+	RegisterXactCallback(count_transaction, NULL);
+	pqsignal(SIGUSR2, handle_request);
+
+	application = pgh_application_index(who.application);
+	(void) pgh_application_enter(application);
+	if (!pgh_slot_claim(&who, roleid, superuser, application))
+	{
+		pgh_application_undo_enter(application);
+		return;
+	}
+
+	/* The slot must be seen by a worker that goes to sleep now. */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&pgh_shared->dozing) != 0)
+		pgh_wake_worker();
+}
+
+static void
+client_authentication(Port *port, int status)
+{
+	if (prev_client_authentication)
+		prev_client_authentication(port, status);
+
+	/* Walsenders use SIGUSR2 themselves, and are nobody's leak. */
+	if (status == STATUS_OK && pgh_shared != NULL && !am_walsender &&
+		!IsBinaryUpgrade)
+		begin_session(port);
+}
+
+void
+pgh_session_install(void)
+{
+	prev_client_authentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = client_authentication;
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = emit_log;
+}

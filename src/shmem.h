@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  What lies in shared memory: layouts, sizes, locks.
+ *
+ * Who may touch what (W = writes, R = reads):
+ *
+ * field						who and how
+ * ---------------------------	--------------------------------------------
+ * PghShared.worker_*, last_*	W the worker; R anyone; atomics
+ * PghShared.dozing				W the worker; R connecting backends; atomic.
+ *								A stale read costs one needless wake-up, or
+ *								leaves the worker to its one-second heartbeat
+ * PghShared.total				W anyone, R anyone; atomics, only added to
+ *								(reset() stores 0)
+ * PghSlot identity				W its backend at claim and release, between
+ *								two increments of "changecount" (odd = being
+ *								written) and under PGH_LOCK_SIGNAL at release;
+ *								R anyone, with the changecount protocol
+ * PghSlot.pid					as identity, and R the worker under
+ *								PGH_LOCK_SIGNAL before it signals: a backend
+ *								cannot be gone, nor its pid be another's,
+ *								while its slot is claimed and the lock is held
+ * PghSlot.application			W its backend (claim, release), the worker
+ *								(rename); atomic exchange and compare-exchange,
+ *								so that each count is given back exactly once
+ * PghSlot.transactions			W its backend; R anyone; atomic
+ * PghSlot.request_state		the hand-over of "request": see PghRequestState
+ * PghSlot.request				W the worker while the state is FREE; R the
+ *								victim while it is not, and the worker
+ * PghSlot.observed_*			W and R the worker only; cleared at claim
+ * PghApplication.name			W under PGH_LOCK_APPLICATIONS exclusive, once,
+ *								before "used"; R under it shared, or through
+ *								an index that was got under it
+ * PghShared.n_names			W, R under PGH_LOCK_APPLICATIONS exclusive
+ * PghApplication counters		W anyone; R anyone; atomics
+ * PghEvents and its ring		W under PGH_LOCK_EVENTS exclusive; R shared
+ *
+ * Locks are taken one at a time, never one inside another, and never held
+ * across a wait, a palloc or anything that can raise an error.
+ *
+ * Unlocked reads of core's structures (scan.c): PgBackendStatus with core's
+ * changecount protocol; PGPROC.xid, xmin, waitStatus and procLatch.owner_pid
+ * as single words, each of which may be out of date by the time it is used.
+ * Nothing is decided on them that the victim does not check again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_SHMEM_H
+#define PGH_SHMEM_H
+
+#include "guc.h"
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+
+/* Longest query text kept in an event, terminator included. */
+#define PGH_QUERY_LEN 1024
+
+/* Longest text of a rule's selectors kept for a message. */
+#define PGH_RULE_LABEL_LEN 96
+
+typedef enum PghLockId
+{
+	PGH_LOCK_SIGNAL,
+	PGH_LOCK_APPLICATIONS,
+	PGH_LOCK_EVENTS
+} PghLockId;
+#define PGH_N_LOCKS (PGH_LOCK_EVENTS + 1)
+
+/* What is counted, for the server and for each application. */
+typedef enum PghCounter
+{
+	PGH_COUNT_TERMINATED,
+	PGH_COUNT_EVICTED,
+	PGH_COUNT_CANCELLED,
+	PGH_COUNT_SPARED,
+	PGH_COUNT_REFUSED
+} PghCounter;
+#define PGH_N_COUNTERS (PGH_COUNT_REFUSED + 1)
+
+/*
+ * The hand-over between the worker and a victim.
+ *
+ *	FREE -> PENDING		the worker, after it filled "request", before SIGUSR2
+ *	PENDING -> ACCEPTED	the victim's signal handler: it will die, or its
+ *						statement is being cancelled.  Final until the session
+ *						ends (or the cancel was reported): a second signal
+ *						cannot clear the reason
+ *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
+ *	ACCEPTED -> DONE	a cancel: the error was raised
+ *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
+ *
+ * Each arrow has one writer, so a plain atomic store after a barrier will do.
+ */
+typedef enum PghRequestState
+{
+	PGH_REQUEST_FREE,
+	PGH_REQUEST_PENDING,
+	PGH_REQUEST_ACCEPTED,
+	PGH_REQUEST_SPARED,
+	PGH_REQUEST_DONE
+} PghRequestState;
+
+typedef struct PghRequest
+{
+	uint8		action;			/* PghAction */
+	uint8		reason;			/* PghReason */
+	bool		must_be_idle;	/* spare it unless it idles as it was seen */
+	uint16		rule;			/* number, 0 = server-wide */
+	int64		limit;			/* microseconds or transaction ids */
+	int64		measured;		/* when decided; same unit */
+	TimestampTz state_start;	/* what the worker saw */
+	TimestampTz xact_start;
+	uint64		event_id;		/* where the outcome is recorded */
+	char		rule_label[PGH_RULE_LABEL_LEN]; /* its selectors, printed */
+} PghRequest;
+
+/* One possible session. */
+typedef struct PghSlot
+{
+	/* These are all that a pass over sessions at rest looks at. */
+	pg_atomic_uint32 changecount;
+	pg_atomic_uint32 request_state;
+
+	int			pid;			/* 0 = nobody */
+	Oid			roleid;			/* login role; InvalidOid if unknown */
+	bool		superuser;
+	PgBackendStatus *beentry;	/* core's entry for this backend */
+	TimestampTz login_at;
+	PghAddress	address;
+	char		user[PGH_NAME_LEN];
+	char		database[PGH_NAME_LEN];
+
+	pg_atomic_uint32 application;	/* index of the name it is counted under */
+	pg_atomic_uint64 transactions;
+
+	PghRequest	request;
+
+	/* What was already recorded in observe mode: not again for the same. */
+	TimestampTz observed_state_start;
+	TimestampTz observed_xact_start;
+} PghSlot;
+
+StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
+
+#define PGH_NO_APPLICATION UINT32_MAX
+
+typedef struct PghApplication
+{
+	bool		used;
+	char		name[PGH_NAME_LEN];
+	pg_atomic_uint32 connections;
+	pg_atomic_uint32 peak;
+	pg_atomic_uint64 peak_at;	/* TimestampTz */
+	pg_atomic_uint64 opened;	/* sessions that took up this name */
+	pg_atomic_uint64 closed;	/* sessions that gave it up */
+	pg_atomic_uint64 ended;		/* those of them that ended */
+	pg_atomic_uint64 transactions;	/* of sessions that ended */
+	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
+	pg_atomic_uint64 count[PGH_N_COUNTERS];
+} PghApplication;
+
+typedef enum PghOutcome
+{
+	PGH_OUTCOME_PENDING,
+	PGH_OUTCOME_DONE,
+	PGH_OUTCOME_SPARED,
+	PGH_OUTCOME_OBSERVED
+} PghOutcome;
+
+typedef struct PghEvent
+{
+	uint64		event_id;		/* from 1; 0 = empty place */
+	TimestampTz occurred_at;
+	uint8		action;			/* PghAction */
+	uint8		outcome;		/* PghOutcome */
+	uint8		reason;			/* PghReason */
+	uint8		state;			/* PghState */
+	bool		wrote;
+	bool		has_session;	/* the fields from pid on mean something */
+	uint16		rule;
+	int32		pid;
+	int32		blocking;
+	Oid			roleid;
+	int64		measured;
+	int64		limit;
+	int64		transaction_age;	/* microseconds; -1 outside a transaction */
+	uint64		query_id;
+	PghIdentity who;
+	char		query[PGH_QUERY_LEN];
+} PghEvent;
+
+typedef struct PghEvents
+{
+	uint64		next_id;
+	PghEvent	ring[FLEXIBLE_ARRAY_MEMBER];	/* pgh_max_events */
+} PghEvents;
+
+typedef struct PghShared
+{
+	pg_atomic_uint32 worker_pid;	/* 0 = not running */
+	pg_atomic_uint32 worker_proc;	/* its PGPROC number */
+	pg_atomic_uint32 dozing;	/* it sleeps without a session's deadline */
+	pg_atomic_uint64 last_pass; /* TimestampTz */
+	pg_atomic_uint64 pass_duration; /* microseconds */
+	pg_atomic_uint64 stats_since;	/* TimestampTz */
+	pg_atomic_uint64 total[PGH_N_COUNTERS];
+	pg_atomic_uint64 refused_by_server;
+	int			n_slots;		/* constant after start-up */
+	int			n_applications; /* places in the table; constant */
+	int			n_names;		/* of them taken, but for the overflow */
+} PghShared;
+
+/* NULL unless the library was preloaded and shared memory is there. */
+extern PghShared *pgh_shared;
+extern PghSlot *pgh_slots;
+extern PghApplication *pgh_applications;
+extern PghEvents *pgh_events;
+
+/* Install the hooks that ask for shared memory and set it up. */
+extern void pgh_shmem_install(void);
+
+/* How many bytes of shared memory the extension takes. */
+extern Size pgh_shmem_size(void);
+
+extern void pgh_lock(PghLockId lock, LWLockMode mode);
+extern void pgh_unlock(PghLockId lock);
+
+/* Wake the worker, if there is one.  Safe in a signal handler. */
+extern void pgh_wake_worker(void);
+
+/*
+ * Raise object_not_in_prerequisite_state, with what to do, unless the
+ * library was preloaded.
+ */
+extern void pgh_require_shared(void);
+
+/* The counter that an action which was carried out adds to. */
+extern PghCounter pgh_counter_for(PghAction action);
+
+/* Add one to a counter of the server and of an application. */
+extern void pgh_count(uint32 application, PghCounter counter);
+
+#endif							/* PGH_SHMEM_H */

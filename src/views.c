@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  The SQL functions behind the views of sessions, applications and the
+ *	  server's state.
+ *
+ * Owns: what those views show.  Must not: act on a session.  They hold no
+ * lock while they read: each row is one moment of one session, as in
+ * pg_stat_activity.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views.h"
+
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "common/ip.h"
+#include "funcapi.h"
+#include "libpq/pqcomm.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+#include "applications.h"
+#include "message.h"
+#include "policy.h"
+#include "row.h"
+#include "scan.h"
+
+PG_FUNCTION_INFO_V1(pgh_status);
+PG_FUNCTION_INFO_V1(pgh_sessions);
+PG_FUNCTION_INFO_V1(pgh_application_list);
+
+const char *
+pgh_state_name(PghState state)
+{
+	static const char *const names[] = {
+		[PGH_STATE_UNKNOWN] = "starting",
+		[PGH_STATE_DISABLED] = "disabled",
+		[PGH_STATE_ACTIVE] = "active",
+		[PGH_STATE_IDLE] = "idle",
+		[PGH_STATE_IDLE_IN_TRANSACTION] = "idle in transaction",
+		[PGH_STATE_IDLE_IN_TRANSACTION_ABORTED] = "idle in transaction (aborted)",
+	};
+
+	return names[state];
+}
+
+static const char *
+mode_name(PghMode mode)
+{
+	return mode == PGH_MODE_ENFORCE ? "enforce" :
+		mode == PGH_MODE_OBSERVE ? "observe" : "off";
+}
+
+/* Time since "start"; negative (shown as null) when there is none. */
+static int64
+age(TimestampTz start, TimestampTz now)
+{
+	return start == 0 ? -1 : Max(now - start, 0);
+}
+
+/* ----------
+ * hygiene.sessions
+ * ----------
+ */
+
+static void
+append_client(PghRow *row, const PghSession *session, bool visible)
+{
+	SockAddr	socket;
+	char		port[NI_MAXSERV];
+
+	if (!visible || !pgh_scan_client(session, &socket))
+	{
+		pgh_row_null(row);
+		pgh_row_null(row);
+		return;
+	}
+	pgh_row_address(row, &session->slot.address);
+
+	/* As in pg_stat_activity: -1 for a Unix-domain socket. */
+	if (socket.addr.ss_family == AF_UNIX)
+		pgh_row_int32(row, -1);
+	else if (pg_getnameinfo_all(&socket.addr, socket.salen, NULL, 0,
+								port, sizeof(port), NI_NUMERICSERV) == 0)
+		pgh_row_int32(row, atoi(port));
+	else
+		pgh_row_null(row);
+}
+
+static void
+append_xmin_age(PghRow *row, const PghSession *session)
+{
+	if (TransactionIdIsNormal(session->xmin))
+		pgh_row_int32(row, (int32) (XidFromFullTransactionId(ReadNextFullTransactionId()) -
+									session->xmin));
+	else
+		pgh_row_null(row);
+}
+
+/* Why a session is never ended, or null. */
+static void
+append_exemption(PghRow *row, const PghSession *session,
+				 const PghLimits *limits)
+{
+	const char *why = pgh_exemption(&session->facts, limits);
+
+	if (why != NULL && limits->exempt_rule != 0 && strcmp(why, "rule") == 0)
+		why = psprintf("rule %d", limits->exempt_rule);
+	pgh_row_text(row, why);
+}
+
+static void
+append_rules(PghRow *row, const PghRuleBits *bits)
+{
+	Datum		numbers[PGH_MAX_RULES];
+	int			n = 0;
+
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+		if (pgh_bits_test(bits, i))
+			numbers[n++] = Int32GetDatum(i + 1);
+	pgh_row_datum(row, PointerGetDatum(construct_array(numbers, n, INT4OID,
+													   sizeof(int32), true,
+													   TYPALIGN_INT)));
+}
+
+/* limit_name, limit_setting, ends_in */
+static void
+append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
+			TimestampTz now)
+{
+	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+	char		setting[32];
+
+	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
+	{
+		pgh_row_null(row);
+		pgh_row_null(row);
+		pgh_row_null(row);
+		return;
+	}
+	pgh_print_limit(verdict.reason, verdict.limit, setting, sizeof(setting));
+	pgh_row_text(row, pgh_reason_name(verdict.reason));
+	pgh_row_text(row, setting);
+	if (limits->mode == PGH_MODE_ENFORCE)
+		pgh_row_interval(row, Max(verdict.deadline - now, 0));
+	else
+		pgh_row_null(row);
+}
+
+static void
+append_query(PghRow *row, const PghSession *session, bool visible)
+{
+	char		query[PGH_QUERY_LEN];
+
+	if (!visible)
+	{
+		pgh_row_null(row);
+		pgh_row_text(row, "<insufficient privilege>");
+		return;
+	}
+	if (session->query_id != 0)
+		pgh_row_int64(row, (int64) session->query_id);
+	else
+		pgh_row_null(row);
+	pgh_scan_query(session, query, sizeof(query));
+	pgh_row_query(row, query);
+}
+
+static void
+build_session(PghRow *row, const PghSession *session, TimestampTz now)
+{
+	const PghFacts *facts = &session->facts;
+	bool		visible = pgh_may_see(session->slot.roleid);
+	PghRuleBits bits;
+	PghLimits	limits;
+
+	pgh_limits_for(&session->who, &bits, &limits);
+	pgh_row_begin(row);
+	pgh_row_int32(row, session->slot.pid);
+	pgh_row_text(row, session->who.application);
+	pgh_row_text(row, session->who.user);
+	pgh_row_text(row, session->who.database);
+	append_client(row, session, visible);
+	pgh_row_timestamp(row, facts->backend_start ? facts->backend_start :
+					  session->slot.login_at);
+	pgh_row_text(row, pgh_state_name(facts->state));
+	pgh_row_interval(row, age(facts->state_start, now));
+	pgh_row_interval(row, age(facts->xact_start, now));
+	pgh_row_bool(row, facts->wrote);
+	append_xmin_age(row, session);
+	pgh_row_null(row);			/* blocking */
+	pgh_row_null(row);			/* listening */
+	append_exemption(row, session, &limits);
+	append_rules(row, &bits);
+	append_fate(row, session, &limits, now);
+	append_query(row, session, visible);
+}
+
+Datum
+pgh_sessions(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+		PghRow		row;
+
+		if (!pgh_scan_session(i, &session))
+			continue;
+		build_session(&row, &session, now);
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}
+
+/* ----------
+ * What is counted from the sessions of this moment
+ * ----------
+ */
+
+typedef struct PghLive
+{
+	int			connections;
+	int			active;
+	int			idle;
+	int			idle_in_transaction;
+	int64		transactions;
+	int			arrived;		/* took this name, not yet counted so */
+	int			departed;		/* counted under it, has another by now */
+	TimestampTz oldest_xact;	/* 0 = none */
+} PghLive;
+
+static void
+add_session(PghLive *live, const PghSession *session)
+{
+	TimestampTz xact_start = session->facts.xact_start;
+
+	live->connections++;
+	live->transactions += session->transactions;
+	if (session->facts.state == PGH_STATE_ACTIVE)
+		live->active++;
+	else if (session->facts.state == PGH_STATE_IDLE)
+		live->idle++;
+	else if (pgh_state_in_transaction_idle(session->facts.state))
+		live->idle_in_transaction++;
+	if (xact_start != 0 &&
+		(live->oldest_xact == 0 || xact_start < live->oldest_xact))
+		live->oldest_xact = xact_start;
+}
+
+/* ----------
+ * hygiene.applications
+ * ----------
+ */
+
+static void
+build_application(PghRow *row, PghApplication *app, const PghLive *live,
+				  TimestampTz now)
+{
+	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
+	int64		ended = pg_atomic_read_u64(&app->ended);
+	int			peak = pg_atomic_read_u32(&app->peak);
+
+	pgh_row_begin(row);
+	pgh_row_text(row, app->name);
+	pgh_row_int32(row, live->connections);
+	pgh_row_int32(row, live->active);
+	pgh_row_int32(row, live->idle);
+	pgh_row_int32(row, live->idle_in_transaction);
+	pgh_row_int32(row, Max(peak, live->connections));
+	pgh_row_timestamp(row, live->connections > peak ? now :
+					  (TimestampTz) pg_atomic_read_u64(&app->peak_at));
+	pgh_row_float8(row, 100.0 * live->connections / usable);
+	pgh_row_interval(row, age(live->oldest_xact, now));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_CANCELLED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_SPARED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
+				  live->transactions);
+	pgh_row_interval(row, ended == 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
+	pgh_row_null(row);			/* diagnosis */
+}
+
+/*
+ * The sessions of this moment by the name that they have now.  A name that
+ * changed a moment ago is still counted under the old one in shared memory;
+ * "arrived" and "departed" say by how much that is behind.
+ */
+static PghLive *
+count_by_application(void)
+{
+	PghLive    *live = palloc0(mul_size(pgh_shared->n_applications,
+										sizeof(PghLive)));
+
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+		uint32		index;
+
+		if (!pgh_scan_session(i, &session) ||
+			session.counted_as == PGH_NO_APPLICATION)
+			continue;
+		index = pgh_application_index(session.who.application);
+		add_session(&live[index], &session);
+		if (index != session.counted_as)
+		{
+			live[index].arrived++;
+			live[session.counted_as].departed++;
+		}
+	}
+	return live;
+}
+
+Datum
+pgh_application_list(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PghLive    *live;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	live = count_by_application();
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+	{
+		PghRow		row;
+
+		if (!pgh_applications[i].used)
+			continue;
+		build_application(&row, &pgh_applications[i], &live[i], now);
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}
+
+/* ----------
+ * hygiene.status
+ * ----------
+ */
+
+static const char *
+pressure(int used, int usable, int available)
+{
+	if (available <= pgh_effective_headroom())
+		return "critical";
+	if (pgh_warn_at > 0 && (int64) used * 100 >= (int64) usable * pgh_warn_at)
+		return "warning";
+	return "normal";
+}
+
+static void
+append_slots(PghRow *row, const PghLive *live)
+{
+	int			reserved = pgh_reserved_slots();
+	int			usable = MaxConnections - reserved;
+	int			used = pgh_scan_used_slots();
+	int			available = Max(usable - used, 0);
+
+	pgh_row_text(row, pressure(used, usable, available));
+	pgh_row_int32(row, MaxConnections);
+	pgh_row_int32(row, reserved);
+	pgh_row_int32(row, used);
+	pgh_row_int32(row, Max(used - live->connections, 0));
+	pgh_row_int32(row, available);
+	pgh_row_int32(row, pgh_effective_headroom());
+}
+
+static void
+append_totals(PghRow *row)
+{
+	for (int i = 0; i < PGH_N_COUNTERS; i++)
+		pgh_row_int64(row, pg_atomic_read_u64(&pgh_shared->total[i]));
+	pgh_row_int64(row, pg_atomic_read_u64(&pgh_shared->refused_by_server));
+}
+
+static void
+append_worker(PghRow *row)
+{
+	uint32		pid = pg_atomic_read_u32(&pgh_shared->worker_pid);
+	TimestampTz last_pass = pg_atomic_read_u64(&pgh_shared->last_pass);
+
+	if (pid != 0)
+		pgh_row_int32(row, pid);
+	else
+		pgh_row_null(row);
+	pgh_row_timestamp(row, last_pass);
+	pgh_row_interval(row, last_pass == 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&pgh_shared->pass_duration));
+	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_shared->stats_since));
+}
+
+Datum
+pgh_status(PG_FUNCTION_ARGS)
+{
+	PghLive		live = {0};
+	PghRow		row;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+
+		if (pgh_scan_session(i, &session))
+			add_session(&live, &session);
+	}
+
+	pgh_row_begin(&row);
+	pgh_row_text(&row, mode_name(pgh_mode));
+	append_slots(&row, &live);
+	pgh_row_int32(&row, live.active);
+	pgh_row_int32(&row, live.idle);
+	pgh_row_int32(&row, live.idle_in_transaction);
+	pgh_row_interval(&row, age(live.oldest_xact, GetCurrentTimestamp()));
+	pgh_row_null(&row);			/* growth_per_minute */
+	pgh_row_null(&row);			/* exhaustion_in */
+	append_totals(&row);
+	append_worker(&row);
+	pgh_row_end(&row, fcinfo);
+	return (Datum) 0;
+}

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * watch.c
+ *	  What the worker remembers of each session between two passes.
+ *
+ * Owns: the worker's private array, one element for each slot.  Must not:
+ * sleep.  For the worker only.
+ *
+ * A session at rest costs a pass two or three cache lines: while neither the
+ * slot's nor core's changecount has moved, everything that a decision rests
+ * on is as it was, and the deadline that was computed then still holds.
+ * Rules are matched when a session is new, takes another application name,
+ * or the settings change.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "watch.h"
+
+#include "action.h"
+#include "applications.h"
+#include "policy.h"
+#include "request.h"
+
+/*
+ * A session stamps its idle state before it sends the reply that lets its
+ * client see it.  What the client calls the limit therefore ends a little
+ * later; it must not be cut short.
+ */
+#define PGH_REPLY_MARGIN 1000
+
+/*
+ * A session that is idle but not in ClientRead (it is on its way there, or
+ * was stopped) is asked again, after 2 ms and then at doubling intervals up
+ * to a second.
+ */
+#define PGH_FIRST_RETRY 2000
+#define PGH_LAST_RETRY USECS_PER_SEC
+
+typedef struct PghWatch
+{
+	bool		live;			/* what follows was read of a session */
+	bool		asked;			/* a request is or may be open */
+	uint32		changecount;	/* the slot's claim */
+	int			activity_changecount;	/* core's; -1 = look again */
+	PgBackendStatus *beentry;
+	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
+	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
+	int64		retry_after;
+	PghLimits	limits;
+	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
+} PghWatch;
+
+static PghWatch *watches;
+
+void
+pgh_watch_start(void)
+{
+	watches = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)));
+
+	/* An earlier worker may have left requests open. */
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+		watches[i].asked = true;
+}
+
+void
+pgh_watch_forget(void)
+{
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+		watches[i].live = false;
+}
+
+/*
+ * Count a session under the name it has now.  It is counted in before it is
+ * counted out, and whoever takes the old index out of the slot, we or the
+ * exiting backend, counts it out: so nothing is lost or counted twice.
+ */
+static void
+follow_name(const PghSession *session)
+{
+	PghSlot    *slot = &pgh_slots[session->index];
+	uint32		counted_as = session->counted_as;
+	uint32		index;
+
+	if (counted_as == PGH_NO_APPLICATION ||
+		strcmp(pgh_applications[counted_as].name,
+			   session->who.application) == 0)
+		return;
+	index = pgh_application_index(session->who.application);
+	if (index == counted_as)
+		return;
+	(void) pgh_application_enter(index);
+	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
+		pgh_application_leave(counted_as);
+	else
+		pgh_application_undo_enter(index);
+}
+
+/* Read a session again, and resolve its limits if it became another one. */
+static bool
+refresh(int index, PghWatch *watch, PghSession *session)
+{
+	PghRuleBits bits;
+	bool		known;
+
+	if (!pgh_scan_session(index, session))
+	{
+		watch->live = false;
+		return false;
+	}
+	known = watch->live &&
+		watch->changecount == session->slot.changecount &&
+		strcmp(watch->application, session->who.application) == 0;
+	if (!known)
+	{
+		follow_name(session);
+		pgh_limits_for(&session->who, &bits, &watch->limits);
+		strlcpy(watch->application, session->who.application, PGH_NAME_LEN);
+	}
+	if (watch->changecount != session->slot.changecount)
+		watch->retry_at = 0;
+	watch->live = true;
+	watch->changecount = session->slot.changecount;
+	watch->activity_changecount = session->activity_changecount;
+	watch->beentry = session->slot.beentry;
+	return true;
+}
+
+/* Is a session still what it was when its deadline was computed? */
+static bool
+at_rest(int index, const PghWatch *watch)
+{
+	return watch->live &&
+		watch->activity_changecount >= 0 &&
+		pgh_slot_is(index, watch->changecount) &&
+		pgh_activity_changecount(watch->beentry) == watch->activity_changecount;
+}
+
+/* Decide on a session, and act if it is due. */
+static void
+judge(int index, PghWatch *watch, TimestampTz now)
+{
+	PghSession	session;
+	PghVerdict	verdict;
+
+	watch->deadline = PGH_NEVER;
+	if (!refresh(index, watch, &session) || watch->asked)
+		return;
+	verdict = pgh_decide(&session.facts, &watch->limits, now);
+	if (verdict.deadline == PGH_NEVER || watch->limits.mode == PGH_MODE_OFF)
+		return;
+	if (verdict.deadline + PGH_REPLY_MARGIN > now)
+		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
+	else if (pgh_act(&session, &verdict, watch->limits.mode, now))
+		watch->asked = true;
+}
+
+/* Does a spared session still sit where it was asked? */
+static bool
+still_due(int index, const PghRequest *request)
+{
+	PghSession	session;
+
+	return pgh_scan_session(index, &session) &&
+		request->must_be_idle &&
+		session.facts.state != PGH_STATE_ACTIVE &&
+		session.facts.state_start == request->state_start;
+}
+
+/*
+ * A spared request: ask again if the session was only between two waits, else
+ * let it go.  The event stays pending while the session may yet be ended.
+ */
+static void
+reap_spared(int index, PghWatch *watch, TimestampTz now)
+{
+	PghSlot    *slot = &pgh_slots[index];
+
+	if (!still_due(index, &slot->request))
+	{
+		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
+						   pg_atomic_read_u32(&slot->application));
+		return;
+	}
+	if (watch->retry_at == 0)
+	{
+		watch->retry_after = PGH_FIRST_RETRY;
+		watch->retry_at = now + watch->retry_after;
+	}
+	else if (watch->retry_at <= now)
+	{
+		watch->retry_after = Min(watch->retry_after * 2, PGH_LAST_RETRY);
+		watch->retry_at = now + watch->retry_after;
+		(void) pgh_request_repeat(index, pg_atomic_read_u32(&slot->changecount));
+	}
+}
+
+/* Look at the request of a session that has one, or may have. */
+static void
+reap(int index, PghWatch *watch, TimestampTz now)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
+
+	if (state == PGH_REQUEST_SPARED)
+		reap_spared(index, watch, now);
+	else if (state == PGH_REQUEST_DONE)
+		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE,
+						   pg_atomic_read_u32(&slot->application));
+
+	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
+	{
+		watch->asked = false;
+		watch->retry_at = 0;
+		watch->activity_changecount = -1;
+	}
+}
+
+TimestampTz
+pgh_watch_pass(TimestampTz now, int *n_sessions)
+{
+	TimestampTz next = PGH_NEVER;
+
+	*n_sessions = 0;
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghWatch   *watch = &watches[i];
+
+		if (watch->asked)
+			reap(i, watch, now);
+		if (!at_rest(i, watch) || watch->deadline <= now)
+			judge(i, watch, now);
+		if (!watch->live)
+			continue;
+		(*n_sessions)++;
+		next = Min(next, watch->deadline);
+		if (watch->retry_at != 0)
+			next = Min(next, watch->retry_at);
+	}
+	return next;
+}

@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The background worker: pass, compute how long to sleep, sleep.
+ *
+ * Owns: the loop.  Must not: connect to a database, run SQL, or hold a lock
+ * while it sleeps.  It has no database connection, so no lock, no catalog and
+ * no DROP DATABASE can be in its way, and it runs on a hot standby.
+ *
+ * How long it sleeps
+ * ------------------
+ * A pass tells when the next session is due.  A session that becomes idle
+ * after the pass began cannot be due before the pass began plus the shortest
+ * limit there is.  The earlier of the two is exact: nothing can be missed in
+ * between, and nothing has to be polled for.  A heartbeat of one second on
+ * top bounds what a step of the system clock can do, and follows changed
+ * application names.
+ *
+ * While there is no session at all, the shortest limit is left out: a backend
+ * that connects then wakes the worker (see "dozing").
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker.h"
+
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "watch.h"
+
+#define PGH_HEARTBEAT USECS_PER_SEC
+#define PGH_RESTART_SECONDS 1
+
+void
+pgh_register_worker(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
+	worker.bgw_restart_time = PGH_RESTART_SECONDS;
+	strlcpy(worker.bgw_library_name, "pg_hygiene",
+			sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "pgh_worker_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "pg_hygiene worker", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "pg_hygiene worker", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
+static void
+retire(int code, Datum arg)
+{
+	pg_atomic_write_u32(&pgh_shared->worker_pid, 0);
+}
+
+static void
+report_for_duty(void)
+{
+	before_shmem_exit(retire, (Datum) 0);
+	pg_atomic_write_u32(&pgh_shared->worker_proc, pgh_my_proc_number());
+	pg_write_barrier();
+	pg_atomic_write_u32(&pgh_shared->worker_pid, MyProcPid);
+}
+
+/* One pass; returns when the next one must be. */
+static TimestampTz
+do_pass(int *n_sessions)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	TimestampTz next = pgh_watch_pass(start, n_sessions);
+	int64		shortest = pgh_shortest_limit();
+
+	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
+		next = Min(next, start + shortest);
+	next = Min(next, start + PGH_HEARTBEAT);
+
+	pg_atomic_write_u64(&pgh_shared->last_pass, start);
+	pg_atomic_write_u64(&pgh_shared->pass_duration,
+						Max(GetCurrentTimestamp() - start, 0));
+	return next;
+}
+
+/*
+ * A pass before a sleep.  When it finds no session, "dozing" is announced
+ * first and then looked once more: a backend that claims its slot after our
+ * second look reads "dozing" after that, and wakes us.
+ */
+static TimestampTz
+pass_before_sleep(void)
+{
+	int			n_sessions;
+	TimestampTz next;
+
+	pg_atomic_write_u32(&pgh_shared->dozing, 0);
+	next = do_pass(&n_sessions);
+	if (n_sessions == 0)
+	{
+		pg_atomic_write_u32(&pgh_shared->dozing, 1);
+		pg_memory_barrier();
+		next = do_pass(&n_sessions);
+		if (n_sessions > 0)
+			pg_atomic_write_u32(&pgh_shared->dozing, 0);
+	}
+	return next;
+}
+
+/* Milliseconds until "next", rounded up: waking early would be too early. */
+static long
+milliseconds_until(TimestampTz next)
+{
+	int64		left = next - GetCurrentTimestamp();
+
+	if (left <= 0)
+		return 0;
+	return (long) ((Min(left, PGH_HEARTBEAT) + 999) / 1000);
+}
+
+static void
+reload_settings(void)
+{
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	pgh_watch_forget();
+}
+
+void
+pgh_worker_main(Datum arg)
+{
+	MemoryContext pass_context;
+
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	pgh_watch_start();
+	report_for_duty();
+	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
+										 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(pass_context);
+
+	while (!ShutdownRequestPending)
+	{
+		TimestampTz next = pass_before_sleep();
+
+		MemoryContextReset(pass_context);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 milliseconds_until(next), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+			reload_settings();
+	}
+
+	/* Not 0: that would mean that the worker is not needed any more. */
+	proc_exit(1);
+}
