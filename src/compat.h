@@ -13,9 +13,11 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/wait_event.h"
@@ -52,6 +54,43 @@ pgh_reserved_slots(void)
 #else
 	return ReservedBackends;
 #endif
+}
+
+/*
+ * May this role have the slots of reserved_connections (16, commit
+ * 6e2775e4d)?  Asked only where there are such slots, since it reads the
+ * role's memberships.
+ */
+static inline bool
+pgh_may_use_reserved_connections(Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReservedConnections > 0 &&
+		has_privs_of_role(roleid, ROLE_PG_USE_RESERVED_CONNECTIONS);
+#else
+	return false;
+#endif
+}
+
+/*
+ * Does this backend hold or await a lock in the shared lock table?  One
+ * pointer for each partition is compared without a lock: for an idle session
+ * nothing changes there.  16 made the lists dlists (commit d137cb52c).
+ */
+static inline bool
+pgh_proc_has_locks(PGPROC *proc)
+{
+	for (int i = 0; i < NUM_LOCK_PARTITIONS; i++)
+	{
+#if PG_VERSION_NUM >= 160000
+		if (!dlist_is_empty(&proc->myProcLocks[i]))
+			return true;
+#else
+		if (!SHMQueueEmpty(&proc->myProcLocks[i]))
+			return true;
+#endif
+	}
+	return false;
 }
 
 /*

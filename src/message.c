@@ -110,7 +110,9 @@ pgh_print_allowance(PghReason reason, int rule, const char *label,
 
 	pgh_print_limit(reason, limit, value, sizeof(value));
 	space_unit(value, sizeof(value));
-	if (rule > 0)
+	if (reason == PGH_REASON_HEADROOM)
+		snprintf(buf, size, "pg_hygiene.headroom keeps %s free", value);
+	else if (rule > 0)
 		snprintf(buf, size, "rule %d (%s) allows %s", rule, label, value);
 	else
 		snprintf(buf, size, "pg_hygiene.%s allows %s",
@@ -141,6 +143,10 @@ print_deed(PghReason reason, const char *application, int64 measured,
 			break;
 		case PGH_REASON_IDLE_SESSION:
 			snprintf(buf, size, "Application \"%s\" left a session idle for %s",
+					 application, value);
+			break;
+		case PGH_REASON_HEADROOM:
+			snprintf(buf, size, "Application \"%s\" left this session idle for %s while connection slots ran short",
 					 application, value);
 			break;
 		case PGH_REASON_TRANSACTION:
@@ -175,4 +181,72 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 						request->limit, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
+}
+
+static void
+print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
+{
+	switch (facts->reason)
+	{
+		case PGH_REASON_CONNECTIONS:
+			snprintf(primary, size, "too many connections for rule %d (%s)",
+					 facts->rule, facts->rule_label);
+			break;
+		case PGH_REASON_CONNECT_RATE:
+			snprintf(primary, size, "too many new connections for rule %d (%s)",
+					 facts->rule, facts->rule_label);
+			break;
+		case PGH_REASON_RESERVE:
+			snprintf(primary, size, "remaining connection slots are reserved by rule %d (%s)",
+					 facts->rule, facts->rule_label);
+			break;
+		default:
+			snprintf(primary, size, "too many connections for application \"%s\"",
+					 facts->application);
+			break;
+	}
+}
+
+static void
+print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
+{
+	switch (facts->reason)
+	{
+		case PGH_REASON_CONNECTIONS:
+			snprintf(detail, size, "The sessions of this rule hold %d connections; rule %d (%s) allows %d.",
+					 facts->held, facts->rule, facts->rule_label, facts->limit);
+			break;
+		case PGH_REASON_CONNECTIONS_PER_APPLICATION:
+			snprintf(detail, size, "Application \"%s\" holds %d connections; pg_hygiene.connections_per_application allows %d.",
+					 facts->application, facts->held, facts->limit);
+			break;
+		case PGH_REASON_CONNECT_RATE:
+			snprintf(detail, size, "Application \"%s\" connects too often; rule %d (%s) allows %d new connections a second.",
+					 facts->application, facts->rule, facts->rule_label,
+					 facts->limit);
+			break;
+		case PGH_REASON_RESERVE:
+			snprintf(detail, size, "%d of %d connection slots are available; rule %d (%s) keeps %d for its own sessions.",
+					 facts->available, facts->usable, facts->rule,
+					 facts->rule_label, facts->limit);
+			break;
+		default:
+			snprintf(detail, size, "Application \"%s\" holds %d connections, and %d of %d slots are available; pg_hygiene.headroom keeps the last %d for applications that hold fewer.",
+					 facts->application, facts->held, facts->available,
+					 facts->usable, facts->limit);
+			break;
+	}
+}
+
+void
+pgh_message_for_refusal(const PghRefusalFacts *facts,
+						char *primary, size_t size, PghMessage *message)
+{
+	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
+	message->primary = primary;
+	message->hint = facts->reason == PGH_REASON_CONNECT_RATE ?
+		"Keep connections open and use them again, for example through a connection pool." :
+		"Close sessions when the work is done, and let the program share one connection pool.";
+	print_refusal(facts, primary, size);
+	print_refusal_detail(facts, message->detail, sizeof(message->detail));
 }

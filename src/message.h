@@ -28,6 +28,24 @@ extern void pgh_message_for_request(const PghRequest *request,
 									const char *application, int64 measured,
 									PghMessage *message);
 
+/* What is told to a client that is refused. */
+typedef struct PghRefusalFacts
+{
+	PghReason	reason;
+	int			rule;			/* 0 = server-wide */
+	const char *rule_label;		/* its selectors */
+	const char *application;
+	int			held;			/* by the application, or by the rule */
+	int			limit;			/* cap, rate, reserve or headroom */
+	int			available;
+	int			usable;
+} PghRefusalFacts;
+
+/* Compose a refusal; "primary" gets the message, the rest is as above. */
+extern void pgh_message_for_refusal(const PghRefusalFacts *facts,
+									char *primary, size_t size,
+									PghMessage *message);
+
 /* A duration as prose has it: "30.0 s", "12.5 min", "850 ms". */
 extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
 

@@ -156,8 +156,14 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 		return;
 	deadline = time_plus(facts->xact_start, limit);
 	if (facts->cancelled_at != 0)
-		deadline = time_plus(facts->cancelled_at,
-							 limits->value[PGH_LIMIT_CANCEL_GRACE]);
+	{
+		PghTime		grace_ends = time_plus(facts->cancelled_at,
+										   limits->value[PGH_LIMIT_CANCEL_GRACE]);
+
+		/* The limit may have been raised since. */
+		if (grace_ends > deadline)
+			deadline = grace_ends;
+	}
 	else if (facts->state == PGH_STATE_ACTIVE)
 		action = PGH_ACTION_CANCEL;
 	consider(best, limits, PGH_LIMIT_TRANSACTION, action, deadline,

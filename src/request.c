@@ -146,11 +146,17 @@ pgh_request_accepted(PghSlot *slot)
 	return pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
 }
 
-void
+bool
 pgh_request_cancel_done(PghSlot *slot)
 {
-	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_DONE);
-	pgh_wake_worker();
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+	bool		ours = pg_atomic_compare_exchange_u32(&slot->request_state,
+													  &expected,
+													  PGH_REQUEST_DONE);
+
+	if (ours)
+		pgh_wake_worker();
+	return ours;
 }
 
 void

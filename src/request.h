@@ -33,8 +33,11 @@ extern bool pgh_request_answer(PghSlot *slot);
 /* Has this backend accepted a request that has not ended yet? */
 extern bool pgh_request_accepted(PghSlot *slot);
 
-/* Victim: the cancel that was asked for has been raised. */
-extern void pgh_request_cancel_done(PghSlot *slot);
+/*
+ * Victim: the cancel that was asked for is being raised.  False when the
+ * worker has closed the request meanwhile.
+ */
+extern bool pgh_request_cancel_done(PghSlot *slot);
 
 /*
  * Worker, and the victim at its exit: close the request if it is in state

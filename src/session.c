@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "admission.h"
 #include "applications.h"
 #include "message.h"
 #include "request.h"
@@ -107,12 +108,15 @@ complete_message(ErrorData *edata, PghSlot *slot)
 
 	pgh_message_for_request(request, MyBEEntry->st_appname,
 							measure_now(request), &message);
+
+	/* The worker may have given up waiting for the cancel just now. */
+	if (request->action == PGH_ACTION_CANCEL &&
+		!pgh_request_cancel_done(slot))
+		return;
 	edata->sqlerrcode = message.sqlerrcode;
 	edata->message = pstrdup(message.primary);
 	edata->detail = pstrdup(message.detail);
 	edata->hint = pstrdup(message.hint);
-	if (request->action == PGH_ACTION_CANCEL)
-		pgh_request_cancel_done(slot);
 }
 
 /*
@@ -131,13 +135,16 @@ static void
 emit_log(ErrorData *edata)
 {
 	static bool busy = false;
+	bool		quiet;
 
 	if (prev_emit_log)
 		prev_emit_log(edata);
 	if (busy || pgh_shared == NULL || edata->elevel < ERROR)
 		return;
 	busy = true;
-	if (is_our_message(edata, pgh_my_slot))
+	if (pgh_refusing(&quiet))
+		edata->output_to_server = !quiet;
+	else if (is_our_message(edata, pgh_my_slot))
 		complete_message(edata, pgh_my_slot);
 	else if (is_server_refusal(edata))
 		pg_atomic_fetch_add_u64(&pgh_shared->refused_by_server, 1);
@@ -237,9 +244,9 @@ identify(const Port *port, PghIdentity *who)
 }
 
 /*
- * A client has proved who it is.  Between counting the session in and having
- * a slot nothing can raise an error, and the exit callback is there before,
- * so no count is ever lost.
+ * A client has proved who it is.  The exit callback and the handler are there
+ * before the slot is claimed, so no count is ever lost and no signal ever
+ * finds this process without a handler.
  */
 static void
 begin_session(const Port *port)
@@ -247,21 +254,13 @@ begin_session(const Port *port)
 	PghIdentity who;
 	Oid			roleid;
 	bool		superuser;
-	uint32		application;
 
 	identify(port, &who);
 	look_up_role(port->user_name, &roleid, &superuser);
 	before_shmem_exit(end_session, (Datum) 0);
 	RegisterXactCallback(count_transaction, NULL);
 	pqsignal(SIGUSR2, handle_request);
-
-	application = pgh_application_index(who.application);
-	(void) pgh_application_enter(application);
-	if (!pgh_slot_claim(&who, roleid, superuser, application))
-	{
-		pgh_application_undo_enter(application);
-		return;
-	}
+	pgh_admit_session(&who, roleid, superuser);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

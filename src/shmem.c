@@ -96,6 +96,8 @@ init_applications(void)
 		pg_atomic_init_u64(&app->session_time, 0);
 		for (int j = 0; j < PGH_N_COUNTERS; j++)
 			pg_atomic_init_u64(&app->count[j], 0);
+		for (int j = 0; j < PGH_N_REFUSAL_REASONS; j++)
+			pg_atomic_init_u32(&app->refusals[j], 0);
 	}
 }
 
@@ -112,6 +114,16 @@ init_shared(void)
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_init_u64(&pgh_shared->total[i], 0);
 	pg_atomic_init_u64(&pgh_shared->refused_by_server, 0);
+	pg_atomic_init_u64(&pgh_shared->headroom_refused_at, 0);
+	pg_atomic_init_u32(&pgh_shared->slots_wanted, PGH_SLOTS_ENOUGH);
+	pg_atomic_init_u32(&pgh_shared->warned, 0);
+	pg_atomic_init_u64(&pgh_shared->growth, 0);
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+	{
+		pg_atomic_init_u64(&pgh_shared->rules[i].refused, 0);
+		pg_atomic_init_u64(&pgh_shared->rules[i].ended, 0);
+		pg_atomic_init_u64(&pgh_shared->rules[i].last_used, 0);
+	}
 	pgh_shared->n_slots = MaxConnections;
 	pgh_shared->n_applications = application_places();
 }
@@ -187,6 +199,14 @@ pgh_wake_worker(void)
 
 		SetLatch(&ProcGlobal->allProcs[proc].procLatch);
 	}
+}
+
+void
+pgh_want_slots(void)
+{
+	if (pg_atomic_exchange_u32(&pgh_shared->slots_wanted,
+							   PGH_SLOTS_WANTED) == PGH_SLOTS_ENOUGH)
+		pgh_wake_worker();
 }
 
 void

@@ -11,6 +11,7 @@
  * PghShared.dozing				W the worker; R connecting backends; atomic.
  *								A stale read costs one needless wake-up, or
  *								leaves the worker to its one-second heartbeat
+ * PghShared.warned, growth		W the worker; R anyone; atomics
  * PghShared.total				W anyone, R anyone; atomics, only added to
  *								(reset() stores 0)
  * PghSlot identity				W its backend at claim and release, between
@@ -34,6 +35,14 @@
  *								an index that was got under it
  * PghShared.n_names			W, R under PGH_LOCK_APPLICATIONS exclusive
  * PghApplication counters		W anyone; R anyone; atomics
+ * PghApplication.refusals		0 = nothing was refused lately; else 1 + what was
+ *								since the worker last took it; W refusing
+ *								backends (add), the worker (exchange)
+ * PghRuleState.hash, bucket	W, R under PGH_LOCK_ADMISSION exclusive
+ * PghRuleState counters		W anyone; R anyone; atomics
+ * PghShared.headroom_refused_at	W refusing backends; R the worker; atomic
+ * PghShared.slots_wanted		a PghSlotsWanted; W connecting backends, the
+ *								worker; atomic exchange
  * PghEvents and its ring		W under PGH_LOCK_EVENTS exclusive; R shared
  *
  * Locks are taken one at a time, never one inside another, and never held
@@ -65,6 +74,7 @@ typedef enum PghLockId
 {
 	PGH_LOCK_SIGNAL,
 	PGH_LOCK_APPLICATIONS,
+	PGH_LOCK_ADMISSION,
 	PGH_LOCK_EVENTS
 } PghLockId;
 #define PGH_N_LOCKS (PGH_LOCK_EVENTS + 1)
@@ -147,6 +157,11 @@ StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
 
 #define PGH_NO_APPLICATION UINT32_MAX
 
+/* The reasons for which a connection is refused follow one another. */
+#define PGH_FIRST_REFUSAL_REASON PGH_REASON_HEADROOM
+#define PGH_N_REFUSAL_REASONS \
+	(PGH_REASON_CONNECT_RATE - PGH_FIRST_REFUSAL_REASON + 1)
+
 typedef struct PghApplication
 {
 	bool		used;
@@ -160,7 +175,19 @@ typedef struct PghApplication
 	pg_atomic_uint64 transactions;	/* of sessions that ended */
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
+	pg_atomic_uint32 refusals[PGH_N_REFUSAL_REASONS];
 } PghApplication;
+
+/* What is kept for each rule, by its number. */
+typedef struct PghRuleState
+{
+	uint32		hash;			/* of the rule that this is about */
+	int64		bucket;			/* connections allowed now, in millionths */
+	TimestampTz filled_at;		/* when the bucket was last filled up */
+	pg_atomic_uint64 refused;
+	pg_atomic_uint64 ended;
+	pg_atomic_uint64 last_used; /* TimestampTz */
+} PghRuleState;
 
 typedef enum PghOutcome
 {
@@ -198,6 +225,14 @@ typedef struct PghEvents
 	PghEvent	ring[FLEXIBLE_ARRAY_MEMBER];	/* pgh_max_events */
 } PghEvents;
 
+/* Do connecting backends want the worker to free slots? */
+typedef enum PghSlotsWanted
+{
+	PGH_SLOTS_ENOUGH,			/* no; whoever does from now on wakes it */
+	PGH_SLOTS_WANTED,
+	PGH_SLOTS_MUTED				/* it has just looked, and will look again */
+} PghSlotsWanted;
+
 typedef struct PghShared
 {
 	pg_atomic_uint32 worker_pid;	/* 0 = not running */
@@ -208,6 +243,11 @@ typedef struct PghShared
 	pg_atomic_uint64 stats_since;	/* TimestampTz */
 	pg_atomic_uint64 total[PGH_N_COUNTERS];
 	pg_atomic_uint64 refused_by_server;
+	pg_atomic_uint64 headroom_refused_at;	/* TimestampTz */
+	pg_atomic_uint32 slots_wanted;
+	pg_atomic_uint32 warned;	/* warn_at was crossed and reported */
+	pg_atomic_uint64 growth;	/* slots per minute, in thousandths; int64 */
+	PghRuleState rules[PGH_MAX_RULES];
 	int			n_slots;		/* constant after start-up */
 	int			n_applications; /* places in the table; constant */
 	int			n_names;		/* of them taken, but for the overflow */
@@ -239,6 +279,12 @@ extern void pgh_require_shared(void);
 
 /* The counter that an action which was carried out adds to. */
 extern PghCounter pgh_counter_for(PghAction action);
+
+/*
+ * Wake the worker because slots run short, unless that was done since it last
+ * looked.
+ */
+extern void pgh_want_slots(void);
 
 /* Add one to a counter of the server and of an application. */
 extern void pgh_count(uint32 application, PghCounter counter);

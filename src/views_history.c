@@ -43,7 +43,8 @@ append_measured(PghRow *row, const PghEvent *event)
 {
 	char		buf[32];
 
-	if (event->reason < PGH_REASON_HORIZON)
+	if (event->reason < PGH_REASON_HORIZON ||
+		event->action == PGH_ACTION_EVICT)
 		snprintf(buf, sizeof(buf), "%.3f s", event->measured / 1e6);
 	else
 		snprintf(buf, sizeof(buf), INT64_FORMAT, event->measured);

@@ -238,3 +238,30 @@ pgh_watch_pass(TimestampTz now, int *n_sessions)
 	}
 	return next;
 }
+
+const PghLimits *
+pgh_watch_limits(int index, uint32 changecount)
+{
+	PghWatch   *watch = &watches[index];
+
+	if (!watch->live || watch->asked || watch->changecount != changecount)
+		return NULL;
+	return &watch->limits;
+}
+
+void
+pgh_watch_expect_outcome(int index)
+{
+	watches[index].asked = true;
+}
+
+int
+pgh_watch_departing(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+		if (watches[i].live && watches[i].asked)
+			n++;
+	return n;
+}

@@ -23,4 +23,16 @@ extern void pgh_watch_forget(void);
  */
 extern TimestampTz pgh_watch_pass(TimestampTz now, int *n_sessions);
 
+/*
+ * The limits of the session in slot "index", or NULL if it is not one that
+ * was seen in the last pass, or is already being asked to end.
+ */
+extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
+
+/* A request was posted to slot "index"; its outcome is to be recorded. */
+extern void pgh_watch_expect_outcome(int index);
+
+/* How many sessions have been asked to end and have not answered or gone. */
+extern int	pgh_watch_departing(void);
+
 #endif							/* PGH_WATCH_H */

@@ -31,10 +31,14 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "admission.h"
+#include "evict.h"
+#include "pressure.h"
 #include "watch.h"
 
 #define PGH_HEARTBEAT USECS_PER_SEC
 #define PGH_RESTART_SECONDS 1
+#define PGH_MUTE_TIME 10000		/* microseconds */
 
 void
 pgh_register_worker(void)
@@ -69,6 +73,55 @@ report_for_duty(void)
 	pg_atomic_write_u32(&pgh_shared->worker_pid, MyProcPid);
 }
 
+/*
+ * Do backends want slots?  A storm of logins must not wake us at each one:
+ * after a look at short slots the flag is put to PGH_SLOTS_MUTED for a while,
+ * in which a backend still leaves its wish there but lets us sleep.
+ */
+static bool
+slots_wanted(TimestampTz now, TimestampTz *muted_until)
+{
+	if (*muted_until != 0 && now < *muted_until)
+		return false;
+	*muted_until = 0;
+	return pg_atomic_exchange_u32(&pgh_shared->slots_wanted,
+								  PGH_SLOTS_ENOUGH) == PGH_SLOTS_WANTED;
+}
+
+/*
+ * What is done about once a second, and at once when a backend wants slots:
+ * count them, and free some if they are short.  Returns when it is to be done
+ * again for those.
+ */
+static TimestampTz
+look_at_slots(TimestampTz now)
+{
+	static TimestampTz next_look = 0;
+	static TimestampTz last_second = 0;
+	static TimestampTz muted_until = 0;
+	bool		second = now - last_second >= PGH_HEARTBEAT || now < last_second;
+	uint32		enough = PGH_SLOTS_ENOUGH;
+	int			used;
+
+	/* The wish is taken before we look: one that comes later wakes us again. */
+	if (slots_wanted(now, &muted_until) || second || now >= next_look)
+	{
+		used = pgh_scan_used_slots();
+		pgh_pressure_sample(used, now);
+		if (second)
+		{
+			last_second = now;
+			pgh_report_refusals();
+		}
+		next_look = pgh_evict_pass(used, now);
+		if (next_look != PGH_NEVER &&
+			pg_atomic_compare_exchange_u32(&pgh_shared->slots_wanted, &enough,
+										   PGH_SLOTS_MUTED))
+			muted_until = now + PGH_MUTE_TIME;
+	}
+	return muted_until != 0 ? Min(next_look, muted_until) : next_look;
+}
+
 /* One pass; returns when the next one must be. */
 static TimestampTz
 do_pass(int *n_sessions)
@@ -77,6 +130,7 @@ do_pass(int *n_sessions)
 	TimestampTz next = pgh_watch_pass(start, n_sessions);
 	int64		shortest = pgh_shortest_limit();
 
+	next = Min(next, look_at_slots(start));
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);
@@ -127,6 +181,7 @@ reload_settings(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	pgh_sync_rule_states();
 	pgh_watch_forget();
 }
 
@@ -140,6 +195,8 @@ pgh_worker_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 
 	pgh_watch_start();
+	pgh_evict_start();
+	pgh_sync_rule_states();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * evict.c
+ *	  Freeing connection slots when they run short.
+ *
+ * Owns: the worker's private list of candidates.  Must not: choose; that is
+ * pgh_choose_eviction().  For the worker only.
+ *
+ * Each one that is chosen is asked, as for every other limit: one that has
+ * gone back to work is spared, and the next pass chooses another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "evict.h"
+
+#include "utils/timestamp.h"
+
+#include "action.h"
+#include "applications.h"
+#include "policy.h"
+
+/* While slots are short the worker looks again at most this often. */
+#define PGH_SHORTAGE_INTERVAL 10000
+
+/* For how long a refusal makes the worker free slots. */
+#define PGH_REFUSED_LATELY USECS_PER_SEC
+
+static PghCandidate *candidates;
+static PghTally *tallies;
+
+void
+pgh_evict_start(void)
+{
+	candidates = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghCandidate)));
+	tallies = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghTally)));
+}
+
+static void
+tally(PghTally *counts, PghState state)
+{
+	counts->connections++;
+	if (pgh_state_in_transaction_idle(state))
+		counts->idle_transactions++;
+	else if (state == PGH_STATE_IDLE)
+		counts->idle_sessions++;
+}
+
+/*
+ * May this one never be evicted?  Outside a transaction, one that listens or
+ * holds an advisory lock is idle on purpose.
+ */
+static bool
+is_untouchable(const PghSession *session)
+{
+	const PghLimits *limits = pgh_watch_limits(session->index,
+											   session->slot.changecount);
+
+	return limits == NULL ||
+		limits->mode == PGH_MODE_OFF ||
+		pgh_exemption(&session->facts, limits) != NULL ||
+		(session->facts.state == PGH_STATE_IDLE &&
+		 (session->facts.listening || session->facts.advisory));
+}
+
+/* List all sessions, and count what each application holds. */
+static int
+gather(void)
+{
+	int			n = 0;
+
+	memset(tallies, 0, pgh_shared->n_applications * sizeof(PghTally));
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+		PghCandidate *candidate = &candidates[n];
+
+		if (!pgh_scan_session(i, &session) ||
+			session.counted_as == PGH_NO_APPLICATION)
+			continue;
+		candidate->session = i;
+		candidate->application = session.counted_as;
+		candidate->state = session.facts.state;
+		candidate->state_start = session.facts.state_start;
+		candidate->untouchable = is_untouchable(&session);
+		tally(&tallies[candidate->application], candidate->state);
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Ask one session to leave.  It is read again, and asked only if it still is
+ * what it was when it was chosen.
+ */
+static void
+evict(const PghCandidate *chosen, const PghShortage *shortage,
+	  TimestampTz now)
+{
+	PghSession	session;
+	PghVerdict	verdict;
+	const PghLimits *limits;
+
+	if (!pgh_scan_session(chosen->session, &session) ||
+		session.facts.state_start != chosen->state_start)
+		return;
+	limits = pgh_watch_limits(chosen->session, session.slot.changecount);
+	if (limits == NULL)
+		return;
+	memset(&verdict, 0, sizeof(verdict));
+	verdict.action = PGH_ACTION_EVICT;
+	verdict.reason = PGH_REASON_HEADROOM;
+	verdict.limit = shortage->headroom;
+	verdict.measured = now - session.facts.state_start;
+	verdict.deadline = now;
+	if (pgh_act(&session, &verdict, limits->mode, now))
+		pgh_watch_expect_outcome(chosen->session);
+}
+
+/* Whoever was chosen is no longer there, as far as the next choice goes. */
+static void
+take_out(PghCandidate *chosen)
+{
+	PghTally   *counts = &tallies[chosen->application];
+
+	chosen->untouchable = true;
+	counts->connections--;
+	if (chosen->state == PGH_STATE_IDLE)
+		counts->idle_sessions--;
+	else
+		counts->idle_transactions--;
+}
+
+/*
+ * A leak that is being evicted stays a leak when only two of it are left, and
+ * the next pass sees it so; within one pass too, since the tallies shrink.
+ */
+TimestampTz
+pgh_evict_pass(int used, TimestampTz now)
+{
+	PghShortage shortage;
+	TimestampTz refused_at = pg_atomic_read_u64(&pgh_shared->headroom_refused_at);
+	TimestampTz ripe_at;
+	int			n;
+	int			i;
+
+	shortage.available = MaxConnections - pgh_reserved_slots() - used +
+		pgh_watch_departing();
+	shortage.headroom = pgh_effective_headroom();
+	shortage.refused_lately = refused_at != 0 &&
+		now - refused_at < PGH_REFUSED_LATELY;
+	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
+	if (!pgh_slots_are_short(&shortage))
+		return PGH_NEVER;
+
+	n = gather();
+	while ((i = pgh_choose_eviction(candidates, n, tallies, &shortage, now,
+									&ripe_at)) >= 0)
+	{
+		evict(&candidates[i], &shortage, now);
+		take_out(&candidates[i]);
+		shortage.available++;
+	}
+
+	/* A session that becomes idle from now on is not ripe before that. */
+	ripe_at = Min(ripe_at, now + shortage.min_idle);
+	return Max(ripe_at, now + PGH_SHORTAGE_INTERVAL);
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * evict.h
+ *	  Freeing connection slots when they run short.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_EVICT_H
+#define PGH_EVICT_H
+
+#include "watch.h"
+
+/* Allocate the memory of the worker; once, in the current context. */
+extern void pgh_evict_start(void);
+
+/*
+ * End sessions, least harm first, while slots are short.  "used" is the
+ * number of slots in use.  Returns when to look again: PGH_NEVER while slots
+ * are plenty.
+ */
+extern TimestampTz pgh_evict_pass(int used, TimestampTz now);
+
+#endif							/* PGH_EVICT_H */

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * pressure.c
+ *	  How connection slots fill up: growth, and the warning at warn_at.
+ *
+ * Owns: the samples of the last minute.  Must not: end or refuse anything.
+ * For the worker only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pressure.h"
+
+#include "utils/timestamp.h"
+
+#include "events.h"
+
+#define PGH_SAMPLES 61			/* a minute of seconds, and its end */
+#define PGH_NAMED_APPLICATIONS 3
+
+/* Below warn_at by this many percent of the slots the warning is over. */
+#define PGH_WARN_HYSTERESIS 5
+
+typedef struct PghSample
+{
+	TimestampTz at;
+	int			used;
+} PghSample;
+
+static PghSample samples[PGH_SAMPLES];
+static int	n_samples = 0;		/* ever taken */
+
+/* Slots per minute over the last minute, in thousandths. */
+static int64
+growth(const PghSample *newest)
+{
+	int			oldest = n_samples > PGH_SAMPLES ?
+		n_samples % PGH_SAMPLES : 0;
+	int64		elapsed = newest->at - samples[oldest].at;
+
+	if (elapsed < USECS_PER_SEC)
+		return 0;
+	return (int64) (newest->used - samples[oldest].used) *
+		USECS_PER_MINUTE * 1000 / elapsed;
+}
+
+static void
+add_sample(int used, TimestampTz now)
+{
+	PghSample  *sample = &samples[n_samples % PGH_SAMPLES];
+
+	sample->at = now;
+	sample->used = used;
+	n_samples++;
+	pg_atomic_write_u64(&pgh_shared->growth, (uint64) growth(sample));
+}
+
+/* "orders 61, web 8, checkout 2": who holds the most. */
+static void
+print_largest(char *buf, size_t size)
+{
+	int			last = -1;
+	uint32		last_connections = PG_UINT32_MAX;
+
+	buf[0] = '\0';
+	for (int n = 0; n < PGH_NAMED_APPLICATIONS; n++)
+	{
+		int			best = -1;
+		uint32		most = 0;
+		size_t		length = strlen(buf);
+
+		/* The next one in the order of (connections, place). */
+		for (int i = 0; i < pgh_shared->n_applications; i++)
+		{
+			uint32		held = pg_atomic_read_u32(&pgh_applications[i].connections);
+
+			if (held > most &&
+				(held < last_connections ||
+				 (held == last_connections && i > last)))
+			{
+				best = i;
+				most = held;
+			}
+		}
+		if (best < 0)
+			return;
+		snprintf(buf + length, size - length, "%s\"%s\" %u",
+				 n == 0 ? "" : ", ", pgh_applications[best].name, most);
+		last = best;
+		last_connections = most;
+	}
+}
+
+static void
+record_warning(int percent)
+{
+	static PghEvent event;
+
+	memset(&event, 0, sizeof(event));
+	event.action = PGH_ACTION_WARN;
+	event.outcome = PGH_OUTCOME_DONE;
+	event.reason = PGH_REASON_WARN_AT;
+	event.measured = percent;
+	event.limit = pgh_warn_at;
+	pgh_event_add(&event);
+}
+
+static void
+warn(int used, int usable, int percent)
+{
+	char		largest[4 * PGH_NAME_LEN];
+
+	print_largest(largest, sizeof(largest));
+	record_warning(percent);
+	ereport(WARNING,
+			(errmsg("%d of %d connection slots are in use (%d %%)",
+					used, usable, percent),
+			 errdetail("The applications with the most connections: %s.",
+					   largest),
+			 errhint("See the views hygiene.applications and hygiene.sessions. The limit for this warning is \"pg_hygiene.warn_at\".")));
+}
+
+static void
+check_warning(int used)
+{
+	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
+	int			percent = (int) ((int64) used * 100 / usable);
+	bool		warned = pg_atomic_read_u32(&pgh_shared->warned) != 0;
+
+	if (pgh_warn_at == 0 || pgh_mode == PGH_MODE_OFF)
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		return;
+	}
+	if (!warned && percent >= pgh_warn_at)
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 1);
+		warn(used, usable, percent);
+	}
+	else if (warned && percent < pgh_warn_at &&
+			 (percent <= pgh_warn_at - PGH_WARN_HYSTERESIS || used == 0))
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		ereport(LOG,
+				(errmsg("%d of %d connection slots are in use (%d %%), fewer than at the last warning",
+						used, usable, percent)));
+	}
+}
+
+void
+pgh_pressure_sample(int used, TimestampTz now)
+{
+	if (n_samples == 0 ||
+		now - samples[(n_samples - 1) % PGH_SAMPLES].at >= USECS_PER_SEC ||
+		now < samples[(n_samples - 1) % PGH_SAMPLES].at)
+		add_sample(used, now);
+	check_warning(used);
+}
