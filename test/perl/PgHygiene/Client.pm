@@ -1,0 +1,403 @@
+
+=pod
+
+=head1 NAME
+
+PgHygiene::Client - a PostgreSQL client whose socket a test can watch
+
+=head1 SYNOPSIS
+
+  use PgHygiene::Client;
+
+  my $client = PgHygiene::Client->new($node, application => 'orders');
+  $client->query('BEGIN');
+  my $last = $client->wait_closed;
+  is($last->{C}, '25P03', 'SQLSTATE');
+  cmp_ok($client->{told_at} - $client->{replied_at}, '>=', 0.1, 'not early');
+
+=head1 DESCRIPTION
+
+psql learns that its connection is gone by its next statement; this one can
+say when the server's last message came, when the socket was closed, and what
+each field of the message was.  It speaks just enough of the protocol for
+trust authentication and simple and extended queries.
+
+Points in time are those of Time::HiRes::time(): the clock that PostgreSQL's
+timestamps come from, so that both sides can be compared.
+
+Fields that tests read: pid; sent_at and replied_at, of the last statement;
+told_at and closed_at, of the end; error, the last ErrorResponse as a hash of
+its fields by their letters (S, C, M, D, H); notices, an array of such hashes.
+
+=cut
+
+package PgHygiene::Client;
+
+use strict;
+use warnings;
+
+use IO::Select;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(time);
+
+my $READ_SIZE = 65536;
+
+=pod
+
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...])
+
+A connected client.  When the server refused it, C<error> says why and
+C<closed_at> is set.
+
+=cut
+
+sub new
+{
+	my ($class, $node, %options) = @_;
+	my $self = bless { buffer => '', notices => [], rows => [] }, $class;
+	my %startup = (
+		user => $options{user} || 'app',
+		database => $options{dbname} || 'postgres');
+
+	$startup{application_name} = $options{application}
+	  if defined $options{application};
+	$startup{replication} = $options{replication} if $options{replication};
+	$startup{options} = $options{options} if $options{options};
+
+	$self->{socket} =
+	  $options{tcp}
+	  ? IO::Socket::INET->new(
+		PeerAddr => '127.0.0.1',
+		PeerPort => $node->port)
+	  : IO::Socket::UNIX->new(
+		Peer => $node->host . '/.s.PGSQL.' . $node->port);
+	die "could not connect: $!" unless $self->{socket};
+	$self->{socket}->blocking(0);
+
+	my $body = pack('N', 196608) . pack('(Z*)*', %startup) . "\0";
+	$self->_write(pack('N', 4 + length $body) . $body);
+	$self->_read_until_ready;
+	return $self;
+}
+
+=pod
+
+=head2 query(SQL)
+
+Runs a statement by the simple protocol and waits for its end, or the
+connection's.  Returns the rows: a reference to an array of arrays.  Dies when
+the statement failed.
+
+=head2 try_query(SQL)
+
+The same, but does not die: look at C<error>.
+
+=head2 extended(SQL)
+
+Runs a statement by Parse, Bind, Execute, Sync.
+
+=head2 send_query(SQL)
+
+Sends it and does not wait.
+
+=head2 wait_ready
+
+Waits for the end of what was sent.
+
+=cut
+
+sub query
+{
+	my ($self, $sql) = @_;
+	my $rows = $self->try_query($sql);
+
+	die "$sql: $self->{error}->{M}" if $self->{error};
+	die "$sql: connection closed" if $self->{closed_at};
+	return $rows;
+}
+
+sub try_query
+{
+	my ($self, $sql) = @_;
+
+	$self->send_query($sql);
+	return $self->wait_ready;
+}
+
+sub extended
+{
+	my ($self, $sql) = @_;
+
+	$self->_begin_request;
+	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
+		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
+		  . _message('E', "\0" . pack('N', 0))
+		  . _message('S', ''));
+	my $rows = $self->wait_ready;
+
+	die "$sql: $self->{error}->{M}" if $self->{error};
+	return $rows;
+}
+
+sub send_query
+{
+	my ($self, $sql) = @_;
+
+	$self->_begin_request;
+	$self->_write(_message('Q', "$sql\0"));
+	return;
+}
+
+sub wait_ready
+{
+	my ($self) = @_;
+
+	$self->_read_until_ready;
+	return $self->{rows};
+}
+
+=pod
+
+=head2 copy_in(SQL)
+
+Starts a COPY ... FROM STDIN and returns when the server waits for the data.
+
+=head2 copy_end
+
+Ends it.
+
+=cut
+
+sub copy_in
+{
+	my ($self, $sql) = @_;
+
+	$self->send_query($sql);
+	$self->_read_until(sub { $_[0] eq 'G' });
+	return;
+}
+
+sub copy_end
+{
+	my ($self) = @_;
+
+	$self->_write(_message('c', ''));
+	return $self->wait_ready;
+}
+
+=pod
+
+=head2 wait_closed
+
+Waits until the server closes the socket, without sending anything, and
+returns the fields of its last error, or undef if there was none.
+
+=head2 is_open
+
+Whether the server has not closed the socket until now.  What it has sent is
+read.
+
+=head2 close
+
+Says goodbye.
+
+=cut
+
+sub wait_closed
+{
+	my ($self) = @_;
+
+	$self->_read_until(sub { 0 });
+	return $self->{error};
+}
+
+sub is_open
+{
+	my ($self) = @_;
+
+	while (!$self->{closed_at} && $self->_readable(0))
+	{
+		$self->receive;
+	}
+	return !$self->{closed_at};
+}
+
+sub close
+{
+	my ($self) = @_;
+
+	return if $self->{closed_at};
+	$self->_write(_message('X', ''));
+	$self->wait_closed;
+	return;
+}
+
+=pod
+
+=head2 socket, receive
+
+For tests that watch many clients with one select(): the handle, and what to
+call when it can be read.
+
+=cut
+
+sub socket
+{
+	my ($self) = @_;
+
+	return $self->{socket};
+}
+
+sub receive
+{
+	my ($self) = @_;
+	my $got = sysread $self->{socket}, $self->{buffer}, $READ_SIZE,
+	  length $self->{buffer};
+	my $now = time;
+
+	# A reset comes where the server exits before it has read all we sent.
+	if (!$got)
+	{
+		return if !defined $got && $!{EAGAIN};
+		$self->{closed_at} = $now;
+		return;
+	}
+	while (length $self->{buffer} >= 5)
+	{
+		my ($type, $length) = unpack 'aN', $self->{buffer};
+
+		last if length $self->{buffer} < $length + 1;
+		my $body = substr $self->{buffer}, 5, $length - 4;
+		substr($self->{buffer}, 0, $length + 1) = '';
+		$self->_take($type, $body, $now);
+	}
+	return;
+}
+
+# What follows is private.
+
+sub _message
+{
+	my ($type, $body) = @_;
+
+	return $type . pack('N', 4 + length $body) . $body;
+}
+
+sub _begin_request
+{
+	my ($self) = @_;
+
+	$self->{rows} = [];
+	$self->{error} = undef;
+	$self->{sent_at} = time;
+	return;
+}
+
+sub _write
+{
+	my ($self, $bytes) = @_;
+
+	# Everything sent is short, and what the server does not read any more
+	# shows when the socket is read.
+	local $SIG{PIPE} = 'IGNORE';
+	syswrite $self->{socket}, $bytes;
+	return;
+}
+
+sub _readable
+{
+	my ($self, $timeout) = @_;
+
+	return IO::Select->new($self->{socket})->can_read($timeout);
+}
+
+sub _fields
+{
+	my ($body) = @_;
+	my %fields;
+
+	for my $field (split /\0/, $body)
+	{
+		$fields{ substr $field, 0, 1 } = substr $field, 1;
+	}
+	return \%fields;
+}
+
+sub _row
+{
+	my ($body) = @_;
+	my $n = unpack 'n', $body;
+	my $at = 2;
+	my @row;
+
+	for (1 .. $n)
+	{
+		my $length = unpack 'l>', substr $body, $at, 4;
+
+		$at += 4;
+		push @row, $length < 0 ? undef : substr $body, $at, $length;
+		$at += $length if $length > 0;
+	}
+	return \@row;
+}
+
+sub _take
+{
+	my ($self, $type, $body, $now) = @_;
+
+	$self->{last_type} = $type;
+	if ($type eq 'E')
+	{
+		$self->{error} = _fields($body);
+		$self->{told_at} = $now if $self->{error}->{S} eq 'FATAL';
+	}
+	elsif ($type eq 'N')
+	{
+		push @{ $self->{notices} }, _fields($body);
+	}
+	elsif ($type eq 'K')
+	{
+		$self->{pid} = unpack 'N', $body;
+	}
+	elsif ($type eq 'D')
+	{
+		push @{ $self->{rows} }, _row($body);
+	}
+	elsif ($type eq 'Z')
+	{
+		$self->{replied_at} = $now;
+	}
+	return;
+}
+
+# Read until a message satisfies the condition or the server closes the
+# socket; die when that takes too long.
+sub _read_until
+{
+	my ($self, $condition) = @_;
+	my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	$self->{last_type} = '';
+	until ($self->{closed_at} || $condition->($self->{last_type}))
+	{
+		$self->_readable($give_up - time)
+		  or die "the server did not answer in time";
+		$self->receive;
+	}
+	return;
+}
+
+# Only what comes last in what was received counts, and nothing comes after
+# ReadyForQuery but what the server sends on its own.
+sub _read_until_ready
+{
+	my ($self) = @_;
+
+	$self->{replied_at} = undef;
+	$self->_read_until(sub { defined $self->{replied_at} });
+	return;
+}
+
+1;
