@@ -12,6 +12,7 @@ COMMENT ON SCHEMA hygiene IS
 -- hygiene.status: the server in one row
 --
 CREATE FUNCTION hygiene.get_status(
+	old_prepared bigint,
 	OUT mode text,
 	OUT pressure text,
 	OUT max_connections integer,
@@ -40,10 +41,13 @@ RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
 
-COMMENT ON FUNCTION hygiene.get_status() IS
-	'One row about the whole server. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+COMMENT ON FUNCTION hygiene.get_status(bigint) IS
+	'One row about the whole server. Raises a WARNING when old_prepared, the number of prepared transactions older than an hour, is not 0. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
-CREATE VIEW hygiene.status AS SELECT * FROM hygiene.get_status();
+CREATE VIEW hygiene.status AS
+	SELECT * FROM hygiene.get_status((
+		SELECT count(*) FROM pg_catalog.pg_prepared_xacts
+		WHERE prepared < now() - interval '1 hour'));
 
 COMMENT ON VIEW hygiene.status IS
 	'The server in one row: connection slots, sessions by state, what was ended and refused, and the worker';
@@ -255,6 +259,138 @@ COMMENT ON COLUMN hygiene.events.limit_setting IS
 	'The value of the limit';
 
 --
+-- hygiene.rules: the rules in force
+--
+CREATE FUNCTION hygiene.get_rules(
+	OUT rule integer,
+	OUT selectors text,
+	OUT settings text,
+	OUT sessions integer,
+	OUT connections_limit integer,
+	OUT reserve integer,
+	OUT refused bigint,
+	OUT ended bigint,
+	OUT last_used timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_rule_list';
+
+COMMENT ON FUNCTION hygiene.get_rules() IS
+	'The rules of pg_hygiene.rules in their order. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.rules AS SELECT * FROM hygiene.get_rules();
+
+COMMENT ON VIEW hygiene.rules IS
+	'The rules in force, with the sessions that each matches and what it did';
+COMMENT ON COLUMN hygiene.rules.rule IS
+	'Its number, from 1, in the order in which rules are read';
+COMMENT ON COLUMN hygiene.rules.sessions IS
+	'Sessions of this moment that match it';
+COMMENT ON COLUMN hygiene.rules.connections_limit IS
+	'Most sessions that may match it at once; null if it sets none';
+COMMENT ON COLUMN hygiene.rules.reserve IS
+	'Slots that are kept for its sessions; null if none';
+COMMENT ON COLUMN hygiene.rules.refused IS
+	'Connections refused because of it, since the server started or the rule was changed';
+COMMENT ON COLUMN hygiene.rules.ended IS
+	'Sessions ended and statements cancelled because of it, likewise';
+COMMENT ON COLUMN hygiene.rules.last_used IS
+	'When it last refused or ended something';
+
+CREATE FUNCTION hygiene.check_rules(
+	rules text,
+	OUT rule integer,
+	OUT selectors text,
+	OUT settings text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_check_rules';
+
+COMMENT ON FUNCTION hygiene.check_rules(text) IS
+	'The rules that a text for pg_hygiene.rules stands for. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
+
+CREATE FUNCTION hygiene.rehearse(
+	rules text,
+	OUT pid integer,
+	OUT application_name text,
+	OUT user_name text,
+	OUT database_name text,
+	OUT client_addr inet,
+	OUT client_port integer,
+	OUT backend_start timestamptz,
+	OUT state text,
+	OUT state_age interval,
+	OUT transaction_age interval,
+	OUT wrote boolean,
+	OUT xmin_age integer,
+	OUT blocking integer,
+	OUT listening boolean,
+	OUT exempt text,
+	OUT rules integer[],
+	OUT limit_name text,
+	OUT limit_setting text,
+	OUT ends_in interval,
+	OUT query_id bigint,
+	OUT query text,
+	OUT verdict text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_rehearse';
+
+COMMENT ON FUNCTION hygiene.rehearse(text) IS
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
+
+--
+-- hygiene.horizon: what holds VACUUM back
+--
+CREATE FUNCTION hygiene.get_horizon(
+	OUT kind text,
+	OUT name text,
+	OUT pid integer,
+	OUT application_name text,
+	OUT xmin_age integer,
+	OUT age interval)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_horizon';
+
+COMMENT ON FUNCTION hygiene.get_horizon() IS
+	'The processes that hold VACUUM back. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.horizon AS
+	SELECT h.kind,
+		   coalesce(h.name, r.rolname, a.backend_type) AS name,
+		   h.pid,
+		   coalesce(h.application_name, a.application_name) AS application_name,
+		   h.xmin_age,
+		   coalesce(h.age, now() - a.backend_start) AS age
+	FROM hygiene.get_horizon() h
+		 LEFT JOIN pg_catalog.pg_stat_get_activity(NULL) a
+			  ON h.name IS NULL AND a.pid = h.pid
+		 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
+	UNION ALL
+	SELECT 'prepared transaction', gid, NULL, NULL,
+		   pg_catalog.age(transaction), now() - prepared
+	FROM pg_catalog.pg_prepared_xacts
+	UNION ALL
+	SELECT 'replication slot', slot_name, active_pid, NULL,
+		   greatest(pg_catalog.age(xmin), pg_catalog.age(catalog_xmin)), NULL
+	FROM pg_catalog.pg_replication_slots
+	WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL
+	ORDER BY 5 DESC, 6 DESC NULLS LAST;
+
+COMMENT ON VIEW hygiene.horizon IS
+	'What keeps VACUUM from removing dead rows, the oldest first';
+COMMENT ON COLUMN hygiene.horizon.kind IS
+	'session, prepared transaction, replication slot or standby';
+COMMENT ON COLUMN hygiene.horizon.name IS
+	'Login role of a session, gid of a prepared transaction, name of a slot, role of a standby''s walsender';
+COMMENT ON COLUMN hygiene.horizon.xmin_age IS
+	'How many transaction ids behind the next one it holds VACUUM';
+COMMENT ON COLUMN hygiene.horizon.age IS
+	'Since when: the age of the transaction, or of the standby''s connection; null for a slot';
+
+--
 -- hygiene.reset(): begin counting anew
 --
 CREATE FUNCTION hygiene.reset()
@@ -268,4 +404,4 @@ COMMENT ON FUNCTION hygiene.reset() IS
 	'Clears counters and events. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
-	hygiene.events TO PUBLIC;
+	hygiene.events, hygiene.rules, hygiene.horizon TO PUBLIC;

@@ -117,6 +117,18 @@ observe(const PghSession *session, const PghVerdict *verdict,
 			 errdetail_internal("%s", message.detail)));
 }
 
+/* From now on the grace of this transaction runs. */
+static void
+note_cancel(const PghSession *session, TimestampTz now)
+{
+	PghSlot    *slot = &pgh_slots[session->index];
+
+	pg_atomic_write_u64(&slot->cancelled_at, now);
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->cancelled_xact_start,
+						session->facts.xact_start);
+}
+
 bool
 pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		TimestampTz now)
@@ -132,6 +144,8 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return false;
 	}
 
+	if (verdict->action == PGH_ACTION_CANCEL)
+		note_cancel(session, now);
 	request.event_id = record(session, verdict, PGH_OUTCOME_PENDING, now);
 	if (pgh_request_post(session->index, session->slot.changecount, &request))
 		return true;

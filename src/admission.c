@@ -272,8 +272,7 @@ static void
 count_refusal(const PghArrival *arrival)
 {
 	pgh_count(arrival->application, PGH_COUNT_REFUSED);
-	if (arrival->refusal.rule > 0)
-		pg_atomic_fetch_add_u64(&pgh_shared->rules[arrival->refusal.rule - 1].refused, 1);
+	pgh_count_rule(arrival->refusal.rule, PGH_COUNT_REFUSED);
 }
 
 /*

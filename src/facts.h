@@ -71,7 +71,6 @@ typedef struct PghFacts
 	PghTime		xact_start;		/* 0 outside a transaction */
 	PghTime		cancelled_at;	/* when its transaction's statement was
 								 * cancelled for age; 0 if it was not */
-	PghTime		waiter_since;	/* earliest moment a waiter was seen; 0 none */
 	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
 	int32_t		blocking;		/* sessions waiting for this one */
 	bool		superuser;

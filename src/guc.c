@@ -14,6 +14,8 @@
 
 #include <limits.h>
 
+#include "mb/pg_wchar.h"
+
 #define PGH_MAX_HORIZON 2000000000
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
@@ -73,15 +75,24 @@ static const struct
 	"0 means no limit.", 0, 0, PGH_MAX_HORIZON},
 };
 
+/* Where a rules text went wrong: characters from its beginning, from 1. */
+static int
+error_position(const char *text, const PghParseError *error)
+{
+	return pg_mbstrlen_with_len(text, error->position) + 1;
+}
+
 /* The rest of an error about a rules text: "expected ..., found ...". */
 static const char *
-describe_parse_error(const PghParseError *error)
+describe_parse_error(const char *text, const PghParseError *error)
 {
+	int			position = error_position(text, error);
+
 	if (error->found[0] == '\0')
-		return psprintf("expected %s at end of input, position %d",
-						error->expected, error->position + 1);
+		return psprintf("expected %s at the end, position %d",
+						error->expected, position);
 	return psprintf("expected %s, found \"%s\" at position %d",
-					error->expected, error->found, error->position + 1);
+					error->expected, error->found, position);
 }
 
 /*
@@ -102,7 +113,7 @@ check_rules(char **newval, void **extra, GucSource source)
 		pgh_guc_free(set);
 		GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
 		GUC_check_errmsg("invalid value for parameter \"%s\": %s",
-						 "pg_hygiene.rules", describe_parse_error(&error));
+						 "pg_hygiene.rules", describe_parse_error(*newval, &error));
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
@@ -126,8 +137,9 @@ pgh_parse_rules_or_error(const char *text)
 	if (!pgh_rules_parse(text, set, capacity, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid rules: %s", describe_parse_error(&error)),
-				 errposition(error.position + 1),
+				 errmsg("invalid rules: %s", describe_parse_error(text, &error)),
+				 internalerrposition(error_position(text, &error)),
+				 internalerrquery(text),
 				 errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.")));
 	return set;
 }
@@ -150,13 +162,20 @@ pgh_server_limits(PghLimits *limits)
 }
 
 void
+pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
+				 const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+{
+	(void) pgh_rules_match(rules, who, bits);
+	pgh_rules_resolve(rules, bits, server_wide, limits);
+}
+
+void
 pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
 {
 	PghLimits	server_wide;
 
 	pgh_server_limits(&server_wide);
-	(void) pgh_rules_match(pgh_current_rules(), who, bits);
-	pgh_rules_resolve(pgh_current_rules(), bits, &server_wide, limits);
+	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
 }
 
 int64

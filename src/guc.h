@@ -42,6 +42,12 @@ extern void pgh_server_limits(PghLimits *limits);
 extern void pgh_limits_for(const PghIdentity *who, PghRuleBits *bits,
 						   PghLimits *limits);
 
+/* The same for a list of rules that is not in force. */
+extern void pgh_limits_under(const PghRuleSet *rules,
+							 const PghLimits *server_wide,
+							 const PghIdentity *who, PghRuleBits *bits,
+							 PghLimits *limits);
+
 /*
  * The shortest time limit that may hold for anybody, in microseconds, or
  * PGH_NEVER: no session that begins to be idle now can be due sooner.

@@ -119,6 +119,15 @@ same_transaction(const PghRequest *request)
 		entry->st_xact_start_timestamp == request->xact_start;
 }
 
+/* Is there a statement to cancel? */
+static bool
+is_running(void)
+{
+	BackendState state = ((volatile PgBackendStatus *) MyBEEntry)->st_state;
+
+	return state == STATE_RUNNING || state == STATE_FASTPATH;
+}
+
 /*
  * Only a pending request asks something.  One that was accepted is final: a
  * further signal while the backend exits must not take its reason away.
@@ -133,6 +142,8 @@ pgh_request_answer(PghSlot *slot)
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
 		still_idle(&slot->request) : same_transaction(&slot->request);
+	if (slot->request.action == PGH_ACTION_CANCEL && !is_running())
+		accepted = false;
 	pg_atomic_write_u32(&slot->request_state, accepted ?
 						PGH_REQUEST_ACCEPTED : PGH_REQUEST_SPARED);
 	if (!accepted)
@@ -165,6 +176,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 {
 	uint64		event_id = slot->request.event_id;
 	PghAction	action = slot->request.action;
+	int			rule = slot->request.rule;
 	uint32		expected = state;
 
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
@@ -173,4 +185,6 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	pgh_event_finish(event_id, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
+	if (outcome == PGH_OUTCOME_DONE)
+		pgh_count_rule(rule, pgh_counter_for(action));
 }

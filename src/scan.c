@@ -4,8 +4,8 @@
  *	  From shared state to facts.
  *
  * Owns: every read of core's PgBackendStatus and PGPROC.  Must not: write
- * anything shared, take a lock, or decide.  Any process attached to shared
- * memory may call it.
+ * anything shared, hold a lock of ours, or decide.  Any process that has a
+ * PGPROC may call it.
  *
  *-------------------------------------------------------------------------
  */
@@ -78,17 +78,63 @@ read_activity(PghSession *session)
 }
 
 /*
- * What the transaction holds.  Each is one word that its owner writes without
+ * How far behind the next transaction id the older of xid and xmin is: what
+ * VACUUM sees of this process.
+ */
+int64
+pgh_scan_xmin_age(int proc_number)
+{
+	volatile PGPROC *proc = &ProcGlobal->allProcs[proc_number];
+	TransactionId xid = proc->xid;
+	TransactionId oldest = proc->xmin;
+	TransactionId next;
+
+	if (!TransactionIdIsNormal(oldest) ||
+		(TransactionIdIsNormal(xid) && TransactionIdPrecedes(xid, oldest)))
+		oldest = xid;
+	if (!TransactionIdIsNormal(oldest))
+		return -1;
+	next = XidFromFullTransactionId(ReadNextFullTransactionId());
+
+	/* One that was begun this moment is not a whole round old. */
+	return TransactionIdPrecedes(oldest, next) ? next - oldest : 0;
+}
+
+/*
+ * What the session holds.  Each is one word that its owner writes without
  * telling us; between the states of a session they stand still while it is
  * idle, which is when they matter.
  */
 static void
 read_proc(PghSession *session)
 {
-	volatile PGPROC *proc = &ProcGlobal->allProcs[session->index];
+	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
+	PghFacts   *facts = &session->facts;
 
-	session->xmin = proc->xmin;
-	session->facts.wrote = TransactionIdIsValid(proc->xid);
+	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
+	session->xmin_age = pgh_scan_xmin_age(session->index);
+	facts->xmin_age = Max(session->xmin_age, 0);
+
+	/* Outside a transaction, what is still locked is so for the session. */
+	facts->advisory = facts->state == PGH_STATE_IDLE &&
+		pgh_proc_has_locks(proc);
+}
+
+/* What the extension itself keeps of the session. */
+static void
+read_own(PghSession *session)
+{
+	PghSlot    *slot = &pgh_slots[session->index];
+	PghFacts   *facts = &session->facts;
+
+	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	if (facts->xact_start != 0 &&
+		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
+		facts->xact_start)
+	{
+		pg_read_barrier();
+		facts->cancelled_at = pg_atomic_read_u64(&slot->cancelled_at);
+	}
 }
 
 bool
@@ -99,8 +145,8 @@ pgh_scan_session(int index, PghSession *session)
 	memset(&session->facts, 0, sizeof(session->facts));
 	session->index = index;
 	session->query_id = 0;
-	session->xmin = InvalidTransactionId;
 	session->who.application[0] = '\0';
+	session->xmin_age = -1;
 	session->activity_changecount = -1;
 	if (!pgh_slot_read(index, &session->slot))
 		return false;
@@ -123,7 +169,10 @@ pgh_scan_session(int index, PghSession *session)
 				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
 	}
 	else
+	{
 		read_proc(session);
+		read_own(session);
+	}
 
 	/* What was read is one session's only if the slot is still the same. */
 	return pgh_slot_is(index, session->slot.changecount);

@@ -21,7 +21,7 @@ typedef struct PghSession
 	uint32		counted_as;		/* index of the application it counts for */
 	uint64		transactions;
 	uint64		query_id;
-	TransactionId xmin;
+	int64		xmin_age;		/* -1 = it holds VACUUM back by nothing */
 } PghSession;
 
 /*
@@ -46,6 +46,13 @@ pgh_activity_changecount(const PgBackendStatus *beentry)
 {
 	return ((volatile const PgBackendStatus *) beentry)->st_changecount;
 }
+
+/*
+ * How many transaction ids behind the next one the oldest is that a process
+ * keeps VACUUM from going beyond; -1 if there is none.  "proc_number" is an
+ * index into core's allProcs.
+ */
+extern int64 pgh_scan_xmin_age(int proc_number);
 
 /* Client address of a session, as core has it; false when it has gone. */
 extern bool pgh_scan_client(const PghSession *session, SockAddr *address);

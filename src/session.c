@@ -27,6 +27,7 @@
 
 #include "admission.h"
 #include "applications.h"
+#include "listen.h"
 #include "message.h"
 #include "request.h"
 
@@ -161,14 +162,17 @@ emit_log(ErrorData *edata)
  * this backend writes; no lock, nothing that can fail.
  */
 static void
-count_transaction(XactEvent event, void *arg)
+at_transaction_end(XactEvent event, void *arg)
 {
 	PghSlot    *slot = pgh_my_slot;
 
-	if (slot != NULL &&
-		(event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		 event == XACT_EVENT_PREPARE))
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	if (slot != NULL)
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+	if (pgh_listen_pending())
+		pgh_listen_end(event == XACT_EVENT_COMMIT);
 }
 
 /*
@@ -258,7 +262,7 @@ begin_session(const Port *port)
 	identify(port, &who);
 	look_up_role(port->user_name, &roleid, &superuser);
 	before_shmem_exit(end_session, (Datum) 0);
-	RegisterXactCallback(count_transaction, NULL);
+	RegisterXactCallback(at_transaction_end, NULL);
 	pqsignal(SIGUSR2, handle_request);
 	pgh_admit_session(&who, roleid, superuser);
 
@@ -287,4 +291,5 @@ pgh_session_install(void)
 	ClientAuthentication_hook = client_authentication;
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = emit_log;
+	pgh_listen_install();
 }

@@ -74,6 +74,9 @@ init_slots(void)
 		pg_atomic_init_u32(&slot->changecount, 0);
 		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
 		pg_atomic_init_u64(&slot->transactions, 0);
+		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u64(&slot->cancelled_at, 0);
+		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
 }
@@ -241,4 +244,17 @@ pgh_count(uint32 application, PghCounter counter)
 	pg_atomic_fetch_add_u64(&pgh_shared->total[counter], 1);
 	if (application != PGH_NO_APPLICATION)
 		pg_atomic_fetch_add_u64(&pgh_applications[application].count[counter], 1);
+}
+
+void
+pgh_count_rule(int rule, PghCounter counter)
+{
+	PghRuleState *state;
+
+	if (rule <= 0 || rule > PGH_MAX_RULES)
+		return;
+	state = &pgh_shared->rules[rule - 1];
+	pg_atomic_fetch_add_u64(counter == PGH_COUNT_REFUSED ?
+							&state->refused : &state->ended, 1);
+	pg_atomic_write_u64(&state->last_used, GetCurrentTimestamp());
 }

@@ -25,7 +25,10 @@
  * PghSlot.application			W its backend (claim, release), the worker
  *								(rename); atomic exchange and compare-exchange,
  *								so that each count is given back exactly once
- * PghSlot.transactions			W its backend; R anyone; atomic
+ * PghSlot.transactions, listening	W its backend; R anyone; atomic
+ * PghSlot.cancelled_*			W the worker (its backend clears them at
+ *								claim); R anyone; atomics.  cancelled_at first:
+ *								it counts only beside the right transaction
  * PghSlot.request_state		the hand-over of "request": see PghRequestState
  * PghSlot.request				W the worker while the state is FREE; R the
  *								victim while it is not, and the worker
@@ -145,6 +148,11 @@ typedef struct PghSlot
 
 	pg_atomic_uint32 application;	/* index of the name it is counted under */
 	pg_atomic_uint64 transactions;
+	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
+
+	/* When its transaction's statement was cancelled for age, and which. */
+	pg_atomic_uint64 cancelled_at;
+	pg_atomic_uint64 cancelled_xact_start;
 
 	PghRequest	request;
 
@@ -288,5 +296,8 @@ extern void pgh_want_slots(void);
 
 /* Add one to a counter of the server and of an application. */
 extern void pgh_count(uint32 application, PghCounter counter);
+
+/* Note that a rule (from 1) refused a connection or ended a session. */
+extern void pgh_count_rule(int rule, PghCounter counter);
 
 #endif							/* PGH_SHMEM_H */

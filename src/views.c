@@ -12,7 +12,6 @@
  */
 #include "views.h"
 
-#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "common/ip.h"
 #include "funcapi.h"
@@ -21,10 +20,9 @@
 #include "utils/timestamp.h"
 
 #include "applications.h"
+#include "blockers.h"
 #include "message.h"
 #include "policy.h"
-#include "row.h"
-#include "scan.h"
 
 PG_FUNCTION_INFO_V1(pgh_status);
 PG_FUNCTION_INFO_V1(pgh_sessions);
@@ -84,16 +82,6 @@ append_client(PghRow *row, const PghSession *session, bool visible)
 	else if (pg_getnameinfo_all(&socket.addr, socket.salen, NULL, 0,
 								port, sizeof(port), NI_NUMERICSERV) == 0)
 		pgh_row_int32(row, atoi(port));
-	else
-		pgh_row_null(row);
-}
-
-static void
-append_xmin_age(PghRow *row, const PghSession *session)
-{
-	if (TransactionIdIsNormal(session->xmin))
-		pgh_row_int32(row, (int32) (XidFromFullTransactionId(ReadNextFullTransactionId()) -
-									session->xmin));
 	else
 		pgh_row_null(row);
 }
@@ -167,16 +155,17 @@ append_query(PghRow *row, const PghSession *session, bool visible)
 	pgh_row_query(row, query);
 }
 
-static void
-build_session(PghRow *row, const PghSession *session, TimestampTz now)
+PghLimits
+pgh_append_session(PghRow *row, const PghSession *session,
+				   const PghRuleSet *rules, const PghLimits *server_wide,
+				   TimestampTz now)
 {
 	const PghFacts *facts = &session->facts;
 	bool		visible = pgh_may_see(session->slot.roleid);
 	PghRuleBits bits;
 	PghLimits	limits;
 
-	pgh_limits_for(&session->who, &bits, &limits);
-	pgh_row_begin(row);
+	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
 	pgh_row_int32(row, session->slot.pid);
 	pgh_row_text(row, session->who.application);
 	pgh_row_text(row, session->who.user);
@@ -188,22 +177,41 @@ build_session(PghRow *row, const PghSession *session, TimestampTz now)
 	pgh_row_interval(row, age(facts->state_start, now));
 	pgh_row_interval(row, age(facts->xact_start, now));
 	pgh_row_bool(row, facts->wrote);
-	append_xmin_age(row, session);
-	pgh_row_null(row);			/* blocking */
-	pgh_row_null(row);			/* listening */
+	if (session->xmin_age >= 0)
+		pgh_row_int32(row, (int32) session->xmin_age);
+	else
+		pgh_row_null(row);
+	pgh_row_int32(row, facts->blocking);
+	pgh_row_bool(row, facts->listening);
 	append_exemption(row, session, &limits);
 	append_rules(row, &bits);
 	append_fate(row, session, &limits, now);
 	append_query(row, session, visible);
+	return limits;
+}
+
+int32 *
+pgh_blocking_now(void)
+{
+	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
+											sizeof(int32)));
+
+	if (pgh_anybody_waits())
+		pgh_count_waiters(blocking);
+	return blocking;
 }
 
 Datum
 pgh_sessions(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	PghLimits	server_wide;
+	int32	   *blocking;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
+	pgh_server_limits(&server_wide);
+	blocking = pgh_blocking_now();
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		PghSession	session;
@@ -211,7 +219,10 @@ pgh_sessions(PG_FUNCTION_ARGS)
 
 		if (!pgh_scan_session(i, &session))
 			continue;
-		build_session(&row, &session, now);
+		session.facts.blocking = blocking[i];
+		pgh_row_begin(&row);
+		(void) pgh_append_session(&row, &session, pgh_current_rules(),
+								  &server_wide, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
@@ -356,7 +367,8 @@ pressure(int used, int usable, int available)
 	return "normal";
 }
 
-static void
+/* Returns how many slots are available. */
+static int
 append_slots(PghRow *row, const PghLive *live)
 {
 	int			reserved = pgh_reserved_slots();
@@ -371,6 +383,18 @@ append_slots(PghRow *row, const PghLive *live)
 	pgh_row_int32(row, Max(used - live->connections, 0));
 	pgh_row_int32(row, available);
 	pgh_row_int32(row, pgh_effective_headroom());
+	return available;
+}
+
+/* growth_per_minute, exhaustion_in */
+static void
+append_forecast(PghRow *row, int available)
+{
+	double		growth = (int64) pg_atomic_read_u64(&pgh_shared->growth) / 1000.0;
+
+	pgh_row_float8(row, growth);
+	pgh_row_interval(row, growth > 0 ?
+					 (int64) (available / growth * USECS_PER_MINUTE) : -1);
 }
 
 static void
@@ -397,11 +421,27 @@ append_worker(PghRow *row)
 	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_shared->stats_since));
 }
 
+/*
+ * A prepared transaction that nobody ends holds its locks and VACUUM back for
+ * ever, and no limit can end it: it may be part of a transaction elsewhere.
+ */
+static void
+warn_of_prepared(int64 n)
+{
+	if (n > 0)
+		ereport(WARNING,
+				(errmsg_plural("%lld prepared transaction is older than an hour",
+							   "%lld prepared transactions are older than an hour",
+							   (unsigned long) n, (long long) n),
+				 errhint("See hygiene.horizon, and end each with COMMIT PREPARED or ROLLBACK PREPARED.")));
+}
+
 Datum
 pgh_status(PG_FUNCTION_ARGS)
 {
 	PghLive		live = {0};
 	PghRow		row;
+	int			available;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
@@ -413,15 +453,15 @@ pgh_status(PG_FUNCTION_ARGS)
 			add_session(&live, &session);
 	}
 
+	warn_of_prepared(PG_GETARG_INT64(0));
 	pgh_row_begin(&row);
 	pgh_row_text(&row, mode_name(pgh_mode));
-	append_slots(&row, &live);
+	available = append_slots(&row, &live);
 	pgh_row_int32(&row, live.active);
 	pgh_row_int32(&row, live.idle);
 	pgh_row_int32(&row, live.idle_in_transaction);
 	pgh_row_interval(&row, age(live.oldest_xact, GetCurrentTimestamp()));
-	pgh_row_null(&row);			/* growth_per_minute */
-	pgh_row_null(&row);			/* exhaustion_in */
+	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);
 	pgh_row_end(&row, fcinfo);

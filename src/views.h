@@ -8,12 +8,23 @@
 #ifndef PGH_VIEWS_H
 #define PGH_VIEWS_H
 
-#include "shmem.h"
-
-#include "fmgr.h"
+#include "row.h"
+#include "scan.h"
 
 /* A state as pg_stat_activity names it. */
 extern const char *pgh_state_name(PghState state);
+
+/*
+ * Append the columns of hygiene.sessions, as they are under these rules.
+ * Returns the limits that hold for the session.
+ */
+extern PghLimits pgh_append_session(PghRow *row, const PghSession *session,
+									const PghRuleSet *rules,
+									const PghLimits *server_wide,
+									TimestampTz now);
+
+/* For each slot, how many processes wait for its session; palloc'd. */
+extern int32 *pgh_blocking_now(void);
 
 /*
  * Each returns a set.  Privileges are SQL's: all but pgh_reset() may be
@@ -25,6 +36,10 @@ extern PGDLLEXPORT Datum pgh_status(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_sessions(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_application_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_event_list(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_rule_list(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_check_rules(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
 
 #endif							/* PGH_VIEWS_H */

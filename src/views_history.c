@@ -16,7 +16,6 @@
 #include "events.h"
 #include "message.h"
 #include "policy.h"
-#include "row.h"
 
 PG_FUNCTION_INFO_V1(pgh_event_list);
 PG_FUNCTION_INFO_V1(pgh_reset);

@@ -18,6 +18,7 @@
 
 #include "action.h"
 #include "applications.h"
+#include "blockers.h"
 #include "policy.h"
 #include "request.h"
 
@@ -46,6 +47,8 @@ typedef struct PghWatch
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
 	int64		retry_after;
+	bool		idle_transaction;
+	int32		blocking;		/* who waits for it, a second ago at most */
 	PghLimits	limits;
 	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
 } PghWatch;
@@ -117,7 +120,12 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		strlcpy(watch->application, session->who.application, PGH_NAME_LEN);
 	}
 	if (watch->changecount != session->slot.changecount)
+	{
 		watch->retry_at = 0;
+		watch->blocking = 0;
+	}
+	session->facts.blocking = watch->blocking;
+	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
 	watch->live = true;
 	watch->changecount = session->slot.changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -177,6 +185,9 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 
 	if (!still_due(index, &slot->request))
 	{
+		/* A statement that was not cancelled has no grace to use up. */
+		if (slot->request.action == PGH_ACTION_CANCEL)
+			pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
 						   pg_atomic_read_u32(&slot->application));
 		return;
@@ -194,6 +205,29 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/*
+ * A cancel that was accepted but not raised: the transaction has ended
+ * meanwhile, or the statement does not react (it may wait for its client)
+ * until its grace is over.  Either way nothing was cancelled, and the session
+ * is judged anew.
+ */
+static void
+reap_cancel(int index, PghWatch *watch, TimestampTz now)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	PghSession	session;
+	TimestampTz grace_ends = pg_atomic_read_u64(&slot->cancelled_at) +
+		watch->limits.value[PGH_LIMIT_CANCEL_GRACE];
+
+	if (pgh_scan_session(index, &session) &&
+		session.facts.xact_start == slot->request.xact_start &&
+		now < grace_ends)
+		watch->retry_at = grace_ends;
+	else
+		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,
+						   pg_atomic_read_u32(&slot->application));
+}
+
 /* Look at the request of a session that has one, or may have. */
 static void
 reap(int index, PghWatch *watch, TimestampTz now)
@@ -206,6 +240,9 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	else if (state == PGH_REQUEST_DONE)
 		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE,
 						   pg_atomic_read_u32(&slot->application));
+	else if (state == PGH_REQUEST_ACCEPTED &&
+			 slot->request.action == PGH_ACTION_CANCEL)
+		reap_cancel(index, watch, now);
 
 	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
 	{
@@ -215,12 +252,51 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/*
+ * Once a second: what changes about an idle transaction while it is at rest.
+ * Others may begin to wait for it, and its xmin grows old.  The lock table is
+ * looked at only while somebody waits and an idle transaction is there.
+ */
+static void
+look_around(TimestampTz now)
+{
+	static TimestampTz last = 0;
+	bool		idle_transactions = false;
+	int32	   *blocking = NULL;
+
+	if (now - last < USECS_PER_SEC && now >= last)
+		return;
+	last = now;
+	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
+		idle_transactions = watches[i].live && watches[i].idle_transaction;
+	if (!idle_transactions)
+		return;
+
+	if (pgh_anybody_waits())
+	{
+		blocking = palloc(pgh_shared->n_slots * sizeof(int32));
+		pgh_count_waiters(blocking);
+	}
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghWatch   *watch = &watches[i];
+		int32		now_blocking = blocking ? blocking[i] : 0;
+
+		if (watch->blocking != now_blocking ||
+			(watch->live && watch->idle_transaction &&
+			 watch->limits.value[PGH_LIMIT_HORIZON] > 0))
+			watch->activity_changecount = -1;
+		watch->blocking = now_blocking;
+	}
+}
+
 TimestampTz
 pgh_watch_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next = PGH_NEVER;
 
 	*n_sessions = 0;
+	look_around(now);
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		PghWatch   *watch = &watches[i];

@@ -55,7 +55,6 @@ make_facts(const uint8_t *head, PghFacts *facts)
 		facts->cancelled_at = now - make_age(head[5]);
 	memcpy(&facts->xmin_age, head + 6, 4);
 	facts->blocking = head[10] % 4;
-	facts->waiter_since = facts->blocking > 0 ? now - make_age(head[11]) : 0;
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
 	facts->listening = head[14] % 4 == 3;

@@ -254,7 +254,6 @@ read_facts(const char *s, PghFacts *facts)
 		else if (skip_words(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
-			facts->waiter_since = NOW;
 			s = end;
 		}
 		else if (skip_words(&s, "xmin "))
