@@ -16,6 +16,7 @@
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 void
 pgh_row_begin(PghRow *row)
