@@ -1,0 +1,403 @@
+/*-------------------------------------------------------------------------
+ *
+ * slots_test.c
+ *	  Who is let in, and who is evicted in which order.
+ *
+ * The cases are in tables beside this file, which say at their heads how a
+ * row reads:
+ *
+ *	admit.tbl	what is known of a newcomer -> admitted, or why not
+ *	evict.tbl	the shortage, all sessions -> the order of eviction
+ *
+ * To be run in the project's top folder.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "policy.h"
+#include "tap.h"
+
+#define LINE_LEN 512
+#define MAX_SESSIONS 1000
+#define MAX_APPLICATIONS 8
+#define SECOND INT64_C(1000000)
+
+/* The moment of all rows. */
+#define NOW (INT64_C(1000000000) * SECOND)
+
+/* ------------------------------------------------------------- tables */
+
+static const char *current_path;
+static int	current_line;
+
+static void
+bad_row(const char *why)
+{
+	char		where[256];
+
+	snprintf(where, sizeof(where), "%s line %d", current_path, current_line);
+	tap_bail_out(why, where);
+}
+
+static char *
+trim(char *s)
+{
+	char	   *end = s + strlen(s);
+
+	while (end > s && strchr(" \n", end[-1]) != NULL)
+		*--end = '\0';
+	return s + strspn(s, " ");
+}
+
+/* Call "test" with the fields of each row of a file. */
+static void
+for_each_row(const char *path, int n_fields, void (*test) (char **field))
+{
+	char		line[LINE_LEN];
+	FILE	   *file = fopen(path, "r");
+	int			rows = 0;
+
+	if (file == NULL)
+		tap_bail_out("cannot open", path);
+	current_path = path;
+	for (current_line = 1; fgets(line, sizeof(line), file); current_line++)
+	{
+		char	   *field[3];
+		char	   *rest = line;
+		int			n = 0;
+
+		if (strchr(line, '\n') == NULL)
+			bad_row("too long or unfinished");
+		if (*line == '#' || *trim(line) == '\0')
+			continue;
+		while (rest != NULL && n < 3)
+		{
+			char	   *bar = strchr(rest, '|');
+
+			if (bar != NULL)
+				*bar++ = '\0';
+			field[n++] = trim(rest);
+			rest = bar;
+		}
+		if (n != n_fields || rest != NULL)
+			bad_row("wrong number of fields");
+		rows++;
+		test(field);
+	}
+	fclose(file);
+	tap_ok(rows > 20, "%s was read", path);
+}
+
+static bool
+skip_words(const char **s, const char *words)
+{
+	size_t		len = strlen(words);
+
+	if (strncmp(*s, words, len) != 0)
+		return false;
+	*s += len;
+	return true;
+}
+
+static int32_t
+read_int(const char **s)
+{
+	char	   *end;
+	long		value = strtol(*s, &end, 10);
+
+	if (end == *s)
+		bad_row("a number is missing");
+	*s = end;
+	return (int32_t) value;
+}
+
+/* A number of seconds, perhaps with a fraction, in microseconds. */
+static int64_t
+read_seconds(const char **s)
+{
+	char	   *end;
+	double		value = strtod(*s, &end);
+
+	if (end == *s)
+		bad_row("a time is missing");
+	*s = end;
+	return (int64_t) (value * 1e6 + 0.5);
+}
+
+/* ---------------------------------------------------------- admit.tbl */
+
+static void
+read_newcomer(const char *s, PghNewcomer *newcomer)
+{
+	memset(newcomer, 0, sizeof(*newcomer));
+	newcomer->headroom = 5;
+	do
+	{
+		if (skip_words(&s, "available "))
+			newcomer->available = read_int(&s);
+		else if (skip_words(&s, "headroom "))
+			newcomer->headroom = read_int(&s);
+		else if (skip_words(&s, "held "))
+			newcomer->held = read_int(&s);
+		else if (skip_words(&s, "per application "))
+			newcomer->per_application = read_int(&s);
+		else if (skip_words(&s, "kept "))
+		{
+			newcomer->kept_for_others = read_int(&s);
+			if (skip_words(&s, " by rule "))
+				newcomer->reserve_rule = read_int(&s);
+		}
+		else if (skip_words(&s, "cap of rule "))
+			newcomer->cap_rule = read_int(&s);
+		else if (skip_words(&s, "rate of rule "))
+			newcomer->rate_rule = read_int(&s);
+		else if (skip_words(&s, "reserve"))
+			newcomer->has_reserve = true;
+		else if (skip_words(&s, "privileged"))
+			newcomer->may_use_reserved = true;
+		else
+			bad_row("not a fact about a newcomer");
+	} while (skip_words(&s, ", "));
+	if (*s != '\0')
+		bad_row("not a fact about a newcomer");
+}
+
+static void
+test_admission(char **field)
+{
+	PghNewcomer newcomer;
+	PghRefusal	refusal;
+	char		got[100] = "admitted";
+
+	read_newcomer(field[0], &newcomer);
+	refusal = pgh_admit(&newcomer);
+	if (refusal.reason != PGH_REASON_NONE && refusal.rule == 0)
+		snprintf(got, sizeof(got), "%s", pgh_reason_name(refusal.reason));
+	else if (refusal.reason != PGH_REASON_NONE || refusal.rule != 0)
+		snprintf(got, sizeof(got), "%s rule %d",
+				 pgh_reason_name(refusal.reason), refusal.rule);
+	tap_is_text(got, field[1], "admit.tbl:%d %s", current_line, field[0]);
+}
+
+/* ---------------------------------------------------------- evict.tbl */
+
+/* The sessions of a row, and how each is written there. */
+static PghCandidate candidates[MAX_SESSIONS];
+static const char *labels[MAX_SESSIONS];
+static int32_t n_candidates;
+static PghTally tallies[MAX_APPLICATIONS];
+static char names[MAX_APPLICATIONS][20];
+static char label_space[LINE_LEN];
+
+static void
+read_shortage(const char *s, PghShortage *shortage)
+{
+	memset(shortage, 0, sizeof(*shortage));
+	shortage->headroom = 5;
+	shortage->min_idle = 5 * SECOND;
+	do
+	{
+		if (skip_words(&s, "available "))
+			shortage->available = read_int(&s);
+		else if (skip_words(&s, "headroom "))
+			shortage->headroom = read_int(&s);
+		else if (skip_words(&s, "min_idle "))
+		{
+			shortage->min_idle = read_seconds(&s);
+			(void) skip_words(&s, "s");
+		}
+		else if (skip_words(&s, "refused"))
+			shortage->refused_lately = true;
+		else
+			bad_row("not a fact about the shortage");
+	} while (skip_words(&s, ", "));
+	if (*s != '\0')
+		bad_row("not a fact about the shortage");
+}
+
+static PghState
+read_state(char letter)
+{
+	switch (letter)
+	{
+		case 'T':
+			return PGH_STATE_IDLE_IN_TRANSACTION;
+		case 'A':
+			return PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+		case 'I':
+			return PGH_STATE_IDLE;
+		case 'R':
+			return PGH_STATE_ACTIVE;
+		case 'S':
+			return PGH_STATE_UNKNOWN;
+		case 'H':
+			return PGH_STATE_DISABLED;
+		default:
+			bad_row("not a state");
+			return PGH_STATE_UNKNOWN;
+	}
+}
+
+static void
+count(PghTally *tally, PghState state, int by)
+{
+	tally->connections += by;
+	if (pgh_state_in_transaction_idle(state))
+		tally->idle_transactions += by;
+	else if (state == PGH_STATE_IDLE)
+		tally->idle_sessions += by;
+}
+
+static void
+add_candidate(const PghCandidate *candidate, const char *label)
+{
+	if (n_candidates == MAX_SESSIONS)
+		bad_row("too many sessions");
+	candidates[n_candidates] = *candidate;
+	candidates[n_candidates].session = n_candidates;
+	labels[n_candidates++] = label;
+	count(&tallies[candidate->application], candidate->state, 1);
+}
+
+/* "T9*20", "I9!" or "R" */
+static void
+read_session(char *word, int32_t application)
+{
+	PghCandidate candidate;
+	const char *s = word + 1;
+	int32_t		times = 1;
+
+	memset(&candidate, 0, sizeof(candidate));
+	candidate.application = application;
+	candidate.state = read_state(*word);
+	candidate.state_start = NOW;
+	if (*s >= '0' && *s <= '9')
+		candidate.state_start -= read_seconds(&s);
+	candidate.untouchable = skip_words(&s, "!");
+	if (skip_words(&s, "*"))
+		times = read_int(&s);
+	if (*s != '\0')
+		bad_row("not a session");
+	word[strcspn(word, "!*")] = '\0';
+	while (times-- > 0)
+		add_candidate(&candidate, word);
+}
+
+/* "orders T9 T8*3; web I30" */
+static void
+read_sessions(const char *s)
+{
+	char	   *group_end;
+	char	   *group;
+	int32_t		application = 0;
+
+	n_candidates = 0;
+	memset(tallies, 0, sizeof(tallies));
+	snprintf(label_space, sizeof(label_space), "%s", s);
+	for (group = strtok_r(label_space, ";", &group_end); group != NULL;
+		 group = strtok_r(NULL, ";", &group_end))
+	{
+		char	   *word_end;
+		char	   *word = strtok_r(group, " ", &word_end);
+
+		if (application == MAX_APPLICATIONS)
+			bad_row("too many applications");
+		snprintf(names[application], sizeof(names[0]), "%s", word);
+		while ((word = strtok_r(NULL, " ", &word_end)) != NULL)
+			read_session(word, application);
+		application++;
+	}
+}
+
+/*
+ * Append "orders T9*3" for a run of the same choice, or "T9*3" if the run
+ * before it was of the same application.
+ */
+static void
+print_run(char *buf, size_t size, int32_t i, int times, int32_t *application)
+{
+	size_t		len = strlen(buf);
+
+	if (times == 0)
+		return;
+	if (candidates[i].application != *application)
+		len += snprintf(buf + len, size - len, "%s%s", len > 0 ? " " : "",
+						names[candidates[i].application]);
+	*application = candidates[i].application;
+	len += snprintf(buf + len, size - len, " %s", labels[i]);
+	if (times > 1)
+		snprintf(buf + len, size - len, "*%d", times);
+}
+
+static bool
+same_choice(int32_t i, int32_t j)
+{
+	return candidates[i].application == candidates[j].application &&
+		candidates[i].state == candidates[j].state &&
+		candidates[i].state_start == candidates[j].state_start;
+}
+
+/* Evict as the worker does, and print whom. */
+static void
+print_order(PghShortage *shortage, char *buf, size_t size, PghTime *ripe_at)
+{
+	int32_t		application = -1;
+	int32_t		last = -1;
+	int			times = 0;
+	int32_t		i;
+
+	buf[0] = '\0';
+	while ((i = pgh_choose_eviction(candidates, n_candidates, tallies,
+									shortage, NOW, ripe_at)) >= 0)
+	{
+		if (candidates[i].untouchable)
+			bad_row("an untouchable session was chosen");
+		if (times > 0 && !same_choice(i, last))
+		{
+			print_run(buf, size, last, times, &application);
+			times = 0;
+		}
+		last = i;
+		times++;
+		candidates[i].untouchable = true;
+		count(&tallies[candidates[i].application], candidates[i].state, -1);
+		shortage->available++;
+	}
+	print_run(buf, size, last, times, &application);
+}
+
+static void
+test_eviction(char **field)
+{
+	PghShortage shortage;
+	PghTime		ripe_at = PGH_NEVER;
+	char		got[LINE_LEN] = "not short";
+	size_t		len;
+
+	read_shortage(field[0], &shortage);
+	read_sessions(field[1]);
+	if (pgh_slots_are_short(&shortage))
+	{
+		print_order(&shortage, got, sizeof(got), &ripe_at);
+		len = strlen(got);
+		if (len > 0)
+			len += snprintf(got + len, sizeof(got) - len, ", ");
+		if (shortage.available >= 2 * (int64_t) shortage.headroom)
+			snprintf(got + len, sizeof(got) - len, "%s", ripe_at == PGH_NEVER ?
+					 "enough" : "enough, but not never");
+		else if (ripe_at == PGH_NEVER)
+			snprintf(got + len, sizeof(got) - len, "never");
+		else
+			snprintf(got + len, sizeof(got) - len, "in %gs",
+					 (double) (ripe_at - NOW) / SECOND);
+	}
+	tap_is_text(got, field[2], "evict.tbl:%d %s | %s", current_line, field[0],
+				field[1]);
+}
+
+int
+main(void)
+{
+	for_each_row("test/unit/admit.tbl", 2, test_admission);
+	for_each_row("test/unit/evict.tbl", 3, test_eviction);
+	return tap_done();
+}
