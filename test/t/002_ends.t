@@ -7,6 +7,7 @@ use warnings;
 
 use PgHygiene;
 use PgHygiene::Client;
+use PgHygiene::Server;
 use Test::More;
 
 my $LIMIT = 0.2;
@@ -40,7 +41,11 @@ sub events
 	my ($application, $outcome) = @_;
 
 	return $node->safe_psql('postgres',
-		"SELECT count(*) FROM hygiene.events WHERE application_name = '$application' AND outcome = '$outcome'"
+		qq{
+			SELECT count(*)
+			FROM hygiene.events
+			WHERE application_name = '$application'
+			AND outcome = '$outcome'}
 	);
 }
 
@@ -55,7 +60,7 @@ my $psql = session($node, 'orders');
 my $pid = $psql->query_safe('SELECT pg_backend_pid()');
 $psql->query_safe('BEGIN');
 $psql->query_safe("SELECT 'the statement before'");
-wait_for($node,
+until_row($node,
 	"SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0');
 my $words = last_words($psql);
 like($words, qr/FATAL:  \Q$MESSAGE\E$/m, 'psql shows the message');

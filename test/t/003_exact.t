@@ -14,6 +14,7 @@ use warnings;
 use IO::Select;
 use PgHygiene;
 use PgHygiene::Client;
+use PgHygiene::Server;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
@@ -31,7 +32,6 @@ my $node = new_node(
 	'main',
 	'max_connections = 300',
 	'autovacuum = off',
-	# a limit that a test reaches, in settings that a reload changes
 	"pg_hygiene.idle_in_transaction_timeout = '10min'");
 
 #
@@ -150,12 +150,8 @@ for my $limit_ms (100, 300, 1000)
 	my $limit = $limit_ms / 1000;
 	my $in_time;
 
-	$node->safe_psql('postgres',
-		"ALTER SYSTEM SET pg_hygiene.idle_in_transaction_timeout = $limit_ms");
-	$node->reload;
-	wait_for($node,
-		"SELECT current_setting('pg_hygiene.idle_in_transaction_timeout')::interval = '$limit_ms ms'"
-	);
+	configure($node,
+		idle_in_transaction_timeout => $limit_ms < 1000 ? "${limit_ms}ms" : '1s');
 
 	for my $try (1 .. $TRIES)
 	{
