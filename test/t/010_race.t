@@ -1,0 +1,55 @@
+
+# No session that has gone back to work is ended: clients that send a statement
+# within a millisecond of the limit, some thousand times, and the same clients
+# against SIGTERM, which does end some at work, so that this test can fail.
+# test/stress/run is the longer one.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../stress";
+
+use PgHygiene;
+use PostgreSQL::Test::Utils;
+use Race;
+use Test::More;
+
+my %decisions = (idle_in_transaction_timeout => 4000, idle_session_timeout => 1000);
+my %meaning = (
+	running => 'was running a statement when it ended',
+	lost => 'lost a statement that was executed',
+	early => 'was ended before its time',
+	bare => 'lacks its SQLSTATE, DETAIL or HINT',
+	pending => 'event stayed pending',
+	unequal => 'difference between clients, log, events and status');
+
+my $node = new_node('race', Race::settings());
+my $race = Race->new(
+	host => $node->host,
+	port => $node->port,
+	name => $node->safe_psql('postgres', 'SELECT current_user'),
+	log => $node->data_dir . '/log/race.csv',
+	folder => $PostgreSQL::Test::Utils::tmp_check);
+
+my $spared = 0;
+
+foreach my $kind (Race::kinds())
+{
+	my $figures = $race->enforce($kind, $decisions{$kind} || 1000);
+
+	note(Race::table($figures), "$figures->{sent} were ended with a statement on its way");
+	foreach my $sort (sort keys %meaning)
+	{
+		is($figures->{$sort}, 0, "$kind: no $meaning{$sort}")
+		  or diag(Race::complaints($figures));
+	}
+	$spared += $figures->{spared};
+}
+cmp_ok($spared, '>', 0, 'some were spared');
+
+my $control = $race->sigterm(1000, 60);
+note(Race::table($control));
+cmp_ok($control->{running}, '>', 0, 'SIGTERM after a scan ends some that are running');
+
+done_testing();
