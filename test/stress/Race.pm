@@ -73,8 +73,10 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
-use POSIX ();
-use Time::HiRes qw(time sleep);
+use RaceLog;
+use Time::HiRes qw(time);
+
+use parent 'RaceServer';
 
 # What every connection's log lines and events are known by.
 my $application = 'racer';
@@ -93,9 +95,6 @@ my $heat = 2500;
 # What a monitoring program might ask for all the while.  It also holds the lock
 # that the worker takes between its look at a session and the signal.
 my $watcher = 'SELECT count(*) FROM hygiene.events \watch 0.01';
-
-# How long anything may take that should take no time, in seconds.
-my $patience = 60;
 
 # What can be raced.  "opening" brings a session to where the limit acts once
 # the statement after it is done, and "closing" to where it does not.
@@ -194,62 +193,11 @@ sub build
 	my ($include, $lib) = map { chomp(my $dir = `$pg_config --$_`); $dir } qw(includedir libdir);
 	my $program = "$self->{folder}/racer";
 
-	run('gcc', '-std=gnu99', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror',
+	system('gcc', '-std=gnu99', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror',
 		"-I$include", '-o', $program, dirname(__FILE__) . '/racer.c',
-		(-d $lib ? ("-L$lib", "-Wl,-rpath,$lib") : ()), '-lpq');
+		(-d $lib ? ("-L$lib", "-Wl,-rpath,$lib") : ()), '-lpq') == 0
+	  or die "could not build $program\n";
 	$self->{racer} = $program;
-}
-
-sub run
-{
-	my @command = @_;
-
-	system(@command) == 0 or die "failed: @command\n";
-}
-
-# The conninfo of a role.
-sub conninfo
-{
-	my ($self, $role, $name) = @_;
-
-	return "host=$self->{host} port=$self->{port} dbname=postgres user=$role"
-	  . " client_encoding=LATIN1 application_name=$name sslmode=disable gssencmode=disable";
-}
-
-# psql for the superuser, with options.
-sub psql
-{
-	my ($self, @options) = @_;
-
-	return ('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', @options,
-		'-d', $self->conninfo($self->{name}, 'judge'));
-}
-
-# Run statements, each in a transaction of its own; returns the rows as lines.
-sub sql
-{
-	my ($self, @statements) = @_;
-
-	open(my $psql, '-|', $self->psql(map { ('-c', $_) } @statements))
-	  or die "cannot run psql: $!\n";
-	my @lines = <$psql>;
-	close($psql) or die "psql failed at: @statements\n";
-	chomp(@lines);
-	return wantarray ? @lines : $lines[0];
-}
-
-# Wait until a query gives the result; false if it did not in time.
-sub wait_for
-{
-	my ($self, $query, $expected) = @_;
-	my $end = time + $patience;
-
-	while (time < $end)
-	{
-		return 1 if $self->sql($query) eq $expected;
-		sleep(0.05);
-	}
-	return 0;
 }
 
 # Settings of one race, in force for the worker as well when this returns.
@@ -271,11 +219,11 @@ sub configure
 
 =head2 $race->enforce(kind, decisions)
 
-Races until the extension has decided so often or something was wrong, and returns a hash: C<kind>,
-C<seconds>, the counts C<decisions>, C<ended>, C<spared>, C<wrong> and those it
-is the sum of, C<rounds>, C<survived>, C<sent> (ended with a statement on its
-way that was never begun), and C<faults>, a list of sentences about what was
-wrong, some of each sort.
+Races until the extension has decided so often or something was wrong, and
+returns a hash: C<kind>, C<seconds>, the counts C<decisions>, C<ended>,
+C<spared>, C<wrong> and those it is the sum of, C<rounds>, C<survived>, C<sent>
+(ended with a statement on its way that was never begun), and C<faults>, a list
+of sentences about what was wrong, some of each sort.
 
 =cut
 
@@ -294,7 +242,7 @@ sub enforce
 		my @hindrances = ($self->start_freezing, $self->start_watching($watcher));
 		my $seen = $self->race($kind, $figures, $endings, 30 + int($endings / 20));
 
-		stop(@hindrances);
+		RaceServer::stop(@hindrances);
 		$seen->{log} = $self->read_log($seen->{log_began});
 		$self->judge_endings($kind, $seen, $figures);
 		$self->judge_views($name, $seen, $before, $figures);
@@ -334,70 +282,10 @@ sub sigterm
 		$self->judge_endings($kind, $seen, $figures);
 		last if !$seen->{ended};
 	}
-	stop($killing);
+	RaceServer::stop($killing);
 	$figures->{decisions} = $figures->{ended};
 	$figures->{seconds} = time - $figures->{began};
 	return $figures;
-}
-
-# Start a process that does nothing but that; returns its id.
-sub start
-{
-	my ($work) = @_;
-	my $pid = fork;
-
-	die "cannot fork: $!\n" unless defined $pid;
-	return $pid if $pid;
-	eval { $work->(); };
-	POSIX::_exit(0);
-}
-
-sub stop
-{
-	my @pids = @_;
-
-	kill('TERM', @pids);
-	waitpid($_, 0) foreach @pids;
-}
-
-# Have psql repeat a query.
-sub start_watching
-{
-	my ($self, $query) = @_;
-	my $script = "$self->{folder}/watch" . ++$self->{scripts} . '.sql';
-
-	open(my $file, '>', $script) or die "cannot write $script: $!\n";
-	print $file "$query\n";
-	close($file);
-	return start(
-		sub {
-			open(STDOUT, '>', '/dev/null');
-			open(STDERR, '>', "$script.err");
-			exec($self->psql('-f', $script));
-		});
-}
-
-# Stop the worker for up to a millisecond again and again, as a scheduler may
-# stop any process at any point.  Without that, a session would hardly ever go
-# to work and come back to rest between the worker's look at it and the signal.
-sub start_freezing
-{
-	my ($self) = @_;
-	my $worker = $self->sql('SELECT worker_pid FROM hygiene.status');
-	my $parent = $$;
-	my $freezing = 1;
-
-	local @SIG{qw(TERM INT)} = (sub { $freezing = 0 }) x 2;
-	return start(
-		sub {
-			while ($freezing && getppid == $parent)
-			{
-				sleep(rand() * 0.0006);
-				kill('STOP', $worker);
-				sleep(rand() * 0.001);
-				kill('CONT', $worker);
-			}
-		});
 }
 
 sub new_figures
@@ -483,55 +371,16 @@ sub see_ending
 sub read_log
 {
 	my ($self, $from) = @_;
-	my $marker = "end of a race at " . time;
-	my ($text, @lines) = ('');
+	my $marker = 'end of a race at ' . time;
 
 	$self->wait_for(
 		"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$application'", 0)
 	  or die "sessions of the clients do not end\n";
 	$self->sql("DO \$\$ BEGIN RAISE LOG '$marker'; END \$\$");
-	my $end = time + $patience;
-	open(my $log, '<', $self->{log}) or die "cannot read $self->{log}: $!\n";
-	while ($text !~ /\Q$marker\E/)
-	{
-		die "the log has no end\n" if time > $end;
-		sleep(0.02) if $text ne '';
-		seek($log, $from, 0);
-		local $/;
-		$text = <$log>;
-	}
-	while ($text =~ /\G((?:"(?:[^"]|"")*"|[^"\n])*)\n/g)
-	{
-		my $line = parse_line($1);
-		push @lines, $line
-		  if $line->{severity} eq 'FATAL' && $line->{application} eq $application;
-	}
-	return \@lines;
-}
-
-# Columns of the CSV log that tell how a session ended.
-my %columns = (
-	pid => 3,
-	tag => 7,
-	severity => 11,
-	sqlstate => 12,
-	message => 13,
-	detail => 14,
-	hint => 15,
-	statement => 19,
-	application => 22);
-
-sub parse_line
-{
-	my ($text) = @_;
-	my @values;
-
-	while ($text =~ /\G(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)/gc)
-	{
-		push @values, defined $1 ? $1 =~ s/""/"/gr : $2;
-		last if pos($text) >= length($text);
-	}
-	return { map { $_ => $values[ $columns{$_} ] // '' } keys %columns };
+	return [
+		grep { $_->{severity} eq 'FATAL' && $_->{application} eq $application }
+		  RaceLog::read_until($self->{log}, $from, $marker, RaceServer::patience())
+	];
 }
 
 # Was each session at rest when it ended, and was it told why?

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Race;
 use Test::More;
 
-my %decisions = (idle_in_transaction_timeout => 4000, idle_session_timeout => 1000);
+my %decisions = (idle_in_transaction_timeout => 3000, idle_session_timeout => 1000);
 my %meaning = (
 	running => 'was running a statement when it ended',
 	lost => 'lost a statement that was executed',
