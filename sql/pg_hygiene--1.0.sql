@@ -259,6 +259,50 @@ COMMENT ON COLUMN hygiene.events.limit_setting IS
 	'The value of the limit';
 
 --
+-- hygiene.leaks: idle transactions grouped by where they come from
+--
+CREATE FUNCTION hygiene.get_leaks(
+	OUT application_name text,
+	OUT user_name text,
+	OUT database_name text,
+	OUT fingerprint bigint,
+	OUT sessions_now integer,
+	OUT oldest_now interval,
+	OUT ended bigint,
+	OUT first_seen timestamptz,
+	OUT last_seen timestamptz,
+	OUT clients integer,
+	OUT example_query text,
+	OUT diagnosis text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_leak_list';
+
+COMMENT ON FUNCTION hygiene.get_leaks() IS
+	'One row for each place that leaves transactions idle. Everyone may call it; example queries of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.leaks AS
+	SELECT * FROM hygiene.get_leaks()
+	ORDER BY sessions_now DESC, ended DESC, last_seen DESC;
+
+COMMENT ON VIEW hygiene.leaks IS
+	'Transactions left idle for more than a tenth of their limit, grouped by application, role, database and the statement that was last before the silence';
+COMMENT ON COLUMN hygiene.leaks.fingerprint IS
+	'The query id where the server computes one, else a hash of the statement''s shape';
+COMMENT ON COLUMN hygiene.leaks.sessions_now IS
+	'Sessions of this moment that are idle there';
+COMMENT ON COLUMN hygiene.leaks.oldest_now IS
+	'How long the oldest of them has been idle; null if there is none';
+COMMENT ON COLUMN hygiene.leaks.ended IS
+	'Sessions that a limit ended there since stats_since';
+COMMENT ON COLUMN hygiene.leaks.clients IS
+	'Distinct client addresses seen there, 32 at the most';
+COMMENT ON COLUMN hygiene.leaks.example_query IS
+	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
+COMMENT ON COLUMN hygiene.leaks.diagnosis IS
+	'What the program does wrong and what to change; null if that cannot be told';
+
+--
 -- hygiene.rules: the rules in force
 --
 CREATE FUNCTION hygiene.get_rules(
@@ -404,4 +448,4 @@ COMMENT ON FUNCTION hygiene.reset() IS
 	'Clears counters and events. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
-	hygiene.events, hygiene.rules, hygiene.horizon TO PUBLIC;
+	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon TO PUBLIC;

@@ -11,6 +11,7 @@
 #include "action.h"
 
 #include "events.h"
+#include "leaks.h"
 #include "message.h"
 #include "policy.h"
 #include "request.h"
@@ -65,6 +66,42 @@ fill_request(PghRequest *request, const PghSession *session,
 	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
 	label_rule(verdict->rule, request->rule_label,
 			   sizeof(request->rule_label));
+}
+
+uint64
+pgh_note_leak(const PghSession *session)
+{
+	char		query[PGH_QUERY_LEN];
+	PghSighting sighting;
+
+	pgh_scan_query(session, query, sizeof(query));
+	if (query[0] == '\0')
+		return 0;				/* it has gone on meanwhile */
+	sighting.who = &session->who;
+	sighting.roleid = session->slot.roleid;
+	sighting.state = session->facts.state;
+	sighting.wrote = session->facts.wrote;
+	sighting.query_id = session->query_id;
+	sighting.transactions = session->transactions;
+	sighting.query = query;
+	return pgh_leak_see(&sighting);
+}
+
+/* An idle transaction that is ended belongs to a leak, with its advice. */
+static void
+attach_leak(PghRequest *request, const PghSession *session)
+{
+	static PghLeak leak;		/* large, and only the worker is here */
+
+	if (!pgh_state_in_transaction_idle(session->facts.state))
+		return;
+	request->leak = session->leak != 0 ? session->leak :
+		pgh_note_leak(session);
+	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
+	{
+		leak.ended++;			/* this one */
+		request->pattern = pgh_leak_pattern(&leak, 0);
+	}
 }
 
 static uint64
@@ -146,6 +183,7 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 
 	if (verdict->action == PGH_ACTION_CANCEL)
 		note_cancel(session, now);
+	attach_leak(&request, session);
 	request.event_id = record(session, verdict, PGH_OUTCOME_PENDING, now);
 	if (pgh_request_post(session->index, session->slot.changecount, &request))
 		return true;

@@ -18,6 +18,12 @@
 extern bool pgh_act(const PghSession *session, const PghVerdict *verdict,
 					PghMode mode, TimestampTz now);
 
+/*
+ * Note an idle transaction under the place that it comes from.  Returns the
+ * key of the leak, or 0 when the session has gone on meanwhile.
+ */
+extern uint64 pgh_note_leak(const PghSession *session);
+
 /* The fields of an event that describe a session. */
 extern void pgh_event_describe(PghEvent *event, const PghSession *session,
 							   TimestampTz now);

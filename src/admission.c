@@ -30,6 +30,7 @@
 #include "applications.h"
 #include "events.h"
 #include "message.h"
+#include "tell.h"
 #include "policy.h"
 #include "scan.h"
 
@@ -232,6 +233,8 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	told->available = Max(arrival->facts.available, 0);
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
+	pgh_fill_leak(arrival->application, arrival->who->application,
+				  arrival->roleid, told);
 	if (told->reason == PGH_REASON_CONNECTIONS_PER_APPLICATION)
 		told->limit = arrival->facts.per_application;
 	if (rule == NULL)
@@ -295,7 +298,7 @@ refuse(const PghArrival *arrival)
 {
 	char		label[PGH_RULE_LABEL_LEN];
 	char		primary[256];
-	PghRefusalFacts told;
+	PghRefusalFacts told = {0};
 	PghMessage	message;
 	bool		log_it;
 	bool		record_it;

@@ -106,6 +106,7 @@ pgh_application_enter(uint32 index)
 	uint32		connections = pg_atomic_add_fetch_u32(&app->connections, 1);
 
 	pg_atomic_fetch_add_u64(&app->opened, 1);
+	pgh_note_change();
 	raise_peak(app, connections);
 	return connections;
 }
@@ -148,6 +149,7 @@ pgh_applications_reset(void)
 		pg_atomic_write_u32(&app->peak, connections);
 		pg_atomic_write_u64(&app->peak_at, connections > 0 ? now : 0);
 		pg_atomic_write_u64(&app->opened, connections);
+		pg_atomic_write_u32(&app->peak_busy, 0);
 		pg_atomic_write_u64(&app->closed, 0);
 		pg_atomic_write_u64(&app->ended, 0);
 		pg_atomic_write_u64(&app->transactions, 0);

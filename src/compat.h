@@ -26,6 +26,9 @@
 #error "pg_hygiene needs PostgreSQL 15 or later"
 #endif
 
+/* The server's major version: files of another one are not read. */
+#define PGH_SERVER_MAJOR (PG_VERSION_NUM / 10000)
+
 /*
  * Backends read each other's PgBackendStatus through a pointer, so shared
  * memory must sit at the same address in every process.

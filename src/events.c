@@ -27,6 +27,7 @@ pgh_event_add(PghEvent *event)
 	event->event_id = pgh_events->next_id++;
 	memcpy(place(event->event_id), event, sizeof(PghEvent));
 	pgh_unlock(PGH_LOCK_EVENTS);
+	pgh_note_change();
 	return event->event_id;
 }
 
@@ -39,6 +40,7 @@ pgh_event_finish(uint64 event_id, PghOutcome outcome)
 	if (event->event_id == event_id)
 		event->outcome = outcome;
 	pgh_unlock(PGH_LOCK_EVENTS);
+	pgh_note_change();
 }
 
 void
@@ -64,6 +66,17 @@ pgh_event_read(uint64 event_id, PghEvent *event)
 	return found;
 }
 
+/*
+ * Events come in the order of their ids, so with a smaller ring the newest
+ * remain.
+ */
+void
+pgh_event_restore(const PghEvent *event)
+{
+	if (event->event_id != 0 && event->event_id < pgh_events->next_id)
+		memcpy(place(event->event_id), event, sizeof(PghEvent));
+}
+
 void
 pgh_events_reset(void)
 {
@@ -71,4 +84,5 @@ pgh_events_reset(void)
 	for (int i = 0; i < pgh_max_events; i++)
 		pgh_events->ring[i].event_id = 0;
 	pgh_unlock(PGH_LOCK_EVENTS);
+	pgh_note_change();
 }

@@ -25,6 +25,9 @@ extern void pgh_event_range(uint64 *first, uint64 *next);
 /* Copy one event; false when the ring no longer has it. */
 extern bool pgh_event_read(uint64 event_id, PghEvent *event);
 
+/* Put an event of an earlier life back where it was; for the postmaster. */
+extern void pgh_event_restore(const PghEvent *event);
+
 /* Forget all events.  Ids go on. */
 extern void pgh_events_reset(void);
 

@@ -106,6 +106,7 @@ evict(const PghCandidate *chosen, const PghShortage *shortage,
 	limits = pgh_watch_limits(chosen->session, session.slot.changecount);
 	if (limits == NULL)
 		return;
+	session.leak = pgh_watch_leak(chosen->session);
 	memset(&verdict, 0, sizeof(verdict));
 	verdict.action = PGH_ACTION_EVICT;
 	verdict.reason = PGH_REASON_HEADROOM;

@@ -10,6 +10,7 @@
  */
 #include "message.h"
 
+#include "diagnosis.h"
 #include "policy.h"
 
 #define USECS_PER_MS INT64CONST(1000)
@@ -160,6 +161,16 @@ print_deed(PghReason reason, const char *application, int64 measured,
 	}
 }
 
+/* What to change in general, and what in this program. */
+static void
+print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
+{
+	if (pattern == PGH_PATTERN_NONE)
+		strlcpy(buf, general, size);
+	else
+		snprintf(buf, size, "%s %s", general, pgh_pattern_advice(pattern));
+}
+
 void
 pgh_message_for_request(const PghRequest *request, const char *application,
 						int64 measured, PghMessage *message)
@@ -170,7 +181,8 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 
 	message->sqlerrcode = texts[reason].sqlerrcode;
 	message->primary = texts[reason].primary;
-	message->hint = texts[reason].hint;
+	print_hint(texts[reason].hint, request->pattern, message->hint,
+			   sizeof(message->hint));
 	if (request->action == PGH_ACTION_CANCEL)
 	{
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
@@ -238,15 +250,41 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 	}
 }
 
+/*
+ * Append what the application leaks: most drivers hide what a server tells an
+ * idle client, but all of them show why a connection was refused.
+ */
+static void
+print_leak(const PghRefusalFacts *facts, char *detail, size_t size)
+{
+	size_t		length = strlen(detail);
+	char		idle[32];
+
+	if (facts->leaking <= 0)
+		return;
+	pgh_print_measured(facts->leaking_for, idle, sizeof(idle));
+	snprintf(detail + length, size - length,
+			 facts->leaking == 1 ?
+			 " %d of its sessions is idle in a transaction, for %s." :
+			 " %d of its sessions are idle in a transaction, the oldest for %s.",
+			 facts->leaking, idle);
+	length = strlen(detail);
+	if (facts->statement[0] != '\0')
+		snprintf(detail + length, size - length,
+				 " Most of them ran last: %s", facts->statement);
+}
+
 void
 pgh_message_for_refusal(const PghRefusalFacts *facts,
 						char *primary, size_t size, PghMessage *message)
 {
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	message->hint = facts->reason == PGH_REASON_CONNECT_RATE ?
-		"Keep connections open and use them again, for example through a connection pool." :
-		"Close sessions when the work is done, and let the program share one connection pool.";
+	print_hint(facts->reason == PGH_REASON_CONNECT_RATE ?
+			   "Keep connections open and use them again, for example through a connection pool." :
+			   "Close sessions when the work is done, and let the program share one connection pool.",
+			   facts->pattern, message->hint, sizeof(message->hint));
 	print_refusal(facts, primary, size);
 	print_refusal_detail(facts, message->detail, sizeof(message->detail));
+	print_leak(facts, message->detail, sizeof(message->detail));
 }

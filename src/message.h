@@ -8,15 +8,19 @@
 #ifndef PGH_MESSAGE_H
 #define PGH_MESSAGE_H
 
+#include "diagnosis.h"
 #include "shmem.h"
+
+/* Longest statement that is quoted in a message. */
+#define PGH_STATEMENT_LEN 160
 
 /* The texts of one decision; detail and hint are composed into the buffers. */
 typedef struct PghMessage
 {
 	int			sqlerrcode;
 	const char *primary;		/* in English; untranslated */
-	const char *hint;
-	char		detail[512];
+	char		hint[512];
+	char		detail[768];
 } PghMessage;
 
 /*
@@ -39,6 +43,10 @@ typedef struct PghRefusalFacts
 	int			limit;			/* cap, rate, reserve or headroom */
 	int			available;
 	int			usable;
+	int			leaking;		/* its sessions idle in a transaction */
+	int64		leaking_for;	/* the longest of them; microseconds */
+	PghPattern	pattern;
+	char		statement[PGH_STATEMENT_LEN];	/* "" = not to be told */
 } PghRefusalFacts;
 
 /* Compose a refusal; "primary" gets the message, the rest is as above. */

@@ -12,11 +12,19 @@
 
 #include "fmgr.h"
 
+#include "persist.h"
 #include "session.h"
 
 PG_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
+
+static void
+restore_history(void)
+{
+	pgh_persist_load();
+	pgh_persist_at_shutdown();
+}
 
 /*
  * Without the preload there is no shared memory to work on: the library then
@@ -28,7 +36,7 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	pgh_define_settings();
-	pgh_shmem_install();
+	pgh_shmem_install(restore_history);
 	pgh_session_install();
-	pgh_register_worker();
+	pgh_register_workers();
 }

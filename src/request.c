@@ -40,7 +40,10 @@
 
 #include <signal.h>
 
+#include "utils/timestamp.h"
+
 #include "events.h"
+#include "leaks.h"
 
 /* Under the lock: is this claim still there, with its request in "state"? */
 static bool
@@ -177,6 +180,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	uint64		event_id = slot->request.event_id;
 	PghAction	action = slot->request.action;
 	int			rule = slot->request.rule;
+	uint64		leak = slot->request.leak;
 	uint32		expected = state;
 
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
@@ -185,6 +189,14 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	pgh_event_finish(event_id, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
-	if (outcome == PGH_OUTCOME_DONE)
-		pgh_count_rule(rule, pgh_counter_for(action));
+	if (outcome != PGH_OUTCOME_DONE)
+		return;
+	pgh_count_rule(rule, pgh_counter_for(action));
+	if (leak != 0)
+	{
+		pgh_leak_ended(leak);
+		if (application != PGH_NO_APPLICATION)
+			pg_atomic_write_u64(&pgh_applications[application].lost_at,
+								GetCurrentTimestamp());
+	}
 }

@@ -146,6 +146,7 @@ pgh_scan_session(int index, PghSession *session)
 	session->index = index;
 	session->query_id = 0;
 	session->who.application[0] = '\0';
+	session->leak = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = -1;
 	if (!pgh_slot_read(index, &session->slot))

@@ -21,6 +21,9 @@ typedef struct PghSession
 	uint32		counted_as;		/* index of the application it counts for */
 	uint64		transactions;
 	uint64		query_id;
+	uint64		leak;			/* key of the leak that this idle spell was
+								 * noted under; 0 = not noted.  Set by the
+								 * watch */
 	int64		xmin_age;		/* -1 = it holds VACUUM back by nothing */
 } PghSession;
 

@@ -30,6 +30,7 @@
 #include "listen.h"
 #include "message.h"
 #include "request.h"
+#include "tell.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 static emit_log_hook_type prev_emit_log = NULL;
@@ -170,7 +171,11 @@ at_transaction_end(XactEvent event, void *arg)
 		event != XACT_EVENT_PREPARE)
 		return;
 	if (slot != NULL)
+	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (unlikely(transactions_ended == 0) && event == XACT_EVENT_COMMIT)
+			pgh_tell_newcomer(slot);
+	}
 	if (pgh_listen_pending())
 		pgh_listen_end(event == XACT_EVENT_COMMIT);
 }

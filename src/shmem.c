@@ -19,8 +19,10 @@ PghShared  *pgh_shared = NULL;
 PghSlot    *pgh_slots = NULL;
 PghApplication *pgh_applications = NULL;
 PghEvents  *pgh_events = NULL;
+PghLeak    *pgh_leaks = NULL;
 
 static LWLockPadded *locks = NULL;
+static void (*after_startup) (void) = NULL;
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
@@ -51,6 +53,7 @@ pgh_shmem_size(void)
 												  sizeof(PghSlot))));
 	size = add_size(size, CACHELINEALIGN(mul_size(application_places(),
 												  sizeof(PghApplication))));
+	size = add_size(size, CACHELINEALIGN(PGH_MAX_LEAKS * sizeof(PghLeak)));
 	return add_size(size, CACHELINEALIGN(events_size()));
 }
 
@@ -101,6 +104,10 @@ init_applications(void)
 			pg_atomic_init_u64(&app->count[j], 0);
 		for (int j = 0; j < PGH_N_REFUSAL_REASONS; j++)
 			pg_atomic_init_u32(&app->refusals[j], 0);
+		pg_atomic_init_u32(&app->peak_busy, 0);
+		pg_atomic_init_u32(&app->leaking, 0);
+		pg_atomic_init_u64(&app->leaking_since, 0);
+		pg_atomic_init_u64(&app->lost_at, 0);
 	}
 }
 
@@ -121,6 +128,9 @@ init_shared(void)
 	pg_atomic_init_u32(&pgh_shared->slots_wanted, PGH_SLOTS_ENOUGH);
 	pg_atomic_init_u32(&pgh_shared->warned, 0);
 	pg_atomic_init_u64(&pgh_shared->growth, 0);
+	pg_atomic_init_u64(&pgh_shared->changes, 0);
+	for (int i = 0; i < PGH_TOLD; i++)
+		pg_atomic_init_u64(&pgh_shared->told[i], 0);
 	for (int i = 0; i < PGH_MAX_RULES; i++)
 	{
 		pg_atomic_init_u64(&pgh_shared->rules[i].refused, 0);
@@ -164,29 +174,42 @@ startup_shmem(void)
 		memset(pgh_events, 0, events_size());
 		pgh_events->next_id = 1;
 	}
+	pgh_leaks = ShmemInitStruct("pg_hygiene leaks",
+								PGH_MAX_LEAKS * sizeof(PghLeak), &found);
+	if (!found)
+		memset(pgh_leaks, 0, PGH_MAX_LEAKS * sizeof(PghLeak));
 	locks = GetNamedLWLockTranche("pg_hygiene");
 	LWLockRelease(AddinShmemInitLock);
+	if (after_startup)
+		after_startup();
 }
 
 void
-pgh_shmem_install(void)
+pgh_shmem_install(void (*when_ready) (void))
 {
+	after_startup = when_ready;
 	prev_shmem_request_hook = shmem_request_hook;
 	shmem_request_hook = request_shmem;
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup_shmem;
 }
 
+/*
+ * The postmaster has no PGPROC to wait with, and is alone when it comes here:
+ * at start-up and at the end of a shutdown.
+ */
 void
 pgh_lock(PghLockId lock, LWLockMode mode)
 {
-	LWLockAcquire(&locks[lock].lock, mode);
+	if (IsUnderPostmaster)
+		LWLockAcquire(&locks[lock].lock, mode);
 }
 
 void
 pgh_unlock(PghLockId lock)
 {
-	LWLockRelease(&locks[lock].lock);
+	if (IsUnderPostmaster)
+		LWLockRelease(&locks[lock].lock);
 }
 
 /*

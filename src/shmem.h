@@ -38,6 +38,8 @@
  *								an index that was got under it
  * PghShared.n_names			W, R under PGH_LOCK_APPLICATIONS exclusive
  * PghApplication counters		W anyone; R anyone; atomics
+ * PghApplication.peak_busy, leaking*	W the worker; R anyone; atomics
+ * PghApplication.lost_at		W victims at their exit; R anyone; atomic
  * PghApplication.refusals		0 = nothing was refused lately; else 1 + what was
  *								since the worker last took it; W refusing
  *								backends (add), the worker (exchange)
@@ -47,6 +49,10 @@
  * PghShared.slots_wanted		a PghSlotsWanted; W connecting backends, the
  *								worker; atomic exchange
  * PghEvents and its ring		W under PGH_LOCK_EVENTS exclusive; R shared
+ * PghLeak						W under PGH_LOCK_LEAKS exclusive; R shared
+ * PghShared.changes			W whoever changes what is kept on disk (add); R
+ *								the process that writes it; atomic
+ * PghShared.told				W, R connecting backends; atomics, see tell.c
  *
  * Locks are taken one at a time, never one inside another, and never held
  * across a wait, a palloc or anything that can raise an error.
@@ -78,9 +84,10 @@ typedef enum PghLockId
 	PGH_LOCK_SIGNAL,
 	PGH_LOCK_APPLICATIONS,
 	PGH_LOCK_ADMISSION,
-	PGH_LOCK_EVENTS
+	PGH_LOCK_EVENTS,
+	PGH_LOCK_LEAKS
 } PghLockId;
-#define PGH_N_LOCKS (PGH_LOCK_EVENTS + 1)
+#define PGH_N_LOCKS (PGH_LOCK_LEAKS + 1)
 
 /* What is counted, for the server and for each application. */
 typedef enum PghCounter
@@ -121,12 +128,14 @@ typedef struct PghRequest
 	uint8		action;			/* PghAction */
 	uint8		reason;			/* PghReason */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
+	uint8		pattern;		/* PghPattern, for the advice */
 	uint16		rule;			/* number, 0 = server-wide */
 	int64		limit;			/* microseconds or transaction ids */
 	int64		measured;		/* when decided; same unit */
 	TimestampTz state_start;	/* what the worker saw */
 	TimestampTz xact_start;
 	uint64		event_id;		/* where the outcome is recorded */
+	uint64		leak;			/* key of the leak it belongs to; 0 = none */
 	char		rule_label[PGH_RULE_LABEL_LEN]; /* its selectors, printed */
 } PghRequest;
 
@@ -184,6 +193,14 @@ typedef struct PghApplication
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
 	pg_atomic_uint32 refusals[PGH_N_REFUSAL_REASONS];
+
+	/* Most sessions seen in a transaction at once, by the worker. */
+	pg_atomic_uint32 peak_busy;
+
+	/* Its leak, as the worker saw it within the last second. */
+	pg_atomic_uint32 leaking;	/* sessions idle in a transaction for a while */
+	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
+	pg_atomic_uint64 lost_at;	/* when a limit last ended one; 0 = never */
 } PghApplication;
 
 /* What is kept for each rule, by its number. */
@@ -241,6 +258,37 @@ typedef enum PghSlotsWanted
 	PGH_SLOTS_MUTED				/* it has just looked, and will look again */
 } PghSlotsWanted;
 
+/* Groups of leaks that are kept, and client addresses told apart in each. */
+#define PGH_MAX_LEAKS 500
+#define PGH_MAX_LEAK_CLIENTS 32
+
+/* Idle transactions that come from one place. */
+typedef struct PghLeak
+{
+	uint64		key;			/* of all that tells one place from another; 0
+								 * = empty */
+	uint64		fingerprint;	/* query id, or hash of the statement's shape */
+	Oid			roleid;
+	uint8		state;			/* PghState, when last seen */
+	uint8		statement;		/* PghStatementKind of the example */
+	bool		wrote;			/* when last seen */
+	uint8		n_clients;
+	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
+	uint64		ended;			/* sessions that a limit ended */
+	uint64		sessions;		/* sessions that were seen */
+	uint64		transactions;	/* that they had made by then, together */
+	TimestampTz first_seen;
+	TimestampTz last_seen;
+	TimestampTz last_ended;		/* 0 = never */
+	char		application[PGH_NAME_LEN];
+	char		user[PGH_NAME_LEN];
+	char		database[PGH_NAME_LEN];
+	char		query[PGH_QUERY_LEN];	/* an example, as it was sent */
+} PghLeak;
+
+/* Places in the memory of who was told lately. */
+#define PGH_TOLD 256
+
 typedef struct PghShared
 {
 	pg_atomic_uint32 worker_pid;	/* 0 = not running */
@@ -255,6 +303,8 @@ typedef struct PghShared
 	pg_atomic_uint32 slots_wanted;
 	pg_atomic_uint32 warned;	/* warn_at was crossed and reported */
 	pg_atomic_uint64 growth;	/* slots per minute, in thousandths; int64 */
+	pg_atomic_uint64 changes;
+	pg_atomic_uint64 told[PGH_TOLD];
 	PghRuleState rules[PGH_MAX_RULES];
 	int			n_slots;		/* constant after start-up */
 	int			n_applications; /* places in the table; constant */
@@ -266,9 +316,13 @@ extern PghShared *pgh_shared;
 extern PghSlot *pgh_slots;
 extern PghApplication *pgh_applications;
 extern PghEvents *pgh_events;
+extern PghLeak *pgh_leaks;		/* PGH_MAX_LEAKS */
 
-/* Install the hooks that ask for shared memory and set it up. */
-extern void pgh_shmem_install(void);
+/*
+ * Install the hooks that ask for shared memory and set it up.  "when_ready"
+ * is called in the postmaster each time it has been set up.
+ */
+extern void pgh_shmem_install(void (*when_ready) (void));
 
 /* How many bytes of shared memory the extension takes. */
 extern Size pgh_shmem_size(void);
@@ -287,6 +341,13 @@ extern void pgh_require_shared(void);
 
 /* The counter that an action which was carried out adds to. */
 extern PghCounter pgh_counter_for(PghAction action);
+
+/* Note that something changed that is kept on disk. */
+static inline void
+pgh_note_change(void)
+{
+	pg_atomic_fetch_add_u64(&pgh_shared->changes, 1);
+}
 
 /*
  * Wake the worker because slots run short, unless that was done since it last

@@ -13,6 +13,7 @@
 #include "views.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "common/ip.h"
 #include "funcapi.h"
 #include "libpq/pqcomm.h"
@@ -21,6 +22,7 @@
 
 #include "applications.h"
 #include "blockers.h"
+#include "diagnosis.h"
 #include "message.h"
 #include "policy.h"
 
@@ -240,18 +242,39 @@ typedef struct PghLive
 	int			idle;
 	int			idle_in_transaction;
 	int64		transactions;
+	int			abandoned;		/* as pgh_session_is_abandoned() has it */
+	int			n_clients;
+	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
 	int			arrived;		/* took this name, not yet counted so */
 	int			departed;		/* counted under it, has another by now */
 	TimestampTz oldest_xact;	/* 0 = none */
 } PghLive;
 
+/* Count distinct client addresses, up to a bound. */
 static void
-add_session(PghLive *live, const PghSession *session)
+add_client(PghLive *live, const PghAddress *address)
+{
+	uint32		hash = hash_bytes((const unsigned char *) address,
+								  sizeof(PghAddress));
+
+	for (int i = 0; i < live->n_clients; i++)
+		if (live->clients[i] == hash)
+			return;
+	if (live->n_clients < PGH_MAX_LEAK_CLIENTS)
+		live->clients[live->n_clients++] = hash;
+}
+
+static void
+add_session(PghLive *live, const PghSession *session, TimestampTz now)
 {
 	TimestampTz xact_start = session->facts.xact_start;
+	int64		transactions = session->transactions + (xact_start != 0);
 
 	live->connections++;
 	live->transactions += session->transactions;
+	live->abandoned += pgh_session_is_abandoned(&session->facts,
+												transactions, now);
+	add_client(live, &session->slot.address);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		live->active++;
 	else if (session->facts.state == PGH_STATE_IDLE)
@@ -267,6 +290,37 @@ add_session(PghLive *live, const PghSession *session)
  * hygiene.applications
  * ----------
  */
+
+static void
+append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
+				 TimestampTz now)
+{
+	PghApplicationFacts facts;
+	int64		ended = pg_atomic_read_u64(&app->ended);
+
+	memset(&facts, 0, sizeof(facts));
+	facts.named = app->name[0] != '\0';
+	facts.connections = live->connections;
+	facts.active = live->active;
+	facts.idle = live->idle;
+	facts.idle_in_transaction = live->idle_in_transaction;
+	facts.abandoned = live->abandoned;
+	facts.clients = live->n_clients;
+	facts.peak = pg_atomic_read_u32(&app->peak);
+	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
+	facts.opened = pg_atomic_read_u64(&app->opened);
+	facts.closed = pg_atomic_read_u64(&app->closed);
+	facts.ended = ended;
+	facts.terminated = pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]) +
+		pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]);
+	facts.transactions = pg_atomic_read_u64(&app->transactions);
+	facts.mean_session = ended == 0 ? 0 :
+		(int64) pg_atomic_read_u64(&app->session_time) / ended;
+	facts.live_transactions = live->transactions;
+	facts.observed_for = now -
+		(TimestampTz) pg_atomic_read_u64(&pgh_shared->stats_since);
+	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
+}
 
 static void
 build_application(PghRow *row, PghApplication *app, const PghLive *live,
@@ -298,7 +352,7 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 				  live->transactions);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	pgh_row_null(row);			/* diagnosis */
+	append_diagnosis(row, app, live, now);
 }
 
 /*
@@ -307,7 +361,7 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
  * "arrived" and "departed" say by how much that is behind.
  */
 static PghLive *
-count_by_application(void)
+count_by_application(TimestampTz now)
 {
 	PghLive    *live = palloc0(mul_size(pgh_shared->n_applications,
 										sizeof(PghLive)));
@@ -321,7 +375,7 @@ count_by_application(void)
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
 		index = pgh_application_index(session.who.application);
-		add_session(&live[index], &session);
+		add_session(&live[index], &session, now);
 		if (index != session.counted_as)
 		{
 			live[index].arrived++;
@@ -339,7 +393,7 @@ pgh_application_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	live = count_by_application();
+	live = count_by_application(now);
 	for (int i = 0; i < pgh_shared->n_applications; i++)
 	{
 		PghRow		row;
@@ -439,6 +493,7 @@ warn_of_prepared(int64 n)
 Datum
 pgh_status(PG_FUNCTION_ARGS)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	PghLive		live = {0};
 	PghRow		row;
 	int			available;
@@ -450,7 +505,7 @@ pgh_status(PG_FUNCTION_ARGS)
 		PghSession	session;
 
 		if (pgh_scan_session(i, &session))
-			add_session(&live, &session);
+			add_session(&live, &session, now);
 	}
 
 	warn_of_prepared(PG_GETARG_INT64(0));
@@ -460,7 +515,7 @@ pgh_status(PG_FUNCTION_ARGS)
 	pgh_row_int32(&row, live.active);
 	pgh_row_int32(&row, live.idle);
 	pgh_row_int32(&row, live.idle_in_transaction);
-	pgh_row_interval(&row, age(live.oldest_xact, GetCurrentTimestamp()));
+	pgh_row_interval(&row, age(live.oldest_xact, now));
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);

@@ -39,6 +39,7 @@ extern PGDLLEXPORT Datum pgh_event_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_rule_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_check_rules(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_leak_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
 

@@ -14,6 +14,7 @@
 
 #include "applications.h"
 #include "events.h"
+#include "leaks.h"
 #include "message.h"
 #include "policy.h"
 
@@ -135,6 +136,7 @@ pgh_reset(PG_FUNCTION_ARGS)
 	pg_atomic_write_u64(&pgh_shared->refused_by_server, 0);
 	pgh_applications_reset();
 	pgh_events_reset();
+	pgh_leaks_reset();
 	pg_atomic_write_u64(&pgh_shared->stats_since, GetCurrentTimestamp());
 	PG_RETURN_VOID();
 }

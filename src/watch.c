@@ -47,7 +47,12 @@ typedef struct PghWatch
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
 	int64		retry_after;
+	bool		busy;			/* in a transaction, at work or not */
 	bool		idle_transaction;
+	uint32		counted_as;		/* its application */
+	TimestampTz spell;			/* state_start of what follows */
+	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
+	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	int32		blocking;		/* who waits for it, a second ago at most */
 	PghLimits	limits;
 	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
@@ -55,14 +60,29 @@ typedef struct PghWatch
 
 static PghWatch *watches;
 
+/* What each application's sessions are doing; made anew each second. */
+typedef struct PghUsage
+{
+	uint32		busy;
+	uint32		leaking;
+	TimestampTz leaking_since;
+} PghUsage;
+
+static PghUsage *usage;
+
 void
 pgh_watch_start(void)
 {
 	watches = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)));
 
+	usage = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghUsage)));
+
 	/* An earlier worker may have left requests open. */
 	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
 		watches[i].asked = true;
+		watches[i].note_at = PGH_NEVER;
+	}
 }
 
 void
@@ -123,8 +143,19 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	{
 		watch->retry_at = 0;
 		watch->blocking = 0;
+		watch->spell = -1;
+	}
+	if (watch->spell != session->facts.state_start)
+	{
+		watch->spell = session->facts.state_start;
+		watch->note_at = PGH_NEVER;
+		watch->leak = 0;
 	}
 	session->facts.blocking = watch->blocking;
+	session->leak = watch->leak;
+	watch->counted_as = session->counted_as;
+	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
+		pgh_state_in_transaction_idle(session->facts.state);
 	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
 	watch->live = true;
 	watch->changecount = session->slot.changecount;
@@ -143,6 +174,32 @@ at_rest(int index, const PghWatch *watch)
 		pgh_activity_changecount(watch->beentry) == watch->activity_changecount;
 }
 
+/*
+ * A transaction that has been idle for a tenth of what it may be is noted as
+ * a leak.  The worker is not woken for that: the next pass will do.
+ */
+static void
+plan_note(PghWatch *watch, const PghSession *session,
+		  const PghVerdict *verdict)
+{
+	if (watch->idle_transaction && watch->leak == 0 &&
+		verdict->action == PGH_ACTION_TERMINATE &&
+		verdict->reason < PGH_REASON_IDLE_SESSION)
+		watch->note_at = session->facts.state_start + verdict->limit / 10;
+}
+
+static void
+note(int index, PghWatch *watch)
+{
+	PghSession	session;
+
+	watch->note_at = PGH_NEVER;
+	if (pgh_scan_session(index, &session) &&
+		session.facts.state_start == watch->spell &&
+		pgh_slot_is(index, watch->changecount))
+		watch->leak = pgh_note_leak(&session);
+}
+
 /* Decide on a session, and act if it is due. */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
@@ -156,6 +213,7 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	verdict = pgh_decide(&session.facts, &watch->limits, now);
 	if (verdict.deadline == PGH_NEVER || watch->limits.mode == PGH_MODE_OFF)
 		return;
+	plan_note(watch, &session, &verdict);
 	if (verdict.deadline + PGH_REPLY_MARGIN > now)
 		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
 	else if (pgh_act(&session, &verdict, watch->limits.mode, now))
@@ -252,6 +310,46 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/* Add up what each application's sessions are doing. */
+static void
+add_up(void)
+{
+	memset(usage, 0, pgh_shared->n_applications * sizeof(*usage));
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		const PghWatch *watch = &watches[i];
+		PghUsage   *its;
+
+		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION)
+			continue;
+		its = &usage[watch->counted_as];
+		its->busy += watch->busy;
+		if (watch->leak == 0 || !watch->idle_transaction)
+			continue;
+		if (its->leaking++ == 0 || watch->spell < its->leaking_since)
+			its->leaking_since = watch->spell;
+	}
+}
+
+/* Once a second: publish how much each application uses and leaks. */
+static void
+publish_usage(void)
+{
+	add_up();
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+	{
+		PghApplication *app = &pgh_applications[i];
+		const PghUsage *its = &usage[i];
+
+		if (its->busy > pg_atomic_read_u32(&app->peak_busy))
+			pg_atomic_write_u32(&app->peak_busy, its->busy);
+		if (its->leaking == 0 && pg_atomic_read_u32(&app->leaking) == 0)
+			continue;
+		pg_atomic_write_u64(&app->leaking_since, its->leaking_since);
+		pg_atomic_write_u32(&app->leaking, its->leaking);
+	}
+}
+
 /*
  * Once a second: what changes about an idle transaction while it is at rest.
  * Others may begin to wait for it, and its xmin grows old.  The lock table is
@@ -267,6 +365,7 @@ look_around(TimestampTz now)
 	if (now - last < USECS_PER_SEC && now >= last)
 		return;
 	last = now;
+	publish_usage();
 	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
 		idle_transactions = watches[i].live && watches[i].idle_transaction;
 	if (!idle_transactions)
@@ -307,6 +406,8 @@ pgh_watch_pass(TimestampTz now, int *n_sessions)
 			judge(i, watch, now);
 		if (!watch->live)
 			continue;
+		if (watch->note_at <= now)
+			note(i, watch);
 		(*n_sessions)++;
 		next = Min(next, watch->deadline);
 		if (watch->retry_at != 0)
@@ -329,6 +430,12 @@ void
 pgh_watch_expect_outcome(int index)
 {
 	watches[index].asked = true;
+}
+
+uint64
+pgh_watch_leak(int index)
+{
+	return watches[index].leak;
 }
 
 int

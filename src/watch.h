@@ -32,6 +32,9 @@ extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
 /* A request was posted to slot "index"; its outcome is to be recorded. */
 extern void pgh_watch_expect_outcome(int index);
 
+/* The key of the leak that this session was noted under; 0 = it was not. */
+extern uint64 pgh_watch_leak(int index);
+
 /* How many sessions have been asked to end and have not answered or gone. */
 extern int	pgh_watch_departing(void);
 

@@ -33,15 +33,23 @@
 
 #include "admission.h"
 #include "evict.h"
+#include "persist.h"
 #include "pressure.h"
 #include "watch.h"
 
+typedef enum PghWorkerKind
+{
+	PGH_WORKER_SESSIONS,
+	PGH_WORKER_HISTORY
+} PghWorkerKind;
+
 #define PGH_HEARTBEAT USECS_PER_SEC
+#define PGH_HISTORY_INTERVAL USECS_PER_MINUTE
 #define PGH_RESTART_SECONDS 1
 #define PGH_MUTE_TIME 10000		/* microseconds */
 
-void
-pgh_register_worker(void)
+static void
+register_one(const char *name, PghWorkerKind kind)
 {
 	BackgroundWorker worker;
 
@@ -49,13 +57,21 @@ pgh_register_worker(void)
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
 	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = PGH_RESTART_SECONDS;
+	worker.bgw_main_arg = Int32GetDatum(kind);
 	strlcpy(worker.bgw_library_name, "pg_hygiene",
 			sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "pgh_worker_main",
 			sizeof(worker.bgw_function_name));
-	strlcpy(worker.bgw_name, "pg_hygiene worker", sizeof(worker.bgw_name));
-	strlcpy(worker.bgw_type, "pg_hygiene worker", sizeof(worker.bgw_type));
+	strlcpy(worker.bgw_name, name, sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, name, sizeof(worker.bgw_type));
 	RegisterBackgroundWorker(&worker);
+}
+
+void
+pgh_register_workers(void)
+{
+	register_one("pg_hygiene worker", PGH_WORKER_SESSIONS);
+	register_one("pg_hygiene history", PGH_WORKER_HISTORY);
 }
 
 static void
@@ -185,14 +201,11 @@ reload_settings(void)
 	pgh_watch_forget();
 }
 
-void
-pgh_worker_main(Datum arg)
+/* The worker: look, act, sleep. */
+static void
+watch_sessions(void)
 {
 	MemoryContext pass_context;
-
-	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
 
 	pgh_watch_start();
 	pgh_evict_start();
@@ -215,6 +228,45 @@ pgh_worker_main(Datum arg)
 		if (ConfigReloadPending)
 			reload_settings();
 	}
+}
+
+/*
+ * The history's writer: once a minute, if something changed.  What happens
+ * after its last round is written by the postmaster.
+ */
+static void
+write_history(void)
+{
+	TimestampTz next = GetCurrentTimestamp() + PGH_HISTORY_INTERVAL;
+
+	while (!ShutdownRequestPending)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (now >= next || next - now > PGH_HISTORY_INTERVAL)
+		{
+			pgh_persist_save();
+			next = now + PGH_HISTORY_INTERVAL;
+		}
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 (next - now) / 1000 + 1, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+void
+pgh_worker_main(Datum arg)
+{
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+
+	if (DatumGetInt32(arg) == PGH_WORKER_HISTORY)
+		write_history();
+	else
+		watch_sessions();
 
 	/* Not 0: that would mean that the worker is not needed any more. */
 	proc_exit(1);
