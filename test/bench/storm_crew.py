@@ -1,0 +1,372 @@
+"""The programs that act in the storms, each as a process of its own.
+
+    storm_crew.py PROGRAM SECONDS URL [name=value ...]
+
+It prints "ready" when it has loaded and what it needs is open, waits for a
+line on standard input, works for that many seconds (or until its standard
+input is closed, so that it never outlives whoever started it), and prints one
+line of JSON about how it fared.
+
+    leak      a new engine and Session per request, never closed
+              (rate=60 a second, threads=2 at a time: how many
+              may connect at the same instant is what burst is for)
+    burst     so many connections at the same instant, each left in a
+              transaction (size=50, every=2 seconds)
+    checkout  opens a connection, reads, closes (rate=10 a second)
+    batch     one transaction after the other, made of short statements with
+              pauses between them (pause=4 seconds, statements=15)
+    web       a connection pool (size=8), with some requests (rate=5 a second)
+    hammer    attempts to connect, over and over, as raw as can be
+              (rate=1000 a second, flight=32 at a time)
+"""
+import itertools
+import json
+import os
+import random
+import resource
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from typing import Dict, Iterator, List, Optional
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+LAST_ANSWERS_SECONDS = 20   # how long requests may take that were under way
+
+
+class Tally:
+    """What became of the requests; may be used by several threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.served = 0
+        self.errors: Counter = Counter()
+        self.connect_ms: List[float] = []
+
+    def serve(self, connect_seconds: Optional[float] = None) -> None:
+        with self.lock:
+            self.served += 1
+            if connect_seconds is not None:
+                self.connect_ms.append(1000 * connect_seconds)
+
+    def fail(self, error: object) -> None:
+        with self.lock:
+            self.errors[_gist(str(error))] += 1
+
+    def summary(self) -> Dict:
+        asked = self.served + sum(self.errors.values())
+        times = sorted(self.connect_ms)
+        return {"asked": asked, "served": self.served,
+                "percent": 100.0 * self.served / asked if asked else None,
+                "p50": percentile(times, 50), "p99": percentile(times, 99),
+                "errors": dict(self.errors)}
+
+
+def percentile(ordered: List[float], percent: float) -> Optional[float]:
+    if not ordered:
+        return None
+    return ordered[round(percent / 100 * (len(ordered) - 1))]
+
+
+def _gist(message: str) -> str:
+    """The first line of an error, without where the server is."""
+    first = (message.strip().splitlines() or [""])[0]
+    return first.split("failed: ")[-1]
+
+
+class Clock:
+    """When it begins, and when it is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.over = threading.Event()
+
+    def wait_for_go(self) -> None:
+        print("ready", flush=True)
+        if not os.read(0, 16):
+            os._exit(0)
+        self.start = time.monotonic()
+        self.end = self.start + self.seconds
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        select.select([0], [], [], self.seconds)
+        self.over.set()
+
+    def sleep_until(self, moment: float) -> bool:
+        """False when it is over before that."""
+        if moment >= self.end:
+            self.over.wait()
+            return False
+        return not self.over.wait(max(moment - time.monotonic(), 0))
+
+    def pace(self, rate: float) -> Iterator[int]:
+        """Numbers at a fixed rate.  What is late is made up for, else a
+        server that hangs would look better than one that refuses."""
+        for number in itertools.count():
+            if not self.sleep_until(self.start + number / rate):
+                return
+            yield number
+
+
+# ---------------------------------------------------------------- programs
+
+def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2) -> Dict:
+    tally = Tally()
+    numbers = itertools.count()
+    forgotten = []
+
+    def request() -> None:
+        session = Session(create_engine(url))
+        try:
+            session.execute(text("SELECT item FROM orders WHERE id = 1"))
+            forgotten.append(session)
+            tally.serve()
+        except DBAPIError as error:
+            tally.fail(error.orig)
+
+    def serve() -> None:
+        while clock.sleep_until(clock.start + next(numbers) / rate):
+            request()
+
+    create_engine(url)      # loads what it needs
+    clock.wait_for_go()
+    workers = [threading.Thread(target=serve, daemon=True)
+               for _ in range(int(threads))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(max(clock.end - time.monotonic(), 0)
+                    + LAST_ANSWERS_SECONDS)
+    return tally.summary()
+
+
+def burst(url: str, clock: Clock, size: int = 50, every: float = 2) -> Dict:
+    tally = Tally()
+    forgotten: List["Wire"] = []
+    clock.wait_for_go()
+    while clock.sleep_until(time.monotonic() + every
+                            + random.uniform(-0.1, 0.1)):
+        wires = [Wire(url, query="BEGIN") for _ in range(int(size))]
+        waiting = {wire.fileno(): wire for wire in wires}
+        poll = select.poll()
+        for descriptor in waiting:
+            poll.register(descriptor, select.POLLIN)
+        while waiting:
+            for descriptor, _ in poll.poll(1000):
+                if waiting[descriptor].receive():
+                    poll.unregister(descriptor)
+                    del waiting[descriptor]
+        for wire in wires:
+            if wire.error is None:
+                tally.serve()
+                forgotten.append(wire)
+            else:
+                tally.fail(wire.error)
+    return tally.summary()
+
+
+def checkout(url: str, clock: Clock, rate: float = 10) -> Dict:
+    tally = Tally()
+    clock.wait_for_go()
+    for _ in clock.pace(rate):
+        began = time.monotonic()
+        try:
+            connection = psycopg2.connect(url)
+            connected = time.monotonic() - began
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT item FROM orders WHERE id = 1")
+            connection.close()
+            tally.serve(connected)
+        except psycopg2.Error as error:
+            tally.fail(error)
+    return tally.summary()
+
+
+def batch(url: str, clock: Clock, pause: float = 4,
+          statements: int = 15) -> Dict:
+    """A transaction that is lost is begun again at once."""
+    killed = 0
+    refused = 0
+    committed = 0
+    connection = psycopg2.connect(url)
+    clock.wait_for_go()
+    while not clock.over.is_set():
+        try:
+            if connection.closed:
+                connection = psycopg2.connect(url)
+        except psycopg2.Error:
+            refused += 1
+            clock.over.wait(0.2)
+            continue
+        try:
+            with connection, connection.cursor() as cursor:
+                for _ in range(int(statements)):
+                    cursor.execute("SELECT item FROM orders WHERE id = 1")
+                    if clock.over.wait(pause):
+                        break
+                cursor.execute("SELECT 1")
+            committed += 1
+        except psycopg2.Error:
+            killed += 1
+            connection.close()
+    return {"killed": killed, "refused": refused, "committed": committed}
+
+
+def web(url: str, clock: Clock, size: int = 8, rate: float = 5) -> Dict:
+    tally = Tally()
+    size = int(size)
+    engine = create_engine(url, poolclass=QueuePool, pool_size=size,
+                           max_overflow=0, pool_timeout=30)
+
+    @event.listens_for(engine, "handle_error")
+    def keep_the_others(context) -> None:
+        # A dead connection would make SQLAlchemy throw all of them away.
+        context.invalidate_pool_on_disconnect = False
+
+    def pids() -> List[int]:
+        """Check out the whole pool at once."""
+        found = []
+        connections = []
+        for _ in range(size):
+            try:
+                connections.append(engine.connect())
+                found.append(connections[-1].scalar(
+                    text("SELECT pg_backend_pid()")))
+            except DBAPIError:
+                pass
+        for connection in connections:
+            connection.close()
+        return found
+
+    first = pids()
+    clock.wait_for_go()
+    for _ in clock.pace(rate):
+        try:
+            with Session(engine) as session:
+                session.execute(text("SELECT item FROM orders WHERE id = 1"))
+                session.commit()
+            tally.serve()
+        except DBAPIError as error:
+            tally.fail(error.orig)
+    return {**tally.summary(), "pool": len(first),
+            "lost": len(set(first) - set(pids()))}
+
+
+def hammer(url: str, clock: Clock, rate: float = 1000,
+           flight: int = 32) -> Dict:
+    """One connection that stays, and the others, which are refused."""
+    tally = Tally()
+    holder = Wire(url)
+    while not holder.receive():
+        select.select([holder], [], [])
+    poll = select.poll()
+    flying: Dict[int, Wire] = {}
+    clock.wait_for_go()
+    sent = 0
+    while not clock.over.is_set():
+        due = (time.monotonic() - clock.start) * rate
+        while sent < due and len(flying) < flight:
+            wire = Wire(url)
+            flying[wire.fileno()] = wire
+            poll.register(wire.fileno(), select.POLLIN)
+            sent += 1
+        for descriptor, _ in poll.poll(1):
+            wire = flying[descriptor]
+            if wire.receive():
+                poll.unregister(descriptor)
+                del flying[descriptor]
+                wire.close()
+                if wire.error is None:
+                    tally.serve()
+                else:
+                    tally.fail(wire.error)
+    return {**tally.summary(), "a_second": sum(tally.errors.values())
+            / (time.monotonic() - clock.start)}
+
+
+class Wire:
+    """The least that a client must say; for trust authentication."""
+
+    def __init__(self, url: str, query: Optional[str] = None) -> None:
+        parts = urlsplit(url)
+        asked = parse_qs(parts.query)
+        words = ["user", parts.username, "database", parts.path[1:],
+                 "application_name", asked.get("application_name", [""])[0]]
+        body = struct.pack("!I", 196608) + b"".join(
+            word.encode() + b"\0" for word in words) + b"\0"
+        self.query = query
+        self.buffer = b""
+        self.error: Optional[str] = None
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(asked["host"][0] + "/.s.PGSQL."
+                            + asked.get("port", ["5432"])[0])
+        self.socket.sendall(struct.pack("!I", 4 + len(body)) + body)
+        self.socket.setblocking(False)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def receive(self) -> bool:
+        """Read what is there; true when all is done or the server said no."""
+        try:
+            data = self.socket.recv(8192)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.error = self.error or "connection closed"
+            return True
+        self.buffer += data
+        while len(self.buffer) >= 5:
+            kind = self.buffer[:1]
+            (length,) = struct.unpack("!I", self.buffer[1:5])
+            if len(self.buffer) < 1 + length:
+                break
+            body = self.buffer[5:1 + length]
+            self.buffer = self.buffer[1 + length:]
+            if kind == b"E":
+                fields = {field[:1]: field[1:] for field in body.split(b"\0")}
+                self.error = "FATAL:  " + fields[b"M"].decode()
+                return True
+            if kind == b"Z":
+                if self.query is None:
+                    return True
+                statement = self.query.encode() + b"\0"
+                self.socket.sendall(
+                    b"Q" + struct.pack("!I", 4 + len(statement)) + statement)
+                self.query = None
+        return False
+
+
+PROGRAMS = {program.__name__: program
+            for program in (leak, burst, checkout, batch, web, hammer)}
+
+
+def main() -> None:
+    program, seconds, url, *options = sys.argv[1:]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    result = PROGRAMS[program](
+        url, Clock(float(seconds)),
+        **{name: float(value) for name, value in
+           (option.split("=") for option in options)})
+    print(json.dumps(result), flush=True)
+    os._exit(0)     # as a killed program would: the server must clean up
+
+
+if __name__ == "__main__":
+    main()
