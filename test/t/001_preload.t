@@ -45,7 +45,7 @@ alive('with the extension created');
 my $functions = $node->safe_psql(
 	'postgres', q{
 	SELECT 'SELECT hygiene.' || quote_ident(proname) || '('
-		|| (SELECT coalesce(string_agg('''''::' || t::regtype, ', '), '')
+		|| (SELECT coalesce(string_agg('''0''::' || t::regtype, ', '), '')
 			FROM unnest(proargtypes) t) || ')'
 	FROM pg_proc WHERE pronamespace = 'hygiene'::regnamespace
 	ORDER BY proname});

@@ -15,7 +15,8 @@ my $node = new_node(
 	'main',
 	"pg_hygiene.idle_in_transaction_timeout = '100ms'",
 	"pg_hygiene.max_applications = $MAX_APPLICATIONS",
-	'wal_level = logical');
+	'wal_level = logical',
+	'wal_keep_size = 256MB');
 
 $node->safe_psql(
 	'postgres', q{
@@ -70,12 +71,12 @@ sub counts
 	);
 }
 
-# What is not a client's: walsenders and auxiliary processes included.
+# Processes that serve no client, and last.
 my $others = q{
 	SELECT string_agg(pid || ' ' || backend_type, ', ' ORDER BY pid)
 	FROM pg_stat_activity
 	WHERE backend_type NOT IN ('client backend', 'parallel worker',
-		'autovacuum worker', 'io worker')};
+		'walsender', 'autovacuum worker', 'io worker')};
 until_row($node,
 	q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'logical replication launcher'},
 	'1');
@@ -95,6 +96,9 @@ my $receiver = IPC::Run::start(
 until_row($node,
 	"SELECT count(*) FROM pg_stat_replication WHERE application_name = 'receiver'",
 	'1');
+my $receiver_pid = q{
+	SELECT pid FROM pg_stat_replication WHERE application_name = 'receiver'};
+my $receiver_before = one($receiver_pid);
 
 my $walsender =
   client('walsender', user => 'sender', replication => 'database');
@@ -109,9 +113,7 @@ is( one(q{SELECT count(*) FROM hygiene.applications
 $walsender->query('COMMIT');
 kill 'USR2', $walsender->{pid};
 $walsender->close;
-is( one("SELECT count(*) FROM pg_stat_replication WHERE application_name = 'receiver'"),
-	'1',
-	'pg_receivewal goes on');
+is(one($receiver_pid), $receiver_before, 'pg_receivewal goes on');
 $node->command_ok(
 	[
 		'pg_basebackup', '-D', $node->basedir . '/taken',
@@ -200,6 +202,30 @@ ok(survives($mute), 'a session that has not said anything stays');
 $mute->close;
 
 #
+# A session that is still starting, for as long as its database is locked.
+#
+one('CREATE DATABASE other');
+my $locker = client('locker', user => 'boss');
+$locker->query('BEGIN');
+$locker->query('ALTER DATABASE other RENAME TO another');
+my $slow = client('slow start', dbname => 'other', nowait => 1);
+until_row($node,
+	q{SELECT count(*) FROM hygiene.sessions WHERE state = 'starting'}, '1');
+two_passes($node);
+is( one(q{
+		SELECT application_name, user_name, database_name, limit_name, ends_in
+		FROM hygiene.sessions WHERE state = 'starting'}),
+	'slow start|app|other||',
+	'a session that is starting is shown, and has no limit');
+is(counts('slow start'), '1|1|0', 'it is counted by the name it gave');
+$locker->query('ROLLBACK');
+$slow->wait_ready;
+ok($slow->is_open, 'and left to start');
+two_passes($node);
+is(counts('slow start'), '1|1|0', 'under which it stays counted');
+$_->close for $slow, $locker;
+
+#
 # An application name that changes in mid-session.
 #
 my $renamed = client('first name');
@@ -282,7 +308,8 @@ is(one($sums), '0|t', 'nor when all have gone');
 # After all this.
 #
 is(one($others), $others_before, 'every other process is the one it was');
-ok($receiver->pumpable, 'pg_receivewal still runs');
+is(one($receiver_pid), $receiver_before, 'pg_receivewal still goes on');
+ok($receiver->pumpable, 'and is content');
 $receiver->signal('INT');
 $receiver->finish;
 is( one("SELECT count(*) FROM hygiene.events WHERE outcome = 'pending'"),

@@ -46,10 +46,11 @@ my $READ_SIZE = 65536;
 
 =pod
 
-=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...])
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...], [nowait => 1])
 
 A connected client.  When the server refused it, C<error> says why and
-C<closed_at> is set.
+C<closed_at> is set.  With C<nowait> it may still be connecting; wait_ready
+waits for that.
 
 =cut
 
@@ -78,7 +79,7 @@ sub new
 
 	my $body = pack('N', 196608) . pack('(Z*)*', %startup) . "\0";
 	$self->_write(pack('N', 4 + length $body) . $body);
-	$self->_read_until_ready;
+	$self->_read_until_ready unless $options{nowait};
 	return $self;
 }
 
