@@ -254,13 +254,13 @@ has_bit(const Shape *shape, uint64_t bits)
 static bool
 fold_element(Shape *shape)
 {
-	const PghToken first = pgh_next_token(shape->at, shape->end);
+	const bool	blank = pgh_next_token(shape->at, shape->end).blank;
 	const ElementKind kind = skip_element(&shape->at, shape->end);
 	const bool	row = kind == ELEMENT_ROW || kind == ELEMENT_CUT_ROW;
 	const bool	again = shape->last == (row ? ELEMENT_ROW : kind) &&
 		kind != ELEMENT_OTHER;
 
-	if (shape->comma && !again && first.kind != PGH_TOKEN_END)
+	if (shape->comma && !again)
 		put_text(shape, ",");
 	shape->comma = false;
 	shape->element = false;
@@ -269,7 +269,7 @@ fold_element(Shape *shape)
 		return false;
 	if (!again)
 	{
-		put_blank(shape, first.blank);
+		put_blank(shape, blank);
 		put_text(shape, kind == ELEMENT_VALUE ? "?" :
 				 kind == ELEMENT_ROW ? "(?)" : "(?");
 	}
@@ -431,7 +431,7 @@ shape_text(const char *text, size_t length, char *out, size_t size)
 
 	memset(&shape, 0, sizeof(shape));
 	shape.at = text;
-	shape.end = text + clip_character(text, length);
+	shape.end = text + length;
 	shape.out = out;
 	shape.room = size - 1;
 	while (shape.len < shape.room)
