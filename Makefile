@@ -3,6 +3,9 @@
 #   make, make install, make installcheck    as with every PostgreSQL extension
 #   make demo      the failure with and without pg_hygiene, in throwaway clusters
 #   make test      every test; TESTS='test/t/003*.t' or TESTS=unit runs a part
+#   make test-matrix   the same on every supported PostgreSQL; needs root
+#   make stress    sessions that go back to work at the last moment, at length
+#   make bench     what it costs, with the goals
 #
 # PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.
 
@@ -24,10 +27,10 @@ PG_CPPFLAGS = -I$(srcdir)/src
 
 PG_CONFIG ?= pg_config
 
-# demo and test install what is missing, PostgreSQL included, so they must
-# start without it; everything else needs PGXS at once.
+# These install what is missing, PostgreSQL included, so they must start
+# without it; everything else needs PGXS at once.
 .DEFAULT_GOAL := all
-ifneq ($(filter-out demo test,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test test-matrix stress bench,$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
@@ -47,9 +50,18 @@ ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
 chosen = PG_CONFIG='$(PG_CONFIG)'
 endif
 
-.PHONY: demo test
+.PHONY: demo test test-matrix stress bench
 demo:
 	@$(chosen) test/demo/run
 
 test:
 	@$(chosen) TESTS='$(TESTS)' test/run
+
+test-matrix:
+	@TESTS='$(TESTS)' test/matrix
+
+stress:
+	@$(chosen) test/stress/run
+
+bench:
+	@$(chosen) test/bench/run
