@@ -55,7 +55,7 @@ typedef struct PghFileApplication
 {
 	char		name[PGH_NAME_LEN];
 	uint32		peak;
-	uint32		unused;
+	uint32		is_rest;		/* the sum of those beyond max_applications */
 	TimestampTz peak_at;
 	uint64		opened;
 	uint64		ended;
@@ -107,6 +107,7 @@ put_application(PghStream *stream, PghApplication *app)
 
 	memset(&out, 0, sizeof(out));
 	strlcpy(out.name, app->name, sizeof(out.name));
+	out.is_rest = app == &pgh_applications[0];
 	out.peak = pg_atomic_read_u32(&app->peak);
 	out.peak_at = pg_atomic_read_u64(&app->peak_at);
 	out.opened = pg_atomic_read_u64(&app->opened);
@@ -297,11 +298,28 @@ check_file(FILE *file, PghFileHeader *header)
 	return NULL;
 }
 
+/*
+ * The rest has a place of its own, not one among the names: a client may have
+ * taken the name that it is shown under.
+ */
+static PghApplication *
+place_for(const PghFileApplication *in)
+{
+	PghApplication *rest = &pgh_applications[0];
+
+	if (!in->is_rest)
+		return &pgh_applications[pgh_application_index(in->name)];
+	strlcpy(rest->name, in->name, PGH_NAME_LEN);
+	rest->used = true;
+	return rest;
+}
+
 /* Every session that it had has ended. */
 static void
 restore_application(const PghFileApplication *in)
 {
-	PghApplication *app = &pgh_applications[pgh_application_index(in->name)];
+	PghApplication *app = place_for(in);
+	uint64		lost_at = pg_atomic_read_u64(&app->lost_at);
 
 	if (in->peak > pg_atomic_read_u32(&app->peak))
 	{
@@ -313,7 +331,7 @@ restore_application(const PghFileApplication *in)
 	pg_atomic_fetch_add_u64(&app->ended, in->ended);
 	pg_atomic_fetch_add_u64(&app->transactions, in->transactions);
 	pg_atomic_fetch_add_u64(&app->session_time, in->session_time);
-	pg_atomic_write_u64(&app->lost_at, in->lost_at);
+	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) in->lost_at));
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_fetch_add_u64(&app->count[i], in->count[i]);
 }
