@@ -1,7 +1,7 @@
 -- Every view has the columns of its documentation, in their order and with
 -- their types: programs select them by name, people read them by place.
 BEGIN;
-SELECT plan(14);
+SELECT plan(16);
 
 CREATE FUNCTION pg_temp.columns_of(name regclass)
 RETURNS TABLE (column_name text, type_name text)
@@ -17,6 +17,7 @@ SELECT views_are('hygiene', ARRAY[
 	'sessions',
 	'applications',
 	'events',
+	'leaks',
 	'rules',
 	'horizon'],
 	'these are all views');
@@ -127,6 +128,24 @@ SELECT results_eq(
 		('query', 'text')$$,
 	'hygiene.events: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.events', 'hygiene.events can be read');
+
+SELECT results_eq(
+	$$SELECT * FROM pg_temp.columns_of('hygiene.leaks')$$,
+	$$VALUES
+		('application_name', 'text'),
+		('user_name', 'text'),
+		('database_name', 'text'),
+		('fingerprint', 'bigint'),
+		('sessions_now', 'integer'),
+		('oldest_now', 'interval'),
+		('ended', 'bigint'),
+		('first_seen', 'timestamp with time zone'),
+		('last_seen', 'timestamp with time zone'),
+		('clients', 'integer'),
+		('example_query', 'text'),
+		('diagnosis', 'text')$$,
+	'hygiene.leaks: columns and types in their order');
+SELECT lives_ok('SELECT * FROM hygiene.leaks', 'hygiene.leaks can be read');
 
 SELECT results_eq(
 	$$SELECT * FROM pg_temp.columns_of('hygiene.rules')$$,
