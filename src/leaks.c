@@ -173,7 +173,7 @@ pgh_leak_find(uint64 key, PghLeak *leak)
 }
 
 bool
-pgh_leak_commonest(const char *application, Oid roleid, PghLeak *leak)
+pgh_leak_current(const char *application, TimestampTz since, PghLeak *leak)
 {
 	int			best = -1;
 
@@ -182,9 +182,35 @@ pgh_leak_commonest(const char *application, Oid roleid, PghLeak *leak)
 	{
 		const PghLeak *candidate = &pgh_leaks[i];
 
-		if (candidate->key != 0 && candidate->roleid == roleid &&
+		if (candidate->key != 0 && candidate->last_seen >= since &&
 			strcmp(candidate->application, application) == 0 &&
 			(best < 0 || candidate->sessions > pgh_leaks[best].sessions))
+			best = i;
+	}
+	if (best >= 0)
+		memcpy(leak, &pgh_leaks[best], sizeof(PghLeak));
+	pgh_unlock(PGH_LOCK_LEAKS);
+	return best >= 0;
+}
+
+bool
+pgh_leak_lost(const char *application, Oid roleid, TimestampTz since,
+			  PghLeak *leak, uint64 *ended)
+{
+	int			best = -1;
+
+	*ended = 0;
+	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		const PghLeak *candidate = &pgh_leaks[i];
+
+		if (candidate->key == 0 || candidate->ended == 0 ||
+			candidate->last_ended < since || candidate->roleid != roleid ||
+			strcmp(candidate->application, application) != 0)
+			continue;
+		*ended += candidate->ended;
+		if (best < 0 || candidate->ended > pgh_leaks[best].ended)
 			best = i;
 	}
 	if (best >= 0)

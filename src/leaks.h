@@ -45,11 +45,19 @@ extern bool pgh_leak_read(int i, PghLeak *leak);
 extern bool pgh_leak_find(uint64 key, PghLeak *leak);
 
 /*
- * The group that most sessions of this application and login role belong to;
- * false when there is none.
+ * Of the groups of this application that were seen since then, the one that
+ * most sessions belong to, whoever's they are; false when there is none.
  */
-extern bool pgh_leak_commonest(const char *application, Oid roleid,
-							   PghLeak *leak);
+extern bool pgh_leak_current(const char *application, TimestampTz since,
+							 PghLeak *leak);
+
+/*
+ * Of the groups of this application and login role that lost sessions since
+ * then, the one that lost most; "ended" is set to the losses of all of them.
+ * False when there is none.
+ */
+extern bool pgh_leak_lost(const char *application, Oid roleid,
+						  TimestampTz since, PghLeak *leak, uint64 *ended);
 
 /* What is wrong with a group, from what is kept of it. */
 extern PghPattern pgh_leak_pattern(const PghLeak *leak, int sessions_now);

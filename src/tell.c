@@ -16,24 +16,37 @@
 #include "tell.h"
 
 #include "common/hashfn.h"
-#include "mb/pg_wchar.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "applications.h"
 #include "leaks.h"
 
 #define PGH_REMEMBER_LOSS (10 * USECS_PER_MINUTE)
 #define PGH_SECONDS_BETWEEN 60
 
-/* An example of a statement in one short line. */
+/*
+ * An example of a statement in one short line, in ASCII.  It may come from a
+ * database of another encoding than this client's; where it cannot be
+ * converted, the client would be refused for it.  A refused one gets the
+ * bytes as they are, for no encoding is set up yet.
+ */
 static void
 quote_statement(const char *query, char *buf, size_t size)
 {
-	int			length = pg_mbcliplen(query, (int) strlen(query),
-									  (int) size - 1);
+	size_t		n = 0;
 
-	for (int i = 0; i < length; i++)
-		buf[i] = (unsigned char) query[i] < ' ' ? ' ' : query[i];
-	buf[length] = '\0';
+	for (const char *c = query; *c != '\0' && n < size - 1; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+		{
+			if (!IS_HIGHBIT_SET(c[1]))
+				buf[n++] = '?'; /* for all that stand together */
+		}
+		else
+			buf[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
+	}
+	buf[n] = '\0';
 }
 
 void
@@ -41,17 +54,22 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 			  PghRefusalFacts *told)
 {
 	PghApplication *app = &pgh_applications[application];
+	TimestampTz since = pg_atomic_read_u64(&app->leaking_since);
 	PghLeak		leak;
 
 	told->leaking = pg_atomic_read_u32(&app->leaking);
-	told->leaking_for = GetCurrentTimestamp() -
-		(TimestampTz) pg_atomic_read_u64(&app->leaking_since);
+	told->leaking_for = GetCurrentTimestamp() - since;
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
-	if (told->leaking <= 0 || !pgh_leak_commonest(name, roleid, &leak))
+
+	/* What is counted for many names together tells nothing of one. */
+	if (strcmp(app->name, name) != 0)
+		told->leaking = 0;
+	if (told->leaking <= 0 || !pgh_leak_current(name, since, &leak))
 		return;
 	told->pattern = pgh_leak_pattern(&leak, told->leaking);
-	quote_statement(leak.query, told->statement, sizeof(told->statement));
+	if (leak.roleid == roleid)
+		quote_statement(leak.query, told->statement, sizeof(told->statement));
 }
 
 /* Is it a minute since this application was told at this address? */
@@ -78,7 +96,7 @@ may_tell(const char *application, const PghAddress *address)
 }
 
 static void
-tell(const PghLeak *leak, TimestampTz now)
+tell(const PghLeak *leak, uint64 ended, TimestampTz now)
 {
 	PghPattern	pattern = pgh_leak_pattern(leak, 0);
 	char		statement[PGH_STATEMENT_LEN];
@@ -89,8 +107,8 @@ tell(const PghLeak *leak, TimestampTz now)
 	ereport(WARNING,
 			(errmsg_plural("%llu session of application \"%s\" was ended because it was idle in a transaction",
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
-						   (unsigned long) leak->ended,
-						   (unsigned long long) leak->ended,
+						   (unsigned long) ended,
+						   (unsigned long long) ended,
 						   leak->application),
 			 errdetail("The last one was ended %s ago. Most of them ran last: %s",
 					   ago, statement),
@@ -99,27 +117,27 @@ tell(const PghLeak *leak, TimestampTz now)
 			 errhint("%s", pgh_pattern_advice(pattern))));
 }
 
+/*
+ * The session is known by the name it has now, which its role's settings may
+ * have given it since it was admitted.
+ */
 void
 pgh_tell_newcomer(PghSlot *slot)
 {
-	uint32		index = pg_atomic_read_u32(&slot->application);
-	TimestampTz now;
+	TimestampTz now = GetCurrentTimestamp();
 	PghApplication *app;
 	PghLeak		leak;
+	uint64		ended;
 
-	if (!pgh_tell_client || index == PGH_NO_APPLICATION ||
-		pgh_mode == PGH_MODE_OFF)
+	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF ||
+		application_name == NULL)
 		return;
-	app = &pgh_applications[index];
-	if (pg_atomic_read_u64(&app->lost_at) == 0)
-		return;
-	now = GetCurrentTimestamp();
+	app = &pgh_applications[pgh_application_index(application_name)];
 	if (now - (TimestampTz) pg_atomic_read_u64(&app->lost_at) >
 		PGH_REMEMBER_LOSS)
 		return;
-	if (!pgh_leak_commonest(app->name, slot->roleid, &leak) ||
-		leak.last_ended == 0 || now - leak.last_ended > PGH_REMEMBER_LOSS)
-		return;
-	if (may_tell(app->name, &slot->address))
-		tell(&leak, now);
+	if (pgh_leak_lost(application_name, slot->roleid,
+					  now - PGH_REMEMBER_LOSS, &leak, &ended) &&
+		may_tell(application_name, &slot->address))
+		tell(&leak, ended, now);
 }
