@@ -378,6 +378,10 @@ restore(PghStream *stream, const PghFileHeader *header)
 			return;
 }
 
+/*
+ * A plain rename: durable_rename() would open the file, and that may be just
+ * what cannot be done.
+ */
 static void
 set_aside(const char *why)
 {
@@ -386,7 +390,11 @@ set_aside(const char *why)
 			 errmsg("ignoring file \"%s\": %s", PGH_FILE, why),
 			 errdetail("It is kept as \"%s\"; the history of pg_hygiene begins anew.",
 					   PGH_FILE_CORRUPT)));
-	(void) durable_rename(PGH_FILE, PGH_FILE_CORRUPT, LOG);
+	if (rename(PGH_FILE, PGH_FILE_CORRUPT) != 0)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s\" to \"%s\": %m",
+						PGH_FILE, PGH_FILE_CORRUPT)));
 }
 
 void
@@ -400,9 +408,7 @@ pgh_persist_load(void)
 	if (stream.file == NULL)
 	{
 		if (errno != ENOENT)
-			ereport(LOG,
-					(errcode_for_file_access(),
-					 errmsg("could not read file \"%s\": %m", PGH_FILE)));
+			set_aside(strerror(errno));
 		return;
 	}
 	why = check_file(stream.file, &header);

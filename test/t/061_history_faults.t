@@ -1,0 +1,317 @@
+
+# A file that cannot be used is logged, set aside and replaced, and a disk that
+# is full leaves the file as it was: neither stops the server.
+
+use strict;
+use warnings;
+
+use PgHygiene;
+use PgHygiene::Client;
+use PgHygiene::Server;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes ();
+
+# Where things are in the file; the checksum is in its last four bytes.
+my $FORMAT_AT = 4;
+my $SERVER_AT = 8;
+my $N_EVENTS_AT = 24;
+my $HEADER = 96;
+my $CRC = 4;
+
+my $node = new_node(
+	'main',
+	'fsync = off',
+	'autovacuum = off',
+	"pg_hygiene.idle_in_transaction_timeout = '10min'",
+	"pg_hygiene.rules = 'application=leak: idle_in_transaction_timeout=50ms'");
+my $FILE = $node->data_dir . '/pg_stat/pg_hygiene.stat';
+my $ASIDE = "$FILE.corrupt";
+my $TMP = "$FILE.tmp";
+
+sub one
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub end_some
+{
+	my ($n) = @_;
+
+	for (1 .. $n)
+	{
+		my $client = PgHygiene::Client->new($node, application => 'leak');
+
+		$client->query('BEGIN');
+		$client->query("SELECT 'a statement that is remembered'");
+		die 'not ended' unless $client->wait_closed->{C} eq '25P03';
+	}
+	return;
+}
+
+sub read_bytes
+{
+	my ($name) = @_;
+
+	open my $file, '<:raw', $name or die "$name: $!";
+	my $bytes = do { local $/ = undef; <$file> };
+	close $file or die "$name: $!";
+	return defined $bytes ? $bytes : '';
+}
+
+sub write_bytes
+{
+	my ($name, $bytes) = @_;
+
+	open my $file, '>:raw', $name or die "$name: $!";
+	print $file $bytes;
+	close $file or die "$name: $!";
+	return;
+}
+
+sub events
+{
+	return one(q{SELECT count(*) FROM hygiene.events});
+}
+
+#
+# CRC-32C as PostgreSQL has it, of the records first, then the header.
+#
+my @crc_table = map {
+	my $c = $_;
+
+	$c = $c & 1 ? ($c >> 1) ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
+	$c;
+} 0 .. 255;
+
+sub with_checksum
+{
+	my ($bytes) = @_;
+	my $crc = 0xffffffff;
+
+	substr $bytes, -$CRC, $CRC, '';
+	$crc = $crc_table[ ($crc ^ $_) & 0xff ] ^ ($crc >> 8)
+	  for unpack 'C*', substr($bytes, $HEADER) . substr $bytes, 0, $HEADER;
+	return $bytes . pack 'L', $crc ^ 0xffffffff;
+}
+
+sub is_whole
+{
+	my ($bytes) = @_;
+
+	return length $bytes >= $HEADER + $CRC && with_checksum($bytes) eq $bytes;
+}
+
+sub with
+{
+	my ($bytes, $at, $number) = @_;
+
+	substr $bytes, $at, 4, pack 'L', $number;
+	return $bytes;
+}
+
+sub flipped
+{
+	my ($bytes, $at) = @_;
+
+	substr($bytes, $at, 1) ^= chr(1 << $at % 8);
+	return $bytes;
+}
+
+end_some(3);
+$node->stop;
+my $good = read_bytes($FILE);
+my $size = length $good;
+ok(is_whole($good), 'this test knows the checksum');
+
+#
+# Through a start of the server.
+#
+sub start_with
+{
+	my ($what, $bytes, $reason) = @_;
+	my $position = log_position($node);
+
+	unlink $ASIDE;
+	write_bytes($FILE, $bytes);
+	ok($node->start, "$what: the server starts");
+	like(
+		slurp_file($node->logfile, $position),
+		qr/ignoring file "pg_stat\/pg_hygiene\.stat": $reason/,
+		"$what: logged");
+	ok(-e $ASIDE && read_bytes($ASIDE) eq $bytes, "$what: set aside");
+	ok(!-e $FILE, "$what: not in the way");
+	is(events(), 0, "$what: the history begins anew");
+	end_some(1);
+	$node->stop;
+	ok(is_whole(read_bytes($FILE)), "$what: and is kept again");
+	return;
+}
+
+start_with('header damaged', flipped($good, 0), 'it is not a file of pg_hygiene');
+start_with('middle damaged', flipped($good, int($size / 2)), 'its checksum is wrong');
+start_with('checksum damaged', flipped($good, $size - 1), 'its checksum is wrong');
+start_with('truncated', substr($good, 0, $size - 1), 'its checksum is wrong');
+start_with('empty', '', 'it is too short');
+start_with('newer format', with_checksum(with($good, $FORMAT_AT, 2)),
+	'its format is another one');
+start_with('another server', with_checksum(with($good, $SERVER_AT, 99)),
+	'it was written by another version of the server');
+
+#
+# One that cannot even be opened, for the server is no superuser.
+#
+SKIP:
+{
+	skip 'root may read every file', 4 if $> == 0;
+
+	unlink $ASIDE;
+	write_bytes($FILE, $good);
+	chmod 0, $FILE or die "chmod: $!";
+	my $position = log_position($node);
+	ok($node->start, 'not readable: the server starts');
+	like(
+		slurp_file($node->logfile, $position),
+		qr/ignoring file "pg_stat\/pg_hygiene\.stat": Permission denied/,
+		'not readable: logged');
+	ok(-e $ASIDE && !-e $FILE, 'not readable: set aside');
+	end_some(1);
+	$node->stop;
+	ok(is_whole(read_bytes($FILE)), 'not readable: replaced');
+	chmod 0600, $ASIDE;
+}
+
+#
+# Damage anywhere, by the quickest thing that reads the file: a server for one
+# user who has nothing to say.
+#
+sub try_single
+{
+	my ($bytes) = @_;
+	my ($out, $log) = ('', '');
+
+	unlink $ASIDE;
+	write_bytes($FILE, $bytes);
+	my $status = IPC::Run::run(
+		[ 'postgres', '--single', '-D', $node->data_dir, 'postgres' ],
+		'<', \'', '>', \$out, '2>', \$log);
+	my $problem =
+	    !$status ? 'it did not start'
+	  : $log !~ /ignoring file/ ? 'it was not noticed'
+	  : $log =~ /PANIC|FATAL/ ? 'it was fatal'
+	  : -e $FILE ? 'it was left in the way'
+	  : read_bytes($ASIDE) ne $bytes ? 'it was not set aside'
+	  : '';
+	return $problem;
+}
+
+my $started = Time::HiRes::time;
+my @at = (map({ 7 * $_ } 0 .. $HEADER / 7 - 1),
+	map { $HEADER + int(($size - $HEADER) * $_ / 24) } 0 .. 23);
+my @missed = grep { $_ } map {
+	my $problem = try_single(flipped($good, $_));
+
+	$problem && "byte $_: $problem";
+} @at, $size - 4 .. $size - 1;
+is_deeply(\@missed, [],
+	'damaged anywhere: noticed, set aside, and nothing else happens');
+
+@missed = grep { $_ } map {
+	my $problem = try_single(substr $good, 0, $_);
+
+	$problem && "after $_ bytes: $problem";
+} 1, $HEADER - 1, $HEADER, $HEADER + 4,
+  map { $HEADER + int(($size - $HEADER) * $_ / 8) } 1 .. 7;
+is_deeply(\@missed, [], 'truncated anywhere: the same');
+is(try_single($good . 'x'), '', 'longer than it was: the same');
+is(try_single('x' x 100_000), '', 'something else: the same');
+note sprintf '%.1f s', Time::HiRes::time - $started;
+
+# Its checksum is right, its numbers are not: nobody must rely on them.
+write_bytes($FILE, with_checksum(with($good, $N_EVENTS_AT, 0xffffffff)));
+ok($node->start, 'more announced than there is: the server starts');
+is(events(), 3, 'more announced than there is: what is there is read');
+
+#
+# The disk is full when the server stops.
+#
+sub check_full
+{
+	my ($when, $position) = @_;
+	my $log = slurp_file($node->logfile, $position);
+
+	like(
+		$log,
+		qr/could not write file "pg_stat\/pg_hygiene\.stat\.tmp": No space left on device/,
+		"$when: logged");
+	like($log, qr/database system is shut down/, "$when: the server stops");
+	unlike($log, qr/PANIC|FATAL|was terminated by signal/,
+		"$when: nothing crashed");
+	return;
+}
+
+sub check_kept
+{
+	my ($when, $before) = @_;
+
+	ok(read_bytes($FILE) eq $before, "$when: the file is as it was");
+	ok(!-e $TMP, "$when: nothing is left beside it");
+	$node->start;
+	is(events(), 3, "$when: what was written before is there");
+	return;
+}
+
+$node->restart;
+my $before = read_bytes($FILE);
+end_some(2);
+my $position = log_position($node);
+symlink '/dev/full', $TMP or die "symlink: $!";
+ok($node->stop, 'full disk: the server stops');
+check_full('full disk', $position);
+check_kept('full disk', $before);
+end_some(2);
+$node->restart;
+is(events(), 5, 'room again: the history is kept again');
+$node->stop;
+
+#
+# The same on a small disk of its own, which the system may not let us have.
+#
+sub start_on_small_disk
+{
+	my $script = 'mount -t tmpfs -o size=64k,mode=1777 small "$1" && shift &&'
+	  . " exec unshare --user --map-user=$> --map-group=" . (split / /, $))[0]
+	  . ' -- "$@"';
+
+	run_log(
+		[
+			'unshare', '--user', '--map-root-user', '--mount', '--',
+			'sh', '-c', $script, 'sh', $node->data_dir . '/pg_stat',
+			'pg_ctl', '-w', '-s', '-D', $node->data_dir, '-l',
+			$node->logfile, 'start'
+		]) or return 0;
+	$node->_update_pid(1);
+	return 1;
+}
+
+SKIP:
+{
+	$before = read_bytes($FILE);
+	skip 'a private mount is not permitted', 7 unless start_on_small_disk();
+	is(events(), 0, 'small disk: it is another one');
+	my @clients =
+	  map { PgHygiene::Client->new($node, application => 'leak') } 1 .. 80;
+	$_->send_query("BEGIN; SELECT '" . 'x' x 1000 . "'") for @clients;
+	$_->wait_closed for @clients;
+	$position = log_position($node);
+	$node->stop;
+	check_full('small disk', $position);
+	ok(read_bytes($FILE) eq $before, 'small disk: the other one was not touched');
+	$node->start;
+	is(events(), 5, 'small disk: and is read again');
+	$node->stop;
+}
+
+done_testing();
