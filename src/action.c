@@ -149,8 +149,8 @@ observe(const PghSession *session, const PghVerdict *verdict,
 	pgh_message_for_request(request, session->who.application,
 							verdict->measured, &message);
 	ereport(LOG,
-			(errmsg("pg_hygiene observed what it would end: process %d, %s",
-					session->slot.pid, message.primary),
+			(errmsg("pg_hygiene would end process %d, but only observes: %s",
+					session->slot.pid, pgh_reason_name(verdict->reason)),
 			 errdetail_internal("%s", message.detail)));
 }
 

@@ -109,6 +109,15 @@ rate_is_used_up(int i, TimestampTz now)
 	return state->bucket < PGH_MILLION;
 }
 
+bool
+pgh_rules_reserve(const PghRuleSet *rules)
+{
+	for (int i = 0; i < rules->n; i++)
+		if (rules->rule[i].reserve > 0)
+			return true;
+	return false;
+}
+
 void
 pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
 {
@@ -230,7 +239,9 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	told->rule_label = label;
 	told->application = arrival->who->application;
 	told->held = arrival->facts.held;
-	told->available = Max(arrival->facts.available, 0);
+	told->available = Max(arrival->facts.available -
+						  (told->reason == PGH_REASON_RESERVE ? 0 :
+						   arrival->facts.kept_for_others), 0);
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
 	pgh_fill_leak(arrival->application, arrival->who->application,
@@ -284,10 +295,14 @@ count_refusal(const PghArrival *arrival)
  * second the first is recorded as an event.  Returns what to do with this one.
  */
 static void
-summarise(const PghArrival *arrival, bool *log_it, bool *record_it)
+summarise(const PghArrival *arrival, bool observed, bool *log_it,
+		  bool *record_it)
 {
+	PghApplication *app = &pgh_applications[arrival->application];
 	int			i = arrival->refusal.reason - PGH_FIRST_REFUSAL_REASON;
-	uint32		before = pg_atomic_fetch_add_u32(&pgh_applications[arrival->application].refusals[i], 1);
+	uint32		before = pg_atomic_fetch_add_u32(observed ?
+												 &app->observed_refusals[i] :
+												 &app->refusals[i], 1);
 
 	*log_it = before == 0;
 	*record_it = before <= 1;
@@ -305,7 +320,7 @@ refuse(const PghArrival *arrival)
 	bool		observed = arrival->limits.mode == PGH_MODE_OBSERVE;
 
 	fill_refusal(arrival, label, &told);
-	summarise(arrival, &log_it, &record_it);
+	summarise(arrival, observed, &log_it, &record_it);
 	if (record_it)
 		record_refusal(arrival, &told, observed ?
 					   PGH_OUTCOME_OBSERVED : PGH_OUTCOME_DONE);
@@ -314,7 +329,7 @@ refuse(const PghArrival *arrival)
 	{
 		if (log_it)
 			ereport(LOG,
-					(errmsg("pg_hygiene observed what it would refuse: %s",
+					(errmsg("pg_hygiene would refuse a connection, but only observes: %s",
 							primary),
 					 errdetail_internal("%s", message.detail)));
 		return;
@@ -345,6 +360,8 @@ static void
 let_in(const PghArrival *arrival)
 {
 	const PghRuleSet *rules = pgh_current_rules();
+
+	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].connect_rate > 0 &&
@@ -408,29 +425,47 @@ pgh_admit_session(const PghIdentity *who, Oid roleid, bool superuser)
 		refuse(&arrival);
 }
 
+/*
+ * How many refusals were kept out of the log since the last second; a second
+ * without any ends the series.
+ */
+static uint32
+take_refusals(pg_atomic_uint32 *refusals)
+{
+	uint32		n = pg_atomic_read_u32(refusals);
+
+	if (n == 0 ||
+		(n == 1 && pg_atomic_compare_exchange_u32(refusals, &n, 0)))
+		return 0;
+	return pg_atomic_exchange_u32(refusals, 1) - 1;
+}
+
+static void
+report_refusals(PghApplication *app, PghReason reason)
+{
+	int			i = reason - PGH_FIRST_REFUSAL_REASON;
+	uint32		refused = take_refusals(&app->refusals[i]);
+	uint32		observed = take_refusals(&app->observed_refusals[i]);
+
+	if (refused > 0)
+		ereport(LOG,
+				(errmsg_plural("%u more connection of application \"%s\" was refused in the last second: %s",
+							   "%u more connections of application \"%s\" were refused in the last second: %s",
+							   refused, refused, app->name,
+							   pgh_reason_name(reason))));
+	if (observed > 0)
+		ereport(LOG,
+				(errmsg_plural("%u more connection of application \"%s\" would have been refused in the last second: %s",
+							   "%u more connections of application \"%s\" would have been refused in the last second: %s",
+							   observed, observed, app->name,
+							   pgh_reason_name(reason))));
+}
+
 void
 pgh_report_refusals(void)
 {
 	for (int i = 0; i < pgh_shared->n_applications; i++)
-	{
-		PghApplication *app = &pgh_applications[i];
-
 		for (int j = 0; j < PGH_N_REFUSAL_REASONS; j++)
-		{
-			uint32		n = pg_atomic_read_u32(&app->refusals[j]);
-			uint32		one = 1;
-
-			/* A quiet second ends the series. */
-			if (n == 0 ||
-				(n == 1 && pg_atomic_compare_exchange_u32(&app->refusals[j],
-														  &one, 0)))
-				continue;
-			n = pg_atomic_exchange_u32(&app->refusals[j], 1);
-			ereport(LOG,
-					(errmsg_plural("%u more connection of application \"%s\" was refused in the last second: %s",
-								   "%u more connections of application \"%s\" were refused in the last second: %s",
-								   n - 1, n - 1, app->name,
-								   pgh_reason_name(PGH_FIRST_REFUSAL_REASON + j))));
-		}
-	}
+			report_refusals(&pgh_applications[i],
+							PGH_FIRST_REFUSAL_REASON + j);
 }

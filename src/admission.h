@@ -35,6 +35,9 @@ extern void pgh_report_refusals(void);
  */
 extern void pgh_sync_rule_states(void);
 
+/* Does any rule keep slots for its own sessions? */
+extern bool pgh_rules_reserve(const PghRuleSet *rules);
+
 /* How many sessions match each rule now; "counts" has PGH_MAX_RULES places. */
 extern void pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts);
 

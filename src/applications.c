@@ -84,9 +84,10 @@ pgh_application_index(const char *name)
  * it at once may leave the earlier one's time beside the later one's number:
  * the two moments are then microseconds apart.
  */
-static void
-raise_peak(PghApplication *app, uint32 connections)
+void
+pgh_application_raise_peak(uint32 index, uint32 connections)
 {
+	PghApplication *app = &pgh_applications[index];
 	uint32		peak = pg_atomic_read_u32(&app->peak);
 
 	while (connections > peak)
@@ -107,7 +108,6 @@ pgh_application_enter(uint32 index)
 
 	pg_atomic_fetch_add_u64(&app->opened, 1);
 	pgh_note_change();
-	raise_peak(app, connections);
 	return connections;
 }
 

@@ -26,8 +26,12 @@ extern uint32 pgh_application_index(const char *name);
 /*
  * Count a session in, and return how many sessions the application has with
  * it.  Every call needs exactly one pgh_application_leave() later.
+ * The peak is not raised: the session may not be let in.
  */
 extern uint32 pgh_application_enter(uint32 index);
+
+/* A session that was let in had so many beside it, with itself. */
+extern void pgh_application_raise_peak(uint32 index, uint32 connections);
 
 /* Count a session out that took another name. */
 extern void pgh_application_leave(uint32 index);

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "action.h"
+#include "admission.h"
 #include "applications.h"
 #include "policy.h"
 
@@ -27,6 +28,7 @@
 
 static PghCandidate *candidates;
 static PghTally *tallies;
+static int32 rule_sessions[PGH_MAX_RULES];	/* counted where rules reserve */
 
 void
 pgh_evict_start(void)
@@ -62,6 +64,41 @@ is_untouchable(const PghSession *session)
 		 (session->facts.listening || session->facts.advisory));
 }
 
+/*
+ * Ending a session of a rule whose reserve is not more than used up frees a
+ * slot that nobody else may have.
+ */
+static bool
+is_in_reserve(const PghSession *session)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (rules->rule[i].reserve >= rule_sessions[i] &&
+			rules->rule[i].reserve > 0 &&
+			pgh_rule_matches(&rules->rule[i], &session->who))
+			return true;
+	return false;
+}
+
+/*
+ * Slots that are kept for reserves that are not used up; counts what rules
+ * match on the way.
+ */
+static int
+kept_for_reserves(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	int			kept = 0;
+
+	if (!pgh_rules_reserve(rules))
+		return 0;
+	pgh_count_rule_sessions(rules, rule_sessions);
+	for (int i = 0; i < rules->n; i++)
+		kept += Max(rules->rule[i].reserve - rule_sessions[i], 0);
+	return kept;
+}
+
 /* List all sessions, and count what each application holds. */
 static int
 gather(void)
@@ -81,7 +118,8 @@ gather(void)
 		candidate->application = session.counted_as;
 		candidate->state = session.facts.state;
 		candidate->state_start = session.facts.state_start;
-		candidate->untouchable = is_untouchable(&session);
+		candidate->untouchable = is_untouchable(&session) ||
+			is_in_reserve(&session);
 		tally(&tallies[candidate->application], candidate->state);
 		n++;
 	}
@@ -136,7 +174,7 @@ take_out(PghCandidate *chosen)
  * the next pass sees it so; within one pass too, since the tallies shrink.
  */
 TimestampTz
-pgh_evict_pass(int used, TimestampTz now)
+pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage;
 	TimestampTz refused_at = pg_atomic_read_u64(&pgh_shared->headroom_refused_at);
@@ -145,7 +183,8 @@ pgh_evict_pass(int used, TimestampTz now)
 	int			i;
 
 	shortage.available = MaxConnections - pgh_reserved_slots() - used +
-		pgh_watch_departing();
+		pgh_watch_departing() - kept_for_reserves();
+	shortage.undecided = Max(used - n_sessions, 0);
 	shortage.headroom = pgh_effective_headroom();
 	shortage.refused_lately = refused_at != 0 &&
 		now - refused_at < PGH_REFUSED_LATELY;

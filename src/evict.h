@@ -15,9 +15,11 @@ extern void pgh_evict_start(void);
 
 /*
  * End sessions, least harm first, while slots are short.  "used" is the
- * number of slots in use.  Returns when to look again: PGH_NEVER while slots
+ * number of slots in use, "n_sessions" how many of them belong to sessions
+ * that were let in.  Returns when to look again: PGH_NEVER while slots
  * are plenty.
  */
-extern TimestampTz pgh_evict_pass(int used, TimestampTz now);
+extern TimestampTz pgh_evict_pass(int used, int n_sessions,
+								  TimestampTz now);
 
 #endif							/* PGH_EVICT_H */

@@ -222,15 +222,18 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 static void
 print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 {
+	char		held[32];
+
+	snprintf(held, sizeof(held), "%d connections", facts->held);
 	switch (facts->reason)
 	{
 		case PGH_REASON_CONNECTIONS:
-			snprintf(detail, size, "The sessions of this rule hold %d connections; rule %d (%s) allows %d.",
-					 facts->held, facts->rule, facts->rule_label, facts->limit);
+			snprintf(detail, size, "The sessions of this rule hold %s; rule %d (%s) allows %d.",
+					 held, facts->rule, facts->rule_label, facts->limit);
 			break;
 		case PGH_REASON_CONNECTIONS_PER_APPLICATION:
-			snprintf(detail, size, "Application \"%s\" holds %d connections; pg_hygiene.connections_per_application allows %d.",
-					 facts->application, facts->held, facts->limit);
+			snprintf(detail, size, "Application \"%s\" holds %s; pg_hygiene.connections_per_application allows %d.",
+					 facts->application, held, facts->limit);
 			break;
 		case PGH_REASON_CONNECT_RATE:
 			snprintf(detail, size, "Application \"%s\" connects too often; rule %d (%s) allows %d new connections a second.",
@@ -243,9 +246,13 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 					 facts->rule_label, facts->limit);
 			break;
 		default:
-			snprintf(detail, size, "Application \"%s\" holds %d connections, and %d of %d slots are available; pg_hygiene.headroom keeps the last %d for applications that hold fewer.",
-					 facts->application, facts->held, facts->available,
-					 facts->usable, facts->limit);
+			if (facts->available == 0)
+				snprintf(detail, size, "Application \"%s\" holds %s, and none of %d slots is available to it.",
+						 facts->application, held, facts->usable);
+			else
+				snprintf(detail, size, "Application \"%s\" holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
+						 facts->application, held, facts->available,
+						 facts->usable, facts->limit);
 			break;
 	}
 }
@@ -274,16 +281,23 @@ print_leak(const PghRefusalFacts *facts, char *detail, size_t size)
 				 " Most of them ran last: %s", facts->statement);
 }
 
+static const char *
+refusal_hint(const PghRefusalFacts *facts)
+{
+	if (facts->reason == PGH_REASON_CONNECT_RATE)
+		return "Keep connections open and use them again, for example through a connection pool.";
+	if (facts->held == 0)
+		return "Try again when other sessions have ended, or ask for a rule that reserves slots for this program.";
+	return "Close sessions when the work is done, and let the program share one connection pool.";
+}
+
 void
 pgh_message_for_refusal(const PghRefusalFacts *facts,
 						char *primary, size_t size, PghMessage *message)
 {
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	print_hint(facts->reason == PGH_REASON_CONNECT_RATE ?
-			   "Keep connections open and use them again, for example through a connection pool." :
-			   "Close sessions when the work is done, and let the program share one connection pool.",
-			   facts->pattern, message->hint, sizeof(message->hint));
+	print_hint(refusal_hint(facts), facts->pattern, message->hint, sizeof(message->hint));
 	print_refusal(facts, primary, size);
 	print_refusal_detail(facts, message->detail, sizeof(message->detail));
 	print_leak(facts, message->detail, sizeof(message->detail));

@@ -104,6 +104,8 @@ typedef struct PghTally
 typedef struct PghShortage
 {
 	int32_t		available;		/* with those that are on their way out */
+	int32_t		undecided;		/* of those in use: their clients have not
+								 * been let in yet, and may never be */
 	int32_t		headroom;
 	bool		refused_lately; /* somebody was refused for headroom */
 	PghTime		min_idle;		/* microseconds */

@@ -47,11 +47,24 @@ pgh_admit(const PghNewcomer *newcomer)
 	return refuse(PGH_REASON_NONE, 0);
 }
 
-/* Fewer than the headroom: the case in which even idle sessions must go. */
+/* Fewer than the headroom. */
 static bool
 below_headroom(const PghShortage *shortage)
 {
-	return shortage->available < shortage->headroom;
+	return shortage->headroom > 0 &&
+		shortage->available < shortage->headroom;
+}
+
+/*
+ * The case in which even idle sessions must go.  A client that is still
+ * authenticating, or being refused, holds a slot for a moment; a good pool
+ * must not pay for its own attempts to grow.
+ */
+static bool
+held_below_headroom(const PghShortage *shortage)
+{
+	return below_headroom(shortage) &&
+		shortage->available + shortage->undecided < shortage->headroom;
 }
 
 bool
@@ -64,6 +77,13 @@ pgh_slots_are_short(const PghShortage *shortage)
  * How much harm evicting a session does: the class with the lower number goes
  * first; 0 = it stays.
  */
+enum
+{
+	ABORTED_TRANSACTION = 1,
+	LEAK,
+	IDLE_SESSION
+};
+
 static int
 harm_class(const PghCandidate *candidate, const PghTally *tally,
 		   const PghShortage *shortage)
@@ -73,12 +93,12 @@ harm_class(const PghCandidate *candidate, const PghTally *tally,
 	switch (candidate->state)
 	{
 		case PGH_STATE_IDLE_IN_TRANSACTION_ABORTED:
-			return 1;
+			return ABORTED_TRANSACTION;
 		case PGH_STATE_IDLE_IN_TRANSACTION:
-			return tally->idle_transactions >= PGH_LEAK_SIZE ? 2 : 0;
+			return tally->idle_transactions >= PGH_LEAK_SIZE ? LEAK : 0;
 		case PGH_STATE_IDLE:
-			return below_headroom(shortage) &&
-				tally->connections > shortage->headroom ? 3 : 0;
+			return held_below_headroom(shortage) &&
+				tally->connections > shortage->headroom ? IDLE_SESSION : 0;
 		default:
 			return 0;
 	}
@@ -100,6 +120,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 	int32_t		best = -1;
 	int			best_class = 0;
 	int32_t		best_crowd = 0;
+	PghTime		leak_ripe_at = PGH_NEVER;
 
 	*ripe_at = PGH_NEVER;
 	if (shortage->available >= 2 * (int64_t) shortage->headroom)
@@ -118,6 +139,8 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		{
 			if (ripe < *ripe_at)
 				*ripe_at = ripe;
+			if (class < IDLE_SESSION && ripe < leak_ripe_at)
+				leak_ripe_at = ripe;
 			continue;
 		}
 		if (best < 0 || class < best_class ||
@@ -129,6 +152,13 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 			best_class = class;
 			best_crowd = its_crowd;
 		}
+	}
+
+	/* While a leak ripens, which takes no time that matters, it goes first. */
+	if (best_class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
+	{
+		*ripe_at = leak_ripe_at;
+		return -1;
 	}
 	return best;
 }

@@ -16,6 +16,7 @@
 
 #define PGH_SAMPLES 61			/* a minute of seconds, and its end */
 #define PGH_NAMED_APPLICATIONS 3
+#define PGH_SHORTEST_TREND (5 * USECS_PER_SEC)
 
 /* Below warn_at by this many percent of the slots the warning is over. */
 #define PGH_WARN_HYSTERESIS 5
@@ -37,7 +38,8 @@ growth(const PghSample *newest)
 		n_samples % PGH_SAMPLES : 0;
 	int64		elapsed = newest->at - samples[oldest].at;
 
-	if (elapsed < USECS_PER_SEC)
+	/* A rate taken over less than that is noise. */
+	if (elapsed < PGH_SHORTEST_TREND)
 		return 0;
 	return (int64) (newest->used - samples[oldest].used) *
 		USECS_PER_MINUTE * 1000 / elapsed;

@@ -164,9 +164,13 @@ bool
 pgh_request_cancel_done(PghSlot *slot)
 {
 	uint32		expected = PGH_REQUEST_ACCEPTED;
-	bool		ours = pg_atomic_compare_exchange_u32(&slot->request_state,
-													  &expected,
-													  PGH_REQUEST_DONE);
+	bool		ours;
+
+	/* The error that is being raised will roll the transaction back. */
+	pg_atomic_write_u64(&slot->cancelled_transaction,
+						pg_atomic_read_u64(&slot->transactions) + 1);
+	ours = pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+										  PGH_REQUEST_DONE);
 
 	if (ours)
 		pgh_wake_worker();

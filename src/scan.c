@@ -127,6 +127,17 @@ read_own(PghSession *session)
 	PghSlot    *slot = &pgh_slots[session->index];
 	PghFacts   *facts = &session->facts;
 
+	/*
+	 * Core forgets when a transaction began as soon as it fails, although its
+	 * block goes on.  One that failed because we cancelled it is known: no
+	 * transaction has ended since.
+	 */
+	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
+		facts->xact_start == 0 &&
+		pg_atomic_read_u64(&slot->cancelled_transaction) ==
+		session->transactions)
+		facts->xact_start = pg_atomic_read_u64(&slot->cancelled_xact_start);
+
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==

@@ -80,6 +80,7 @@ init_slots(void)
 		pg_atomic_init_u32(&slot->listening, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
+		pg_atomic_init_u64(&slot->cancelled_transaction, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
 }
@@ -103,7 +104,10 @@ init_applications(void)
 		for (int j = 0; j < PGH_N_COUNTERS; j++)
 			pg_atomic_init_u64(&app->count[j], 0);
 		for (int j = 0; j < PGH_N_REFUSAL_REASONS; j++)
+		{
 			pg_atomic_init_u32(&app->refusals[j], 0);
+			pg_atomic_init_u32(&app->observed_refusals[j], 0);
+		}
 		pg_atomic_init_u32(&app->peak_busy, 0);
 		pg_atomic_init_u32(&app->leaking, 0);
 		pg_atomic_init_u64(&app->leaking_since, 0);

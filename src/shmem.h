@@ -26,6 +26,8 @@
  *								(rename); atomic exchange and compare-exchange,
  *								so that each count is given back exactly once
  * PghSlot.transactions, listening	W its backend; R anyone; atomic
+ * PghSlot.cancelled_transaction	W its backend, when the cancel is raised; R
+ *								anyone; atomic
  * PghSlot.cancelled_*			W the worker (its backend clears them at
  *								claim); R anyone; atomics.  cancelled_at first:
  *								it counts only beside the right transaction
@@ -40,7 +42,7 @@
  * PghApplication counters		W anyone; R anyone; atomics
  * PghApplication.peak_busy, leaking*	W the worker; R anyone; atomics
  * PghApplication.lost_at		W victims at their exit; R anyone; atomic
- * PghApplication.refusals		0 = nothing was refused lately; else 1 + what was
+ * PghApplication.*refusals		0 = nothing was refused lately; else 1 + what was
  *								since the worker last took it; W refusing
  *								backends (add), the worker (exchange)
  * PghRuleState.hash, bucket	W, R under PGH_LOCK_ADMISSION exclusive
@@ -162,6 +164,8 @@ typedef struct PghSlot
 	/* When its transaction's statement was cancelled for age, and which. */
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
+	pg_atomic_uint64 cancelled_transaction; /* "transactions" once it has been
+											 * rolled back */
 
 	PghRequest	request;
 
@@ -193,6 +197,7 @@ typedef struct PghApplication
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
 	pg_atomic_uint32 refusals[PGH_N_REFUSAL_REASONS];
+	pg_atomic_uint32 observed_refusals[PGH_N_REFUSAL_REASONS];
 
 	/* Most sessions seen in a transaction at once, by the worker. */
 	pg_atomic_uint32 peak_busy;

@@ -134,6 +134,12 @@ pgh_reset(PG_FUNCTION_ARGS)
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_write_u64(&pgh_shared->total[i], 0);
 	pg_atomic_write_u64(&pgh_shared->refused_by_server, 0);
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+	{
+		pg_atomic_write_u64(&pgh_shared->rules[i].refused, 0);
+		pg_atomic_write_u64(&pgh_shared->rules[i].ended, 0);
+		pg_atomic_write_u64(&pgh_shared->rules[i].last_used, 0);
+	}
 	pgh_applications_reset();
 	pgh_events_reset();
 	pgh_leaks_reset();

@@ -103,6 +103,7 @@ follow_name(const PghSession *session)
 	PghSlot    *slot = &pgh_slots[session->index];
 	uint32		counted_as = session->counted_as;
 	uint32		index;
+	uint32		connections;
 
 	if (counted_as == PGH_NO_APPLICATION ||
 		strcmp(pgh_applications[counted_as].name,
@@ -111,9 +112,12 @@ follow_name(const PghSession *session)
 	index = pgh_application_index(session->who.application);
 	if (index == counted_as)
 		return;
-	(void) pgh_application_enter(index);
+	connections = pgh_application_enter(index);
 	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
+	{
+		pgh_application_raise_peak(index, connections);
 		pgh_application_leave(counted_as);
+	}
 	else
 		pgh_application_undo_enter(index);
 }

@@ -110,7 +110,7 @@ slots_wanted(TimestampTz now, TimestampTz *muted_until)
  * again for those.
  */
 static TimestampTz
-look_at_slots(TimestampTz now)
+look_at_slots(int n_sessions, TimestampTz now)
 {
 	static TimestampTz next_look = 0;
 	static TimestampTz last_second = 0;
@@ -129,7 +129,7 @@ look_at_slots(TimestampTz now)
 			last_second = now;
 			pgh_report_refusals();
 		}
-		next_look = pgh_evict_pass(used, now);
+		next_look = pgh_evict_pass(used, n_sessions, now);
 		if (next_look != PGH_NEVER &&
 			pg_atomic_compare_exchange_u32(&pgh_shared->slots_wanted, &enough,
 										   PGH_SLOTS_MUTED))
@@ -146,7 +146,7 @@ do_pass(int *n_sessions)
 	TimestampTz next = pgh_watch_pass(start, n_sessions);
 	int64		shortest = pgh_shortest_limit();
 
-	next = Min(next, look_at_slots(start));
+	next = Min(next, look_at_slots(*n_sessions, start));
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);

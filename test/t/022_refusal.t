@@ -228,6 +228,7 @@ refused_for(
 	rule => 1,
 	reason => 'reserve',
 	message => 'remaining connection slots are reserved by rule 1 (application=vip)',
+	hint => 'Try again when other sessions have ended, or ask for a rule that reserves slots for this program.',
 	detail => '7 of 17 connection slots are available; rule 1 (application=vip) keeps 7 for its own sessions.',
 	measured => 0,
 	limit => 7);
@@ -240,7 +241,7 @@ refused_for(
 	'headroom', 'mob',
 	reason => 'headroom',
 	message => 'too many connections for application "mob"',
-	detail => 'Application "mob" holds 12 connections, and 4 of 17 slots are available; pg_hygiene.headroom keeps the last 4 for applications that hold fewer.',
+	detail => 'Application "mob" holds 12 connections, and 4 of 17 slots are available to it; pg_hygiene.headroom keeps the last 4 for applications that hold fewer connections than there are slots left.',
 	measured => 12,
 	limit => 4);
 leave(@held);

@@ -242,7 +242,7 @@ is( join(
 is(value($admin, 'SELECT refused FROM hygiene.status'),
 	'0', 'but not counted as a refusal');
 ok( $node->log_contains(
-		qr/LOG:  pg_hygiene observed what it would refuse: too many connections for application "orders"/,
+		qr/LOG:  pg_hygiene would refuse a connection, but only observes: too many connections for application "orders"/,
 		$position),
 	'and logged');
 

@@ -431,8 +431,8 @@ with_settings(
 	idle_in_transaction_timeout => '100ms',
 	connections_per_application => '1');
 @others = map { client('web', 'BEGIN') } 1 .. 2;
-ok(wait_log($node, qr/observed what it would end: /, $position)
-	  && wait_log($node, qr/observed what it would refuse: /, $position),
+ok(wait_log($node, qr/would end process \d+, but only observes: /, $position)
+	  && wait_log($node, qr/would refuse a connection, but only observes: /, $position),
 	'provoked: what is only observed');
 $_->close for @others;
 
