@@ -90,15 +90,15 @@ is($node->safe_psql('postgres', 'SELECT mode FROM hygiene.status'),
 	'observe', 'status shows the mode');
 my $observed = idle_in_transaction('observed');
 until_row($node,
-	"SELECT count(*) FROM hygiene.events WHERE application_name = 'observed'",
-	'1');
+	"SELECT count(*) >= 1 FROM hygiene.events WHERE application_name = 'observed'"
+);
 is(outcomes($node, 'observed'), 'observed', 'observe records what it would do');
 two_passes($node);
 ok($observed->is_open, 'and touches nobody');
 is(outcomes($node, 'observed'), 'observed', 'it records that once');
 wait_log(
 	$node,
-	qr/LOG:  .*observe.*\b$observed->{pid}\b.*\n.*DETAIL:  Application "observed" left a transaction idle for /,
+	qr/LOG:  pg_hygiene .*\b$observed->{pid}\b.*observes.*\n.*DETAIL:  Application "observed" left a transaction idle for /,
 	$position);
 pass('and logs it');
 is( $node->safe_psql(
@@ -128,8 +128,8 @@ is( $node->safe_psql(
 
 $observed->query('SELECT 1');
 until_row($node,
-	"SELECT count(*) FROM hygiene.events WHERE application_name = 'observed'",
-	'2');
+	"SELECT count(*) >= 2 FROM hygiene.events WHERE application_name = 'observed'"
+);
 is(outcomes($node, 'observed'), 'observed,observed',
 	'idle anew in the same transaction is recorded anew');
 

@@ -36,18 +36,17 @@ sub client
 		%options);
 }
 
-# Wait until a session has been idle in its transaction for three limits and
-# the worker has looked twice since; true if it is still there.
+# Wait until a session is gone, or has been idle in its transaction for three
+# limits and the worker has looked twice since; true if it is still there.
 sub survives
 {
 	my ($client) = @_;
 
 	until_row($node,
 		qq{
-			SELECT now() - state_change > '300 ms'
-			FROM pg_stat_activity
-			WHERE pid = $client->{pid}}
-	);
+		SELECT count(*) FROM pg_stat_activity
+		WHERE pid = $client->{pid} AND now() - state_change <= '300 ms'},
+		'0');
 	two_passes($node);
 	return $client->is_open;
 }
@@ -128,8 +127,7 @@ my $guc =
   $node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query';
 my $leader = client('leader');
 $leader->query("SET $guc = on");
-$leader->query('BEGIN');
-$leader->send_query('SELECT pg_sleep(1)');
+$leader->send_query('BEGIN; SELECT pg_sleep(1); COMMIT');
 until_row($node,
 	"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'",
 	'1');
@@ -238,8 +236,7 @@ is(counts('first name'), '0|1|1', 'and the old one given up');
 two_passes($node);
 is(counts('second name'), '1|1|0', 'the same once the worker has seen it');
 is(counts('first name'), '0|1|1', 'for both');
-$renamed->query('BEGIN');
-$renamed->query("SET LOCAL application_name = 'third name'");
+$renamed->query("BEGIN; SET LOCAL application_name = 'third name'");
 my $last = $renamed->wait_closed;
 like($last->{D}, qr/^Application "third name" /, 'it is ended under its last name');
 is( one("SELECT application_name FROM hygiene.events WHERE pid = $renamed->{pid}"),

@@ -31,8 +31,7 @@ sub idle_in_transaction
 	my $client =
 	  PgHygiene::Client->new($standby, application => 'reports');
 
-	$client->query('BEGIN');
-	$client->query($statement);
+	$client->query("BEGIN; $statement");
 	return $client;
 }
 
@@ -83,8 +82,7 @@ is( $standby->safe_psql(
 	'each has its own settings');
 
 my $busy = PgHygiene::Client->new($standby, application => 'busy');
-$busy->query('BEGIN');
-$busy->send_query('SELECT pg_sleep(0.8)');
+$busy->send_query('BEGIN; SELECT pg_sleep(0.8); COMMIT');
 
 # Recovery itself, and what feeds it, are not touched.
 $primary->safe_psql('postgres', 'INSERT INTO t SELECT generate_series(1, 100)');

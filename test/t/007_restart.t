@@ -208,8 +208,8 @@ for my $mode (qw(fast immediate))
 
 # A smart shutdown waits for clients.  This one becomes idle in its transaction
 # after it began; only the limit can let the server stop.
-my $held = client('held', 1);
-$held->send_query('SELECT pg_sleep(0.5)');
+my $held = client('held');
+$held->send_query('BEGIN; SELECT pg_sleep(0.5)');
 ok($node->stop('smart'), 'smart shutdown: the server stops');
 is($held->wait_closed->{C},
 	'25P03', 'smart shutdown: because an idle transaction is still ended');

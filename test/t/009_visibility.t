@@ -32,8 +32,7 @@ my %client = map {
 } qw(stays ends);
 for my $client (values %client)
 {
-	$client->query('BEGIN');
-	$client->query("SELECT 'a secret'");
+	$client->query("BEGIN; SELECT 'a secret'");
 }
 is($client{ends}->wait_closed->{C}, '25P03', 'a session over TCP is ended');
 my $port = $client{stays}->socket->sockport;
@@ -63,7 +62,7 @@ for my $case (
 				query_id IS NOT NULL
 			FROM hygiene.sessions WHERE application_name = 'stays'}),
 		$sees
-		? "app|127.0.0.1|$port|SELECT 'a secret'|t"
+		? "app|127.0.0.1|$port|BEGIN; SELECT 'a secret'|t"
 		: "app|null|null|$hidden|f",
 		"$user $verb address and query of a session");
 	is( seen_by(
@@ -71,7 +70,7 @@ for my $case (
 			SELECT user_name, client_addr, query, query_id IS NOT NULL
 			FROM hygiene.events WHERE application_name = 'ends'}),
 		$sees
-		? "app|127.0.0.1|SELECT 'a secret'|t"
+		? "app|127.0.0.1|BEGIN; SELECT 'a secret'|t"
 		: "app|null|$hidden|f",
 		"$user $verb address and query of an event");
 	is( seen_by(
@@ -104,7 +103,7 @@ is( seen_by(
 		'reader',
 		q{SELECT user_name, query FROM hygiene.events WHERE application_name = 'ends'}
 	),
-	"app|SELECT 'a secret'",
+	"app|BEGIN; SELECT 'a secret'",
 	'and visible to pg_read_all_stats');
 
 # What is shown agrees with PostgreSQL's own view, for everyone connected.
