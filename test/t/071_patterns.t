@@ -1,0 +1,179 @@
+
+# What real programs do wrong is recognised, and what they do right is not.
+#
+# The programs, SQLAlchemy and psycopg2, run all at once: each pattern of
+# diagnosis.c, and the same work done well, also through PgBouncer.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PgHygiene;
+use PgHygiene::Server;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'psycopg2 or SQLAlchemy is not there'
+  unless run_log([ '/usr/bin/python3', '-c', 'import psycopg2, sqlalchemy' ]);
+
+my %ADVICE = (
+	read_never_ended => qr/^A SELECT opened a transaction/,
+	write_never_committed => qr/^The program wrote and neither committed/,
+	aborted_never_rolled_back => qr/^A statement failed and the program never rolled/,
+	pool_per_call => qr/^Many connections did a few transactions each/,
+	no_pooling => qr/^The program opens a new connection for almost every/,
+	pool_too_large => qr/^The application keeps many times more connections/,
+	no_name => qr/^Programs connect without an application name/);
+my @IN_TRANSACTION =
+  qw(read_never_ended write_never_committed aborted_never_rolled_back);
+
+my $node = new_node(
+	'main',
+	'max_connections = 250',
+	'pg_hygiene.idle_in_transaction_timeout = 30s',
+	'pg_hygiene.warn_at = 0');
+$node->safe_psql('postgres',
+	'CREATE TABLE shelf (id int, item text); GRANT ALL ON shelf TO PUBLIC');
+
+my @programs;
+
+sub start
+{
+	my ($file, $pattern, $application, $host, $port) = @_;
+	my $url = sprintf 'postgresql://app@/postgres?host=%s&port=%s%s',
+	  $host || $node->host, $port || $node->port,
+	  $application ? "&application_name=$application" : '';
+	my %program = (name => $application || 'nameless', in => '', out => '');
+
+	delete local $ENV{PGAPPNAME};
+	$program{run} = IPC::Run::start(
+		[ '/usr/bin/python3', "test/patterns/$file.py", $pattern, $url ],
+		'<', \$program{in}, '>', \$program{out}, '2>', \$program{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	push @programs, \%program;
+	return;
+}
+
+sub one
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub diagnosis
+{
+	my ($view, $application) = @_;
+
+	return one(
+		qq{SELECT string_agg(diagnosis, '; ') FROM hygiene.$view
+		WHERE application_name = '$application'});
+}
+
+#
+# PgBouncer in transaction mode, for a hundred clients on five connections.
+#
+my ($pgbouncer) = grep { -x } '/usr/sbin/pgbouncer', '/usr/bin/pgbouncer';
+my ($bouncer, $bouncer_port);
+if ($pgbouncer)
+{
+	my $folder = $node->basedir;
+
+	$bouncer_port = PostgreSQL::Test::Cluster::get_free_port();
+	append_to_file("$folder/pgbouncer.ini", join "\n",
+		'[databases]',
+		'postgres = host=' . $node->host . ' port=' . $node->port . ' user=app',
+		'[pgbouncer]',
+		"listen_addr =\nlisten_port = $bouncer_port",
+		'unix_socket_dir = ' . $node->host,
+		"auth_type = any\npool_mode = transaction",
+		"max_client_conn = 200\ndefault_pool_size = 5",
+		'ignore_startup_parameters = extra_float_digits', '');
+	$bouncer = IPC::Run::start([ $pgbouncer, "$folder/pgbouncer.ini" ],
+		'>', \my $out, '2>', \my $err);
+}
+
+#
+# All at once.
+#
+for my $pattern (sort keys %ADVICE)
+{
+	start('wrong', $pattern, $pattern eq 'no_name' ? '' : "wrong_$pattern");
+	start('right', $pattern, "right_$pattern");
+}
+if ($bouncer)
+{
+	until_row($node, 'SELECT true');
+	my $socket = $node->host . "/.s.PGSQL.$bouncer_port";
+	my $tries = 1800;
+	select undef, undef, undef, 0.1 while !-S $socket && $tries--;
+	start('right', $_, 'bouncer', undef, $bouncer_port)
+	  for qw(read_never_ended pool_per_call no_pooling);
+}
+for my $program (@programs)
+{
+	eval { $program->{run}->pump until $program->{out} =~ /ready/; };
+	like($program->{out}, qr/ready/, "$program->{name} runs")
+	  or diag($program->{err});
+}
+
+#
+# In a transaction: in hygiene.leaks while they live, and in the HINT.
+#
+until_row($node, q{SELECT count(diagnosis) = 3 FROM hygiene.leaks});
+for my $pattern (@IN_TRANSACTION)
+{
+	like(diagnosis('leaks', "wrong_$pattern"),
+		$ADVICE{$pattern}, "$pattern: hygiene.leaks");
+}
+is(one(q{SELECT count(*) FROM hygiene.leaks
+	WHERE application_name NOT LIKE 'wrong%'}), '0', 'nobody else leaks');
+my $position = log_position($node);
+configure($node, idle_in_transaction_timeout => '1s');
+until_row($node, q{SELECT sum(terminated) = 12 FROM hygiene.applications});
+my $log = slurp_file($node->logfile, $position);
+for my $pattern (@IN_TRANSACTION)
+{
+	my ($hint) = $log =~ /wrong_$pattern [^\n]*HINT:  [^.]*\. ([^\n]*)/;
+
+	like($hint, $ADVICE{$pattern}, "$pattern: HINT");
+}
+
+#
+# How they connect: needs silence of ten seconds, and a minute of a large pool.
+#
+for my $pattern (qw(no_pooling pool_per_call no_name pool_too_large))
+{
+	my $application = $pattern eq 'no_name' ? '' : "wrong_$pattern";
+
+	until_row($node, qq{SELECT diagnosis IS NOT NULL FROM hygiene.applications
+		WHERE application_name = '$application'});
+	# before a large pool is told, its connections looked abandoned
+	until_row($node, qq{SELECT diagnosis LIKE 'The application keeps%'
+		FROM hygiene.applications WHERE application_name = '$application'})
+	  if $pattern eq 'pool_too_large';
+	like(diagnosis('applications', $application),
+		$ADVICE{$pattern}, "$pattern: hygiene.applications");
+}
+
+for my $pattern (sort keys %ADVICE)
+{
+	is(diagnosis('applications', "right_$pattern"), '', "right $pattern: no diagnosis");
+	is(diagnosis('leaks', "right_$pattern"), '', "right $pattern: no leak");
+}
+SKIP:
+{
+	skip 'PgBouncer is not there', 2 unless $bouncer;
+	cmp_ok(one(q{SELECT sum(opened) FROM hygiene.applications WHERE application_name = 'bouncer'}),
+		'>', 0, 'PgBouncer in transaction mode was used');
+	is(diagnosis('applications', 'bouncer'), '', 'and has no diagnosis');
+}
+
+$_->{run}->finish for @programs;
+if ($bouncer)
+{
+	$bouncer->signal('INT');
+	$bouncer->kill_kill;
+}
+$node->stop;
+done_testing();
