@@ -2,8 +2,11 @@
 
 bench.py BINDIR FOLDER [PART...]: the programs of a PostgreSQL that has
 pg_hygiene installed, an empty folder, and what to measure (default: all).
+BENCH_STORM names a file with figures in JSON that go into ours.
 """
 import importlib
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +28,10 @@ def main() -> int:
     report = Report(Cluster.bindir)
     for part in parts:
         importlib.import_module(part).measure(report)
+    storm = os.environ.get("BENCH_STORM")
+    if storm:
+        text = Path(storm).read_text()
+        report.detail("storm", json.loads(text) if text else None)
     report.print()
     return 0 if report.met else 1
 
