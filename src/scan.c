@@ -170,9 +170,12 @@ pgh_scan_session(int index, PghSession *session)
 	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
 	session->facts.superuser = session->slot.superuser;
 
-	if (!read_activity(session))
+	if (!read_activity(session) || session->facts.state == PGH_STATE_UNKNOWN)
 	{
-		/* Not yet in core's list, so still starting. */
+		/*
+		 * Still starting: not in core's list, or (since 18) there without its
+		 * application name.  It has the one that it was let in with.
+		 */
 		memset(&session->facts, 0, sizeof(session->facts));
 		session->facts.superuser = session->slot.superuser;
 		session->activity_changecount = -1;
