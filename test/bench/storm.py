@@ -7,10 +7,10 @@
 The second form lets one storm loose on a server that is there, with table
 orders and role app, and prints one line of JSON: for other tests.
 
-Each storm has a throwaway cluster of its own, max_connections = 100 and one
-login role for all programs; one runs after the other.  Prints a table.  Exit
-status: 0 when all promises were kept, 1 when one was broken, 2 when the storms
-could not be run.
+Each storm has a throwaway cluster of its own, max_connections = 100 where
+nothing else is said, and one login role for all programs that are measured;
+one runs after the other.  Prints a table.  Exit status: 0 when all promises
+were kept, 1 when one was broken, 2 when the storms could not be run.
 """
 import argparse
 import json
@@ -43,6 +43,8 @@ CHECKOUT: Role = ("checkout", "checkout", [])
 BATCH: Role = ("batch", "batch", [])
 WEB: Role = ("web", "web", [])
 ORDERS: Role = ("orders", "leak", [])
+BURST: Role = ("orders", "burst", [])
+HAMMER: Role = ("hammer", "hammer", [])     # has a login role of its own
 
 
 @dataclass
@@ -83,19 +85,24 @@ STORMS = [
     Storm("nameless", "  leaker without application name",
           neighbours(("", "leak", [])), served=ALL, unhurt=True),
     Storm("bursts", "  bursts of 50 every 2 s",
-          neighbours(("orders", "burst", [])),
+          neighbours(BURST),
           served={"checkout": 98.0}, unhurt=True),
-    Storm("bursts-headroom", "  the same, headroom = 55",
-          neighbours(("orders", "burst", [])),
-          HYGIENE + [("pg_hygiene.headroom", "55")],
+    Storm("bursts-cap", "  the same, orders: connections=30",
+          neighbours(BURST),
+          HYGIENE + [("pg_hygiene.rules", "application=orders: connections=30")],
+          served=ALL, unhurt=True),
+    Storm("bursts-room", "  max_connections = 130, headroom = 55",
+          neighbours(BURST),
+          HYGIENE + [("max_connections", "130"), ("pg_hygiene.headroom", "55")],
           served=ALL, unhurt=True),
     Storm("alone-stock", "orders alone, 15/s: stock",
           [("orders", "leak", ["rate=15"])], []),
     Storm("alone", "orders alone, 15/s: pg_hygiene",
           [("orders", "leak", ["rate=15"])], served={"orders": 99.0}),
+    Storm("refused-core", "1000 refused/s by a role's limit: stock",
+          [CHECKOUT, HAMMER], []),
     Storm("quiet", "pg_hygiene, nobody else", [CHECKOUT], served=ALL),
-    Storm("refused", "  1000 refused connections/s",
-          [CHECKOUT, ("hammer", "hammer", [])],
+    Storm("refused", "  1000 refused connections/s", [CHECKOUT, HAMMER],
           HYGIENE + [("pg_hygiene.rules", "application=hammer: connections=1")],
           served=ALL, quieter="quiet"),
 ]
@@ -155,6 +162,14 @@ class RunningServer:
                 f"&port={self.port}&application_name={application}")
 
 
+def url_for(role: Role, cluster: Union[Cluster, RunningServer]) -> str:
+    if role is HAMMER:
+        return cluster.url("hammer", role[0])
+    url = cluster.url("app", role[0])
+    # Into another database, for which a password is asked for.
+    return url.replace("/postgres?", "/leaky?") if role is BURST else url
+
+
 def perform(storm: Storm, seconds: float,
             cluster: Union[Cluster, RunningServer]) -> Results:
     """All programs of a storm, from the same instant."""
@@ -162,7 +177,7 @@ def perform(storm: Storm, seconds: float,
     try:
         for number, role in enumerate(storm.cast):
             players.append(Player(
-                role, cluster.url("app", role[0]), seconds,
+                role, url_for(role, cluster), seconds,
                 cluster.directory / f"{number}.stderr"))
         for player in players:
             player.wait_until_ready()
@@ -182,6 +197,7 @@ def run(storm: Storm, seconds: float, bindir: Path, directory: Path,
     settings = [("max_connections", "100")] + storm.settings + (
         extra if storm.settings else [])
     with Cluster(bindir, directory, settings) as cluster:
+        prepare(cluster, 1 if not storm.settings else -1)
         results = perform(storm, seconds, cluster)
         results["server"] = {"log_lines": count_lines(cluster.log)}
         if ("shared_preload_libraries", "pg_hygiene") in settings:
@@ -194,6 +210,20 @@ def run(storm: Storm, seconds: float, bindir: Path, directory: Path,
                     cursor.fetchone()))
             connection.close()
         return results
+
+
+def prepare(cluster: Cluster, limit: int) -> None:
+    """What the hammer and the bursts need."""
+    hba = cluster.data / "pg_hba.conf"
+    hba.write_text("local leaky all password\n" + hba.read_text())
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE hammer LOGIN CONNECTION LIMIT %s",
+                       [limit])
+        cursor.execute("ALTER ROLE app PASSWORD 'secret'")
+        cursor.execute("CREATE DATABASE leaky")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
 
 
 def count_lines(path: Path) -> int:
@@ -219,6 +249,8 @@ def broken_promises(storm: Storm, results: Results,
             broken.append(f"web lost {web['lost']} of {web['pool']}"
                           f" connections: {web['errors']}")
     if storm.quieter in others:
+        # Where the machine cannot do that many a second it is saturated, and
+        # every connection waits for its turn: see how many were asked.
         slower = (results["checkout"]["p99"]
                   - others[storm.quieter]["checkout"]["p99"])
         results["checkout"]["p99_slower_by"] = slower

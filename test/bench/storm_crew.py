@@ -17,7 +17,7 @@ line of JSON about how it fared.
               pauses between them (pause=4 seconds, statements=15)
     web       a connection pool (size=8), with some requests (rate=5 a second)
     hammer    attempts to connect, over and over, as raw as can be
-              (rate=1000 a second, flight=32 at a time)
+              (rate=1000 a second, flight=16 at a time)
 """
 import itertools
 import json
@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from typing import Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
@@ -151,21 +151,20 @@ def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2) -> Dict:
 
 
 def burst(url: str, clock: Clock, size: int = 50, every: float = 2) -> Dict:
+    """The server asks for a password, and all answer once all were asked: so
+    they really are there at the same instant."""
     tally = Tally()
     forgotten: List["Wire"] = []
     clock.wait_for_go()
-    while clock.sleep_until(time.monotonic() + every
-                            + random.uniform(-0.1, 0.1)):
-        wires = [Wire(url, query="BEGIN") for _ in range(int(size))]
-        waiting = {wire.fileno(): wire for wire in wires}
-        poll = select.poll()
-        for descriptor in waiting:
-            poll.register(descriptor, select.POLLIN)
-        while waiting:
-            for descriptor, _ in poll.poll(1000):
-                if waiting[descriptor].receive():
-                    poll.unregister(descriptor)
-                    del waiting[descriptor]
+    for _ in clock.pace(1 / every):
+        # Not in step with the others, who also work by the clock.
+        clock.over.wait(random.uniform(0, 0.2))
+        wires = [Wire(url, query="BEGIN", password="secret")
+                 for _ in range(int(size))]
+        _receive_until(wires, lambda wire: wire.asked_for_password)
+        for wire in wires:
+            wire.give_password()
+        _receive_until(wires, lambda wire: wire.ready)
         for wire in wires:
             if wire.error is None:
                 tally.serve()
@@ -173,6 +172,22 @@ def burst(url: str, clock: Clock, size: int = 50, every: float = 2) -> Dict:
             else:
                 tally.fail(wire.error)
     return tally.summary()
+
+
+def _receive_until(wires: List["Wire"],
+                   reached: Callable[["Wire"], bool]) -> None:
+    """Until each is where it should be, or was refused."""
+    poll = select.poll()
+    waiting = {wire.fileno(): wire for wire in wires if not wire.error}
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
+    while waiting:
+        for descriptor, _ in poll.poll(1000):
+            wire = waiting[descriptor]
+            wire.receive()
+            if wire.error or reached(wire):
+                poll.unregister(descriptor)
+                del waiting[descriptor]
 
 
 def checkout(url: str, clock: Clock, rate: float = 10) -> Dict:
@@ -263,12 +278,11 @@ def web(url: str, clock: Clock, size: int = 8, rate: float = 5) -> Dict:
 
 
 def hammer(url: str, clock: Clock, rate: float = 1000,
-           flight: int = 32) -> Dict:
+           flight: int = 16) -> Dict:
     """One connection that stays, and the others, which are refused."""
     tally = Tally()
     holder = Wire(url)
-    while not holder.receive():
-        select.select([holder], [], [])
+    _receive_until([holder], lambda wire: wire.ready)
     poll = select.poll()
     flying: Dict[int, Wire] = {}
     clock.wait_for_go()
@@ -282,7 +296,8 @@ def hammer(url: str, clock: Clock, rate: float = 1000,
             sent += 1
         for descriptor, _ in poll.poll(1):
             wire = flying[descriptor]
-            if wire.receive():
+            wire.receive()
+            if wire.ready or wire.error:
                 poll.unregister(descriptor)
                 del flying[descriptor]
                 wire.close()
@@ -295,9 +310,10 @@ def hammer(url: str, clock: Clock, rate: float = 1000,
 
 
 class Wire:
-    """The least that a client must say; for trust authentication."""
+    """The least that a client must say."""
 
-    def __init__(self, url: str, query: Optional[str] = None) -> None:
+    def __init__(self, url: str, query: Optional[str] = None,
+                 password: Optional[str] = None) -> None:
         parts = urlsplit(url)
         asked = parse_qs(parts.query)
         words = ["user", parts.username, "database", parts.path[1:],
@@ -305,6 +321,9 @@ class Wire:
         body = struct.pack("!I", 196608) + b"".join(
             word.encode() + b"\0" for word in words) + b"\0"
         self.query = query
+        self.password = password
+        self.asked_for_password = False
+        self.ready = False
         self.buffer = b""
         self.error: Optional[str] = None
         self.socket = socket.socket(socket.AF_UNIX)
@@ -319,37 +338,48 @@ class Wire:
     def close(self) -> None:
         self.socket.close()
 
-    def receive(self) -> bool:
-        """Read what is there; true when all is done or the server said no."""
+    def give_password(self) -> None:
+        if self.asked_for_password and not self.error:
+            self._send(b"p", self.password)
+
+    def receive(self) -> None:
+        """Read what is there."""
         try:
             data = self.socket.recv(8192)
         except BlockingIOError:
-            return False
+            return
         except ConnectionResetError:
             data = b""
         if not data:
             self.error = self.error or "connection closed"
-            return True
         self.buffer += data
-        while len(self.buffer) >= 5:
+        while len(self.buffer) >= 5 and not self.error:
             kind = self.buffer[:1]
             (length,) = struct.unpack("!I", self.buffer[1:5])
             if len(self.buffer) < 1 + length:
-                break
+                return
             body = self.buffer[5:1 + length]
             self.buffer = self.buffer[1 + length:]
-            if kind == b"E":
-                fields = {field[:1]: field[1:] for field in body.split(b"\0")}
-                self.error = "FATAL:  " + fields[b"M"].decode()
-                return True
-            if kind == b"Z":
-                if self.query is None:
-                    return True
-                statement = self.query.encode() + b"\0"
-                self.socket.sendall(
-                    b"Q" + struct.pack("!I", 4 + len(statement)) + statement)
-                self.query = None
-        return False
+            self._take(kind, body)
+
+    def _take(self, kind: bytes, body: bytes) -> None:
+        if kind == b"E":
+            fields = {field[:1]: field[1:] for field in body.split(b"\0")}
+            self.error = "FATAL:  " + fields[b"M"].decode()
+        elif kind == b"R" and body == struct.pack("!I", 3):
+            self.asked_for_password = True
+        elif kind == b"Z" and self.query is not None:
+            self._send(b"Q", self.query)
+            self.query = None
+        elif kind == b"Z":
+            self.ready = True
+
+    def _send(self, kind: bytes, text_: str) -> None:
+        body = text_.encode() + b"\0"
+        try:
+            self.socket.sendall(kind + struct.pack("!I", 4 + len(body)) + body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass                # what it said is still to be read
 
 
 PROGRAMS = {program.__name__: program

@@ -45,7 +45,7 @@ sub perform
 	return decode_json($out);
 }
 
-for my $case ([ default => 12, 8 ], [ 'pool-70' => 8, 70 ])
+for my $case ([ default => 10, 8 ], [ 'pool-70' => 7, 70 ])
 {
 	my ($name, $seconds, $size) = @$case;
 
@@ -88,6 +88,15 @@ for my $case ([ default => 12, 8 ], [ 'pool-70' => 8, 70 ])
 	ok( wait_for($node, 'SELECT used = 1 FROM hygiene.status'),
 		"$name: afterwards all slots are free");
 }
+#
+# Alone, a program that leaks slowly enough works on the slots of its own
+# oldest leaks: they are freed before it is refused.
+#
+my $orders = perform('alone', 10)->{orders};
+
+cmp_ok($orders->{asked}, '>', 100, 'alone: more requests than there are slots');
+cmp_ok($orders->{percent}, '>=', 99, 'alone: it is served');
+
 cmp_ok(
 	$node->safe_psql('postgres', 'SELECT sum(connections) FROM hygiene.applications'),
 	'==', 1, 'and nobody is counted any more');

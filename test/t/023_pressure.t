@@ -12,11 +12,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-# 20 usable slots: one is 5 %, the warning comes at 16 and ends at 15.
-my $USABLE = 20;
+# 50 usable slots: one is 2 %, so the warning comes at 40 and ends at 37.
 my $node = new_node(
 	'main',
-	'max_connections = 23',
+	'max_connections = 53',
 	'pg_hygiene.headroom = 2',
 
 	# here nobody is to be evicted
@@ -108,9 +107,9 @@ sub lines
 	return scalar @found;
 }
 
-my $crossed = qr/WARNING:  \d+ of 20 connection slots are in use/;
+my $crossed = qr/WARNING:  \d+ of 50 connection slots are in use/;
 my $over =
-  qr/LOG:  \d+ of 20 connection slots are in use \(\d+ %\), fewer than at the last warning/;
+  qr/LOG:  \d+ of 50 connection slots are in use \(\d+ %\), fewer than at the last warning/;
 
 sub warnings_and_ends
 {
@@ -124,18 +123,18 @@ sub warnings_and_ends
 until_true('used = 1');
 is( row(q{SELECT mode, max_connections, reserved, used, authenticating,
 		available, headroom, pressure FROM hygiene.status}),
-	'enforce|23|3|1|0|19|2|normal',
+	'enforce|53|3|1|0|49|2|normal',
 	'an empty server');
 
-add(7, 'web');
-add(4, 'orders');
-add(2, 'billing');
+add(22, 'web');
+add(10, 'orders');
+add(5, 'billing');
 add(1, 'batch');
-is(slots(), '15|0|5|normal', 'three quarters');
+is(slots(), '39|0|11|normal', '78 %');
 worker_has_counted();
 is(warnings_and_ends(), '0 0 0', 'which is nothing to warn of');
 add(1, 'batch');
-is(slots(), '16|0|4|warning', 'warn_at, 80 %');
+is(slots(), '40|0|10|warning', 'warn_at, 80 %');
 
 #
 # The warning
@@ -145,11 +144,11 @@ wait_log($node, qr/HINT:  See the views hygiene/, $start);
 my $log = slurp_file($node->logfile, $start);
 like(
 	$log,
-	qr/WARNING:  16 of 20 connection slots are in use \(80 %\)$/m,
+	qr/WARNING:  40 of 50 connection slots are in use \(80 %\)$/m,
 	'it is logged');
 like(
 	$log,
-	qr/DETAIL:  The applications with the most connections: "web" 7, "orders" 4, "(?:billing|batch)" 2\.$/m,
+	qr/DETAIL:  The applications with the most connections: "web" 22, "orders" 10, "billing" 5\.$/m,
 	'with the three largest applications');
 is( row(q{SELECT action, outcome, reason, measured, limit_setting, pid,
 		application_name, user_name, state
@@ -166,36 +165,37 @@ for (1 .. 2)
 {
 	add(1, 'web');
 	worker_has_counted();
-	drop(2, 'web');
-	until_true('used = 15');
-	add(1, 'web');
+	drop(3, 'web');
+	until_true('used = 38');
+	worker_has_counted();
+	add(2, 'web');
 }
 is(warnings_and_ends(), '1 0 1', 'more and a little fewer: no more is said');
 
-drop(1, 'web');
+drop(3, 'web');
 wait_log($node, $over, $start);
-is(slots(), '15|0|5|normal', 'back at 75 %');
+is(slots(), '37|0|13|normal', 'back at 74 %');
 is(warnings_and_ends(), '1 1 1', 'which is said once');
 worker_has_counted();
 is(warnings_and_ends(), '1 1 1', 'and not again');
 like(
 	slurp_file($node->logfile, $start),
-	qr/LOG:  15 of 20 connection slots are in use \(75 %\), fewer/,
+	qr/LOG:  37 of 50 connection slots are in use \(74 %\), fewer/,
 	'with the numbers');
 
-add(1, 'web');
+add(3, 'web');
 until_true("(SELECT count(*) = 2 FROM hygiene.events WHERE action = 'warn')");
 is(warnings_and_ends(), '2 1 2', 'crossed again, it is said again');
 
 #
 # critical, from the headroom on
 #
-add(1, 'web');
-is(slots(), '17|0|3|warning', 'one more than the headroom is free');
+add(7, 'web');
+is(slots(), '47|0|3|warning', 'one more than the headroom is free');
 add(1, 'late');
-is(slots(), '18|0|2|critical', 'no more than the headroom is free');
+is(slots(), '48|0|2|critical', 'no more than the headroom is free');
 add(1, 'late');
-is(slots(), '19|0|1|critical', 'an application that holds few gets one more');
+is(slots(), '49|0|1|critical', 'an application that holds few gets one more');
 is( PgHygiene::Client->new($node, application => 'late')->{error}->{C},
 	'53300', 'and not the last');
 
@@ -203,8 +203,8 @@ is( PgHygiene::Client->new($node, application => 'late')->{error}->{C},
 # Those who authenticate hold a slot too.
 #
 drop(2, 'late');
-drop(4, 'orders');
-until_true('used = 13');
+drop(10, 'orders');
+until_true('used = 37');
 
 # It answers the server's question for a password with silence.
 package Silent
@@ -216,11 +216,11 @@ package Silent
 
 my @silent = map { Silent->new($node, user => 'slow') } 1 .. 3;
 ok(until_true('authenticating = 3'), 'clients that authenticate are shown');
-is(slots(), '16|3|4|warning', 'and count as used');
+is(slots(), '40|3|10|warning', 'and count as used');
 is( row('SELECT count(*) FROM hygiene.sessions'),
-	13, 'without being sessions yet');
+	'37', 'without being sessions yet');
 close $_->socket for @silent;
-ok(until_true('authenticating = 0 AND used = 13'), 'also when they give up');
+ok(until_true('authenticating = 0 AND used = 37'), 'also when they give up');
 
 #
 # warn_at = 0, and another value
@@ -230,12 +230,12 @@ worker_has_counted();
 my $before = warnings_and_ends();
 add(4, 'orders');
 worker_has_counted();
-is(slots(), '17|0|3|normal', 'warn_at = 0: nothing to warn of');
+is(slots(), '41|0|9|normal', 'warn_at = 0: nothing to warn of');
 is(warnings_and_ends(), $before, 'and nothing is said');
 configure($node, warn_at => 50);
-until_true("(SELECT measured = '85' FROM hygiene.events
+until_true("(SELECT measured = '82' FROM hygiene.events
 	WHERE action = 'warn' ORDER BY event_id DESC LIMIT 1)");
-is(slots(), '17|0|3|warning', 'a lower warn_at is crossed at once');
+is(slots(), '41|0|9|warning', 'a lower warn_at is crossed at once');
 configure($node, warn_at => undef);
 
 #
@@ -251,7 +251,7 @@ sub growth_is_consistent
 		FROM hygiene.status});
 }
 
-until_true('used = 17');
+until_true('used = 41');
 my $worker = row('SELECT worker_pid FROM hygiene.status');
 kill 'TERM', $worker;
 until_true("worker_pid <> $worker");
