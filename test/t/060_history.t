@@ -110,7 +110,7 @@ sub is_quiet
 #
 # A clean restart: everything is there, and goes on where it was.
 #
-my $wide = "SELECT 'x" . ("\xc3\xa4\xe2\x82\xac" x 800) . "'";
+my $wide = "SELECT 'xx" . ("\xc3\xa4\xe2\x82\xac" x 800) . "'";
 my @told = end_some(5);
 for my $statement ("SELECT 'tab\there' -- comment", $wide)
 {
@@ -151,6 +151,15 @@ is( one(
 is(one("SELECT count(*) FROM hygiene.events WHERE pid = $told[0] AND query = 'SELECT 1'"),
 	1, 'clean restart: with its statement');
 is(one($consistent), 't', 'clean restart: nobody is counted who is gone');
+TODO:
+{
+	local $TODO = 'a statement longer than what is kept may be cut inside a character';
+	my $views = q{SELECT sum(length(query)) > 0 FROM hygiene.events
+		UNION ALL SELECT sum(length(example_query)) > 0 FROM hygiene.leaks};
+
+	is(($node->psql('postgres', $views))[1],
+		"t\nt", 'clean restart: no text is cut inside a character');
+}
 end_some(1);
 is(one('SELECT max(event_id) FROM hygiene.events'),
 	$last_id + 1, 'clean restart: events are numbered on');
