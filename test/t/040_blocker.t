@@ -95,14 +95,16 @@ sub event
 sub check_ended
 {
 	my ($name, $holder, @waiters) = @_;
-	my $idle_since = $holder->{replied_at};
 	my $last = $holder->wait_closed;
 
 	is($last->{C}, '25P03', "$name: SQLSTATE");
 	is($last->{M}, $MESSAGE, "$name: message");
 	like($last->{D}, $DETAIL, "$name: DETAIL");
 	like($last->{H}, qr/^\Q$HINT\E/, "$name: HINT");
-	cmp_ok($holder->{told_at} - $idle_since, '>=', $LIMIT, "$name: not early");
+
+	# the reply may have taken its time to reach us
+	cmp_ok($holder->{told_at} - $holder->{sent_at}, '>=', $LIMIT,
+		"$name: not early");
 	for my $waiter (@waiters)
 	{
 		$waiter->wait_ready;

@@ -158,10 +158,12 @@ for my $client (grep { $_->{writes} } @writers)
 		"$client->{name}: DETAIL");
 	like($last->{H}, qr/^Commit or roll back as soon as the rows are written\./,
 		"$client->{name}: HINT");
-	cmp_ok($client->{told_at} - $client->{replied_at}, '>=', $LIMIT,
+
+	# the reply may have taken its time to reach us
+	cmp_ok($client->{told_at} - $client->{sent_at}, '>=', $LIMIT,
 		"$client->{name}: not early");
-	is( one("SELECT action, outcome, reason, rule, wrote, limit_setting FROM hygiene.events WHERE pid = $client->{pid}"),
-		'terminate|done|idle_writer_timeout|1|t|300ms',
+	is( one("SELECT action, outcome, reason, rule, wrote, limit_setting, measured::interval >= '300 ms' FROM hygiene.events WHERE pid = $client->{pid}"),
+		'terminate|done|idle_writer_timeout|1|t|300ms|t',
 		"$client->{name}: event");
 }
 my @others = grep { !$_->{writes} } @writers;
