@@ -342,18 +342,18 @@ sub until_logged
 }
 
 alter(connections_per_application => 1);
-@held = (client('orders'), client('returns'));
+@held = (client('shipping'), client('returns'));
 my $position = log_position($node);
 my $events = value('SELECT max(event_id) FROM hygiene.events');
 my $refused = value('SELECT refused FROM hygiene.status');
-my %refusals = (orders => 0, returns => 0);
+my %refusals = (shipping => 0, returns => 0);
 my $began = time;
 
 # Until the worker has counted more than once.
 until ((log_since($position, 'returns'))[2] >= 2
 	|| time - $began > $PostgreSQL::Test::Utils::timeout_default)
 {
-	for my $application ('orders', 'orders', 'returns')
+	for my $application ('shipping', 'shipping', 'returns')
 	{
 		my $client = client($application);
 
@@ -362,7 +362,7 @@ until ((log_since($position, 'returns'))[2] >= 2
 }
 my $took = time - $began;
 is(value('SELECT refused FROM hygiene.status') - $refused,
-	$refusals{orders} + $refusals{returns}, 'every refusal is counted');
+	$refusals{shipping} + $refusals{returns}, 'every refusal is counted');
 
 my %lines;
 for my $application (sort keys %refusals)
@@ -380,7 +380,7 @@ for my $application (sort keys %refusals)
 		1,
 		"and all are in the application's counter");
 }
-my $detail = 'DETAIL:  Application "orders" holds 1 connections';
+my $detail = 'DETAIL:  Application "shipping" holds 1 connections';
 my $log = slurp_file($node->logfile, $position);
 my $details = () = $log =~ /\Q$detail\E/g;
 is($details, 1, 'with one DETAIL');
@@ -397,8 +397,8 @@ cmp_ok(value('SELECT max(event_id) FROM hygiene.events') - $events,
 		my $quiet_since = log_position($node);
 
 		two_quiet_seconds();
-		client('orders');
-		($told) = log_since($position, 'orders');
+		client('shipping');
+		($told) = log_since($position, 'shipping');
 	}
 	is($told, 2, 'after a pause the first one is logged again');
 }
