@@ -116,6 +116,7 @@ pgh_application_leave(uint32 index)
 {
 	pg_atomic_fetch_sub_u32(&pgh_applications[index].connections, 1);
 	pg_atomic_fetch_add_u64(&pgh_applications[index].closed, 1);
+	pgh_note_change();
 }
 
 void

@@ -41,6 +41,10 @@ pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint)
 	key = hash_name(sighting->who->application, *fingerprint);
 	key = hash_name(sighting->who->user, key);
 	key = hash_name(sighting->who->database, key);
+
+	/* A role made anew under an old name must not see the old one's texts. */
+	key = hash_bytes_extended((const unsigned char *) &sighting->roleid,
+							  sizeof(Oid), key);
 	return key == 0 ? 1 : key;
 }
 

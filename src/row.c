@@ -12,8 +12,8 @@
 
 #include "catalog/pg_authid.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/acl.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -101,10 +101,13 @@ pgh_row_timestamp(PghRow *row, TimestampTz value)
 		pgh_row_datum(row, TimestampTzGetDatum(value));
 }
 
+/* Cut where a character ends: the text may have been cut within one. */
 void
 pgh_row_query(PghRow *row, const char *raw)
 {
-	pgh_row_text(row, pgstat_clip_activity(raw));
+	int			length = (int) strlen(raw);
+
+	pgh_row_text(row, pnstrdup(raw, pg_mbcliplen(raw, length, length)));
 }
 
 void

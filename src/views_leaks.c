@@ -51,6 +51,7 @@ key_of(const PghSession *session)
 	memset(&sighting, 0, sizeof(sighting));
 	pgh_scan_query(session, query, sizeof(query));
 	sighting.who = &session->who;
+	sighting.roleid = session->slot.roleid;
 	sighting.query_id = session->query_id;
 	sighting.query = query;
 	return pgh_leak_key(&sighting, &fingerprint);

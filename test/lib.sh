@@ -89,7 +89,7 @@ private_postgres()
 	mkdir -p "$to$bindir" "$to$pkglibdir" "$to$sharedir" "$to${includedir%/*}"
 	# Elsewhere than on Debian the folder may hold the whole system's programs.
 	(cd "$bindir" && cp -a postgres initdb psql createdb dropdb createuser \
-		pgbench pg_* "$to$bindir/")
+		pgbench vacuumdb pg_* "$to$bindir/")
 	cp -a "$pkglibdir/." "$to$pkglibdir/"
 	cp -a "$sharedir/." "$to$sharedir/"
 	ln -s "$includedir" "$to$includedir"
