@@ -204,6 +204,36 @@ note(int index, PghWatch *watch)
 		watch->leak = pgh_note_leak(&session);
 }
 
+/*
+ * Who waits for whom is up to a second old, and the session may have ended
+ * the transaction that others waited for since then.  So before it is ended
+ * for blocking, the lock table is looked at once more.
+ */
+static int32
+blocking_now(int index)
+{
+	int32	   *blocking;
+
+	if (!pgh_anybody_waits())
+		return 0;
+	blocking = palloc(pgh_shared->n_slots * sizeof(int32));
+	pgh_count_waiters(blocking);
+	return blocking[index];
+}
+
+/* What is to be done about a session, and when, by what holds this moment. */
+static PghVerdict
+decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
+{
+	PghVerdict	verdict = pgh_decide(&session->facts, &watch->limits, now);
+
+	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
+		verdict.deadline + PGH_REPLY_MARGIN > now)
+		return verdict;
+	watch->blocking = session->facts.blocking = blocking_now(index);
+	return pgh_decide(&session->facts, &watch->limits, now);
+}
+
 /* Decide on a session, and act if it is due. */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
@@ -214,7 +244,7 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	watch->deadline = PGH_NEVER;
 	if (!refresh(index, watch, &session) || watch->asked)
 		return;
-	verdict = pgh_decide(&session.facts, &watch->limits, now);
+	verdict = decide_now(index, watch, &session, now);
 	if (verdict.deadline == PGH_NEVER || watch->limits.mode == PGH_MODE_OFF)
 		return;
 	plan_note(watch, &session, &verdict);
