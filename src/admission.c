@@ -197,15 +197,15 @@ consult_rules(PghArrival *arrival)
 
 /*
  * Slots that ordinary roles can have, the newcomer's own among them (core has
- * given it one already).  Exact up to the headroom and the reserves, which is
- * all that matters.
+ * given it one already).  Exact up to the headroom, the reserves and one more,
+ * which is all that matters.
  */
 static void
 count_slots(PghArrival *arrival)
 {
 	PghNewcomer *facts = &arrival->facts;
 	int			reserved = pgh_reserved_slots();
-	int			most = reserved + facts->headroom + facts->kept_for_others;
+	int			most = reserved + facts->headroom + facts->kept_for_others + 1;
 
 	facts->available = pgh_count_free_slots(most) - reserved + 1;
 }
@@ -292,7 +292,7 @@ count_refusal(const PghArrival *arrival)
 /*
  * A thousand refusals a second must leave log and history readable: the first
  * one is logged at once, then the worker logs a count once a second; of each
- * second the first is recorded as an event.  Returns what to do with this one.
+ * second the first (at the beginning, two) is recorded as an event.  Returns what to do with this one.
  */
 static void
 summarise(const PghArrival *arrival, bool observed, bool *log_it,
@@ -348,10 +348,13 @@ refuse(const PghArrival *arrival)
 static void
 ask_for_slots(const PghArrival *arrival)
 {
-	if (arrival->refusal.reason == PGH_REASON_HEADROOM)
+	if (arrival->refusal.reason == PGH_REASON_HEADROOM &&
+		arrival->limits.mode == PGH_MODE_ENFORCE)
 		pg_atomic_write_u64(&pgh_shared->headroom_refused_at,
 							GetCurrentTimestamp());
-	if (arrival->facts.available <= arrival->facts.headroom)
+
+	/* Our own slot is gone when the next one comes. */
+	if (arrival->facts.available <= arrival->facts.headroom + 1)
 		pgh_want_slots();
 }
 

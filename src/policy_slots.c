@@ -67,10 +67,17 @@ held_below_headroom(const PghShortage *shortage)
 		shortage->available + shortage->undecided < shortage->headroom;
 }
 
+/*
+ * Slots are short as soon as admission begins to refuse: with the headroom
+ * left and no more.  If eviction began only below it, a program that leaks
+ * alone would be refused at every round before its oldest leaks are ended.
+ */
 bool
 pgh_slots_are_short(const PghShortage *shortage)
 {
-	return below_headroom(shortage) || shortage->refused_lately;
+	return shortage->headroom > 0 &&
+		(shortage->available <= shortage->headroom ||
+		 shortage->refused_lately);
 }
 
 /*
