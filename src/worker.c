@@ -45,6 +45,7 @@ typedef enum PghWorkerKind
 
 #define PGH_HEARTBEAT USECS_PER_SEC
 #define PGH_HISTORY_INTERVAL USECS_PER_MINUTE
+#define PGH_EXACT_WITHIN (PGH_HEARTBEAT - 100 * INT64CONST(1000))
 #define PGH_RESTART_SECONDS 1
 #define PGH_MUTE_TIME 10000		/* microseconds */
 
@@ -181,15 +182,29 @@ pass_before_sleep(void)
 	return next;
 }
 
-/* Milliseconds until "next", rounded up: waking early would be too early. */
-static long
-milliseconds_until(TimestampTz next)
+/*
+ * Sleep until "next", or until the latch is set.  The latch waits in whole
+ * milliseconds, and waking early would be too early; so for what is near, the
+ * last fraction of one is slept without it.  The heartbeat need not be exact.
+ */
+static void
+sleep_until(TimestampTz next)
 {
-	int64		left = next - GetCurrentTimestamp();
+	int64		left = Min(next - GetCurrentTimestamp(), PGH_HEARTBEAT);
+	bool		exact = left < PGH_EXACT_WITHIN;
+	int			woken = WL_TIMEOUT;
 
-	if (left <= 0)
-		return 0;
-	return (long) ((Min(left, PGH_HEARTBEAT) + 999) / 1000);
+	if (left >= 1000 || left <= 0)
+		woken = WaitLatch(MyLatch,
+						  WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						  exact ? Max(left, 0) / 1000 : (left + 999) / 1000,
+						  PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	if (!exact || (woken & WL_LATCH_SET) != 0)
+		return;
+	left = next - GetCurrentTimestamp();
+	if (left > 0 && left < 1000)
+		pg_usleep(left);
 }
 
 static void
@@ -220,10 +235,7 @@ watch_sessions(void)
 		TimestampTz next = pass_before_sleep();
 
 		MemoryContextReset(pass_context);
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 milliseconds_until(next), PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
+		sleep_until(next);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 			reload_settings();
