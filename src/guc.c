@@ -14,8 +14,6 @@
 
 #include <limits.h>
 
-#include "mb/pg_wchar.h"
-
 #define PGH_MAX_HORIZON 2000000000
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
@@ -75,11 +73,19 @@ static const struct
 	"0 means no limit.", 0, 0, PGH_MAX_HORIZON},
 };
 
-/* Where a rules text went wrong: characters from its beginning, from 1. */
+/*
+ * Where a rules text went wrong: characters from its beginning, from 1.  Taken
+ * as UTF-8, since the postmaster, which reads the file, has no encoding.
+ */
 static int
 error_position(const char *text, const PghParseError *error)
 {
-	return pg_mbstrlen_with_len(text, error->position) + 1;
+	int			position = 1;
+
+	for (int i = 0; i < error->position; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			position++;
+	return position;
 }
 
 /* The rest of an error about a rules text: "expected ..., found ...". */

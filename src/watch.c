@@ -59,6 +59,7 @@ typedef struct PghWatch
 } PghWatch;
 
 static PghWatch *watches;
+static TimestampTz last_look = 0;	/* around, see look_around() */
 
 /* What each application's sessions are doing; made anew each second. */
 typedef struct PghUsage
@@ -392,13 +393,12 @@ publish_usage(void)
 static void
 look_around(TimestampTz now)
 {
-	static TimestampTz last = 0;
 	bool		idle_transactions = false;
 	int32	   *blocking = NULL;
 
-	if (now - last < USECS_PER_SEC && now >= last)
+	if (now - last_look < USECS_PER_SEC && now >= last_look)
 		return;
-	last = now;
+	last_look = now;
 	publish_usage();
 	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
 		idle_transactions = watches[i].live && watches[i].idle_transaction;
@@ -426,10 +426,11 @@ look_around(TimestampTz now)
 TimestampTz
 pgh_watch_pass(TimestampTz now, int *n_sessions)
 {
-	TimestampTz next = PGH_NEVER;
+	TimestampTz next;
 
 	*n_sessions = 0;
 	look_around(now);
+	next = last_look + USECS_PER_SEC;
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		PghWatch   *watch = &watches[i];
