@@ -232,11 +232,12 @@ $_->query('BEGIN') for @crowd;
 # BEGIN was seen again, too
 round(10);
 is(leaks('count(*)', 'true'), $MAX_LEAKS, 'then there are no more');
-is(leaks('count(*)', "example_query !~ 'r1_'"), 9 * $WIDTH + 1,
+# BEGIN may have been seen too seldom on a slow machine, and have gone.
+cmp_ok(leaks('count(*)', "example_query !~ 'r1_'"), '>=', 9 * $WIDTH,
 	'of the later ones none has gone');
 is(leaks('count(*)', "example_query = 'SELECT 1 AS r1_0'"), '1',
 	'nor of the first round the one that was seen again');
-is(leaks('count(*)', "example_query ~ 'r1_'"), $MAX_LEAKS - 9 * $WIDTH - 1,
+cmp_ok(leaks('count(*)', "example_query ~ 'r1_'"), '<=', $MAX_LEAKS - 9 * $WIDTH,
 	'the others made room');
 $_->close for @crowd;
 
