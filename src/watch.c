@@ -386,24 +386,22 @@ publish_usage(void)
 }
 
 /*
- * Once a second: what changes about an idle transaction while it is at rest.
- * Others may begin to wait for it, and its xmin grows old.  The lock table is
- * looked at only while somebody waits and an idle transaction is there.
+ * What changes about an idle transaction while it is at rest: others may
+ * begin to wait for it, and its xmin grows old.  Those for which it did are
+ * to be judged again; is there one?  The lock table is looked at only while
+ * somebody waits and an idle transaction is there.
  */
-static void
-look_around(TimestampTz now)
+static bool
+look_around(void)
 {
 	bool		idle_transactions = false;
+	bool		changed = false;
 	int32	   *blocking = NULL;
 
-	if (now - last_look < USECS_PER_SEC && now >= last_look)
-		return;
-	last_look = now;
-	publish_usage();
 	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
 		idle_transactions = watches[i].live && watches[i].idle_transaction;
 	if (!idle_transactions)
-		return;
+		return false;
 
 	if (pgh_anybody_waits())
 	{
@@ -418,37 +416,65 @@ look_around(TimestampTz now)
 		if (watch->blocking != now_blocking ||
 			(watch->live && watch->idle_transaction &&
 			 watch->limits.value[PGH_LIMIT_HORIZON] > 0))
+		{
 			watch->activity_changecount = -1;
+			changed = true;
+		}
 		watch->blocking = now_blocking;
 	}
+	return changed;
 }
 
+/* A session's turn in a pass; returns when it is to have the next one. */
+static TimestampTz
+attend(int index, PghWatch *watch, TimestampTz now)
+{
+	if (watch->asked)
+		reap(index, watch, now);
+	if (!at_rest(index, watch) || watch->deadline <= now)
+		judge(index, watch, now);
+	if (!watch->live)
+		return PGH_NEVER;
+	if (watch->note_at <= now)
+		note(index, watch);
+	return watch->retry_at == 0 ?
+		watch->deadline : Min(watch->deadline, watch->retry_at);
+}
+
+static TimestampTz
+attend_all(TimestampTz now, int *n_sessions)
+{
+	TimestampTz next = PGH_NEVER;
+
+	*n_sessions = 0;
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		TimestampTz turn = attend(i, &watches[i], now);
+
+		next = Min(next, turn);
+		*n_sessions += watches[i].live;
+	}
+	return next;
+}
+
+/*
+ * Once a second everyone's surroundings are looked at, and that after all
+ * had their turn: a session that came since the last pass is known then, and
+ * whom it blocks must not go unseen for another second.
+ */
 TimestampTz
 pgh_watch_pass(TimestampTz now, int *n_sessions)
 {
-	TimestampTz next;
+	TimestampTz next = attend_all(now, n_sessions);
 
-	*n_sessions = 0;
-	look_around(now);
-	next = last_look + USECS_PER_SEC;
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
-		PghWatch   *watch = &watches[i];
-
-		if (watch->asked)
-			reap(i, watch, now);
-		if (!at_rest(i, watch) || watch->deadline <= now)
-			judge(i, watch, now);
-		if (!watch->live)
-			continue;
-		if (watch->note_at <= now)
-			note(i, watch);
-		(*n_sessions)++;
-		next = Min(next, watch->deadline);
-		if (watch->retry_at != 0)
-			next = Min(next, watch->retry_at);
+		last_look = now;
+		publish_usage();
+		if (look_around())
+			next = attend_all(now, n_sessions);
 	}
-	return next;
+	return Min(next, last_look + USECS_PER_SEC);
 }
 
 const PghLimits *

@@ -235,6 +235,7 @@ my @contests = (
 	[ { I => 2100, W => 1700, T => 1300 }, 'T', 'BEGIN', $write ],
 	[ { I => 1300, W => 1100, T => 2100 }, 'I', 'BEGIN', 'SELECT 1' ],
 	[ { I => 1350, B => 1200 }, 'I', 'BEGIN', $write ],
+	[ { I => 1800, W => 2000, B => 1400, T => 2500 }, 'B', 'BEGIN', $write, 'waiter' ],
 	[ { I => 1400, B => 1800 }, 'I', 'BEGIN', $write, 'waiter' ],
 	[ { I => 1350, T => 1600 }, 'T', 'BEGIN', $work, 'SELECT 1' ],
 	[ { I => 1350, T => 2500 }, 'I', 'BEGIN', $work, 'SELECT 1' ],
