@@ -226,11 +226,12 @@ configure($node, connections_per_application => undef, rules => undef);
 # observe
 #
 $node->safe_psql('postgres', 'SELECT hygiene.reset()');
+$admin = client('admin', user => $root);
+wait_out($admin);    # what was refused above is logged within a second
 my $position = log_position($node);
 configure($node, mode => 'observe', connections_per_application => 2);
 @held = clients(5, 'orders');
 is(refused(@held), 0, 'observe: everybody gets in');
-$admin = client('admin', user => $root);
 is( join(
 		',', map { join ' ', @$_ } @{
 			$admin->query(q{
