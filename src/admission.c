@@ -292,7 +292,8 @@ count_refusal(const PghArrival *arrival)
 /*
  * A thousand refusals a second must leave log and history readable: the first
  * one is logged at once, then the worker logs a count once a second; of each
- * second the first (at the beginning, two) is recorded as an event.  Returns what to do with this one.
+ * second the first (at the beginning, two) is recorded as an event.  Returns
+ * what to do with this one.
  */
 static void
 summarise(const PghArrival *arrival, bool observed, bool *log_it,
@@ -304,6 +305,7 @@ summarise(const PghArrival *arrival, bool observed, bool *log_it,
 												 &app->observed_refusals[i] :
 												 &app->refusals[i], 1);
 
+	pg_atomic_write_u32(&pgh_shared->refusals_to_report, 1);
 	*log_it = before == 0;
 	*record_it = before <= 1;
 }
@@ -444,7 +446,7 @@ take_refusals(pg_atomic_uint32 *refusals)
 }
 
 static void
-report_refusals(PghApplication *app, PghReason reason)
+report_refusals_for(PghApplication *app, PghReason reason)
 {
 	int			i = reason - PGH_FIRST_REFUSAL_REASON;
 	uint32		refused = take_refusals(&app->refusals[i]);
@@ -464,11 +466,35 @@ report_refusals(PghApplication *app, PghReason reason)
 							   pgh_reason_name(reason))));
 }
 
+/* Log what was refused; is a series of refusals open that may go on? */
+static bool
+report_refusals(PghApplication *app)
+{
+	bool		open = false;
+
+	for (int i = 0; i < PGH_N_REFUSAL_REASONS; i++)
+	{
+		report_refusals_for(app, PGH_FIRST_REFUSAL_REASON + i);
+		open |= pg_atomic_read_u32(&app->refusals[i]) != 0 ||
+			pg_atomic_read_u32(&app->observed_refusals[i]) != 0;
+	}
+	return open;
+}
+
+/*
+ * Nearly always there is nothing to report, which must not cost a walk over
+ * all names.  The flag is taken down before the walk and put up after the
+ * count, so a refusal that the walk has passed puts it up again.
+ */
 void
 pgh_report_refusals(void)
 {
+	bool		open = false;
+
+	if (pg_atomic_exchange_u32(&pgh_shared->refusals_to_report, 0) == 0)
+		return;
 	for (int i = 0; i < pgh_shared->n_applications; i++)
-		for (int j = 0; j < PGH_N_REFUSAL_REASONS; j++)
-			report_refusals(&pgh_applications[i],
-							PGH_FIRST_REFUSAL_REASON + j);
+		open |= report_refusals(&pgh_applications[i]);
+	if (open)
+		pg_atomic_write_u32(&pgh_shared->refusals_to_report, 1);
 }

@@ -130,6 +130,7 @@ init_shared(void)
 	pg_atomic_init_u64(&pgh_shared->refused_by_server, 0);
 	pg_atomic_init_u64(&pgh_shared->headroom_refused_at, 0);
 	pg_atomic_init_u32(&pgh_shared->slots_wanted, PGH_SLOTS_ENOUGH);
+	pg_atomic_init_u32(&pgh_shared->refusals_to_report, 0);
 	pg_atomic_init_u32(&pgh_shared->warned, 0);
 	pg_atomic_init_u64(&pgh_shared->growth, 0);
 	pg_atomic_init_u64(&pgh_shared->changes, 0);

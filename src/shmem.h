@@ -50,6 +50,7 @@
  * PghShared.headroom_refused_at	W refusing backends; R the worker; atomic
  * PghShared.slots_wanted		a PghSlotsWanted; W connecting backends, the
  *								worker; atomic exchange
+ * PghShared.refusals_to_report	flag; W refusing backends, the worker; atomic
  * PghEvents and its ring		W under PGH_LOCK_EVENTS exclusive; R shared
  * PghLeak						W under PGH_LOCK_LEAKS exclusive; R shared
  * PghShared.changes			W whoever changes what is kept on disk (add); R
@@ -306,6 +307,7 @@ typedef struct PghShared
 	pg_atomic_uint64 refused_by_server;
 	pg_atomic_uint64 headroom_refused_at;	/* TimestampTz */
 	pg_atomic_uint32 slots_wanted;
+	pg_atomic_uint32 refusals_to_report;
 	pg_atomic_uint32 warned;	/* warn_at was crossed and reported */
 	pg_atomic_uint64 growth;	/* slots per minute, in thousandths; int64 */
 	pg_atomic_uint64 changes;

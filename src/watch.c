@@ -37,26 +37,37 @@
 #define PGH_FIRST_RETRY 2000
 #define PGH_LAST_RETRY USECS_PER_SEC
 
+/* What is needed of a session only when something about it has changed. */
+typedef struct PghWatchDetails
+{
+	TimestampTz spell;			/* state_start of what follows */
+	uint64		leak;			/* the key it was noted under; 0 = not yet */
+	int64		retry_after;
+	PghLimits	limits;
+	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
+} PghWatchDetails;
+
+/* What every pass looks at, in one cache line. */
 typedef struct PghWatch
 {
 	bool		live;			/* what follows was read of a session */
 	bool		asked;			/* a request is or may be open */
+	bool		busy;			/* in a transaction, at work or not */
+	bool		idle_transaction;
+	bool		noted;			/* as a leak */
+	bool		ages;			/* its deadline depends on the age of its xmin */
 	uint32		changecount;	/* the slot's claim */
 	int			activity_changecount;	/* core's; -1 = look again */
+	uint32		counted_as;		/* its application */
+	int32		blocking;		/* who waits for it, a second ago at most */
 	PgBackendStatus *beentry;
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
-	int64		retry_after;
-	bool		busy;			/* in a transaction, at work or not */
-	bool		idle_transaction;
-	uint32		counted_as;		/* its application */
-	TimestampTz spell;			/* state_start of what follows */
 	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
-	uint64		leak;			/* the key it was noted under; 0 = not yet */
-	int32		blocking;		/* who waits for it, a second ago at most */
-	PghLimits	limits;
-	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
+	PghWatchDetails *details;
 } PghWatch;
+
+StaticAssertDecl(sizeof(PghWatch) <= 64, "a watch is larger than a cache line");
 
 static PghWatch *watches;
 static TimestampTz last_look = 0;	/* around, see look_around() */
@@ -67,6 +78,7 @@ typedef struct PghUsage
 	uint32		busy;
 	uint32		leaking;
 	TimestampTz leaking_since;
+	bool		published;		/* there may be a leak of it in shared memory */
 } PghUsage;
 
 static PghUsage *usage;
@@ -74,15 +86,22 @@ static PghUsage *usage;
 void
 pgh_watch_start(void)
 {
-	watches = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)));
+	PghWatchDetails *details = palloc0(mul_size(pgh_shared->n_slots,
+												sizeof(PghWatchDetails)));
 
+	watches = (PghWatch *)
+		CACHELINEALIGN(palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)) +
+							   PG_CACHE_LINE_SIZE));
 	usage = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghUsage)));
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+		usage[i].published = true;	/* by an earlier worker */
 
 	/* An earlier worker may have left requests open. */
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		watches[i].asked = true;
 		watches[i].note_at = PGH_NEVER;
+		watches[i].details = &details[i];
 	}
 }
 
@@ -137,31 +156,35 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	}
 	known = watch->live &&
 		watch->changecount == session->slot.changecount &&
-		strcmp(watch->application, session->who.application) == 0;
+		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
 	{
 		follow_name(session);
-		pgh_limits_for(&session->who, &bits, &watch->limits);
-		strlcpy(watch->application, session->who.application, PGH_NAME_LEN);
+		pgh_limits_for(&session->who, &bits, &watch->details->limits);
+		strlcpy(watch->details->application, session->who.application,
+				PGH_NAME_LEN);
 	}
 	if (watch->changecount != session->slot.changecount)
 	{
 		watch->retry_at = 0;
 		watch->blocking = 0;
-		watch->spell = -1;
+		watch->details->spell = -1;
 	}
-	if (watch->spell != session->facts.state_start)
+	if (watch->details->spell != session->facts.state_start)
 	{
-		watch->spell = session->facts.state_start;
+		watch->details->spell = session->facts.state_start;
 		watch->note_at = PGH_NEVER;
-		watch->leak = 0;
+		watch->noted = false;
+		watch->details->leak = 0;
 	}
 	session->facts.blocking = watch->blocking;
-	session->leak = watch->leak;
+	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
 	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
 		pgh_state_in_transaction_idle(session->facts.state);
 	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
+	watch->ages = watch->idle_transaction &&
+		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
 	watch->live = true;
 	watch->changecount = session->slot.changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -187,7 +210,7 @@ static void
 plan_note(PghWatch *watch, const PghSession *session,
 		  const PghVerdict *verdict)
 {
-	if (watch->idle_transaction && watch->leak == 0 &&
+	if (watch->idle_transaction && !watch->noted &&
 		verdict->action == PGH_ACTION_TERMINATE &&
 		verdict->reason < PGH_REASON_IDLE_SESSION)
 		watch->note_at = session->facts.state_start + verdict->limit / 10;
@@ -200,9 +223,12 @@ note(int index, PghWatch *watch)
 
 	watch->note_at = PGH_NEVER;
 	if (pgh_scan_session(index, &session) &&
-		session.facts.state_start == watch->spell &&
+		session.facts.state_start == watch->details->spell &&
 		pgh_slot_is(index, watch->changecount))
-		watch->leak = pgh_note_leak(&session);
+	{
+		watch->details->leak = pgh_note_leak(&session);
+		watch->noted = watch->details->leak != 0;
+	}
 }
 
 /*
@@ -226,13 +252,14 @@ blocking_now(int index)
 static PghVerdict
 decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
-	PghVerdict	verdict = pgh_decide(&session->facts, &watch->limits, now);
+	const PghLimits *limits = &watch->details->limits;
+	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
 
 	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
 	watch->blocking = session->facts.blocking = blocking_now(index);
-	return pgh_decide(&session->facts, &watch->limits, now);
+	return pgh_decide(&session->facts, limits, now);
 }
 
 /* Decide on a session, and act if it is due. */
@@ -246,12 +273,13 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	if (!refresh(index, watch, &session) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
-	if (verdict.deadline == PGH_NEVER || watch->limits.mode == PGH_MODE_OFF)
+	if (verdict.deadline == PGH_NEVER ||
+		watch->details->limits.mode == PGH_MODE_OFF)
 		return;
 	plan_note(watch, &session, &verdict);
 	if (verdict.deadline + PGH_REPLY_MARGIN > now)
 		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
-	else if (pgh_act(&session, &verdict, watch->limits.mode, now))
+	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
 		watch->asked = true;
 }
 
@@ -275,6 +303,7 @@ static void
 reap_spared(int index, PghWatch *watch, TimestampTz now)
 {
 	PghSlot    *slot = &pgh_slots[index];
+	PghWatchDetails *details = watch->details;
 
 	if (!still_due(index, &slot->request))
 	{
@@ -287,13 +316,13 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 	}
 	if (watch->retry_at == 0)
 	{
-		watch->retry_after = PGH_FIRST_RETRY;
-		watch->retry_at = now + watch->retry_after;
+		details->retry_after = PGH_FIRST_RETRY;
+		watch->retry_at = now + details->retry_after;
 	}
 	else if (watch->retry_at <= now)
 	{
-		watch->retry_after = Min(watch->retry_after * 2, PGH_LAST_RETRY);
-		watch->retry_at = now + watch->retry_after;
+		details->retry_after = Min(details->retry_after * 2, PGH_LAST_RETRY);
+		watch->retry_at = now + details->retry_after;
 		(void) pgh_request_repeat(index, pg_atomic_read_u32(&slot->changecount));
 	}
 }
@@ -310,7 +339,7 @@ reap_cancel(int index, PghWatch *watch, TimestampTz now)
 	PghSlot    *slot = &pgh_slots[index];
 	PghSession	session;
 	TimestampTz grace_ends = pg_atomic_read_u64(&slot->cancelled_at) +
-		watch->limits.value[PGH_LIMIT_CANCEL_GRACE];
+		watch->details->limits.value[PGH_LIMIT_CANCEL_GRACE];
 
 	if (pgh_scan_session(index, &session) &&
 		session.facts.xact_start == slot->request.xact_start &&
@@ -349,7 +378,8 @@ reap(int index, PghWatch *watch, TimestampTz now)
 static void
 add_up(void)
 {
-	memset(usage, 0, pgh_shared->n_applications * sizeof(*usage));
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+		usage[i].busy = usage[i].leaking = 0;
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		const PghWatch *watch = &watches[i];
@@ -359,14 +389,17 @@ add_up(void)
 			continue;
 		its = &usage[watch->counted_as];
 		its->busy += watch->busy;
-		if (watch->leak == 0 || !watch->idle_transaction)
+		if (!watch->noted || !watch->idle_transaction)
 			continue;
-		if (its->leaking++ == 0 || watch->spell < its->leaking_since)
-			its->leaking_since = watch->spell;
+		if (its->leaking++ == 0 || watch->details->spell < its->leaking_since)
+			its->leaking_since = watch->details->spell;
 	}
 }
 
-/* Once a second: publish how much each application uses and leaks. */
+/*
+ * Once a second: publish how much each application uses and leaks.  Shared
+ * memory is not touched for one that does neither, and there may be many.
+ */
 static void
 publish_usage(void)
 {
@@ -374,14 +407,15 @@ publish_usage(void)
 	for (int i = 0; i < pgh_shared->n_applications; i++)
 	{
 		PghApplication *app = &pgh_applications[i];
-		const PghUsage *its = &usage[i];
+		PghUsage   *its = &usage[i];
 
-		if (its->busy > pg_atomic_read_u32(&app->peak_busy))
+		if (its->busy > 0 && its->busy > pg_atomic_read_u32(&app->peak_busy))
 			pg_atomic_write_u32(&app->peak_busy, its->busy);
-		if (its->leaking == 0 && pg_atomic_read_u32(&app->leaking) == 0)
+		if (its->leaking == 0 && !its->published)
 			continue;
 		pg_atomic_write_u64(&app->leaking_since, its->leaking_since);
 		pg_atomic_write_u32(&app->leaking, its->leaking);
+		its->published = its->leaking > 0;
 	}
 }
 
@@ -413,9 +447,7 @@ look_around(void)
 		PghWatch   *watch = &watches[i];
 		int32		now_blocking = blocking ? blocking[i] : 0;
 
-		if (watch->blocking != now_blocking ||
-			(watch->live && watch->idle_transaction &&
-			 watch->limits.value[PGH_LIMIT_HORIZON] > 0))
+		if (watch->blocking != now_blocking || (watch->live && watch->ages))
 		{
 			watch->activity_changecount = -1;
 			changed = true;
@@ -484,7 +516,7 @@ pgh_watch_limits(int index, uint32 changecount)
 
 	if (!watch->live || watch->asked || watch->changecount != changecount)
 		return NULL;
-	return &watch->limits;
+	return &watch->details->limits;
 }
 
 void
@@ -496,7 +528,7 @@ pgh_watch_expect_outcome(int index)
 uint64
 pgh_watch_leak(int index)
 {
-	return watches[index].leak;
+	return watches[index].details->leak;
 }
 
 int
