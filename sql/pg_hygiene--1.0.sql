@@ -435,6 +435,322 @@ COMMENT ON COLUMN hygiene.horizon.age IS
 	'Since when: the age of the transaction, or of the standby''s connection; null for a slot';
 
 --
+-- hygiene.samples: who held the slots in the last six hours
+--
+CREATE FUNCTION hygiene.get_samples(
+	OUT sampled_at timestamptz,
+	OUT used integer,
+	OUT most_used integer,
+	OUT idle_in_transaction integer,
+	OUT ended bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint,
+	OUT application_names text[],
+	OUT application_connections integer[],
+	OUT application_idle_in_transaction integer[])
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_sample_list';
+
+COMMENT ON FUNCTION hygiene.get_samples() IS
+	'One sample for each ten seconds of the last six hours, oldest first. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.samples AS SELECT * FROM hygiene.get_samples();
+
+COMMENT ON VIEW hygiene.samples IS
+	'Who held the connection slots: a sample every ten seconds, for six hours or since the server started';
+COMMENT ON COLUMN hygiene.samples.used IS
+	'Slots for client connections in use';
+COMMENT ON COLUMN hygiene.samples.most_used IS
+	'The most that were seen in use since the sample before';
+COMMENT ON COLUMN hygiene.samples.idle_in_transaction IS
+	'Sessions idle in a transaction';
+COMMENT ON COLUMN hygiene.samples.ended IS
+	'Sessions ended by a limit or to free a slot since the sample before';
+COMMENT ON COLUMN hygiene.samples.refused IS
+	'Connections refused by pg_hygiene since the sample before';
+COMMENT ON COLUMN hygiene.samples.refused_by_server IS
+	'Connections refused by PostgreSQL itself since the sample before';
+COMMENT ON COLUMN hygiene.samples.application_names IS
+	'The eight applications with the most connections, the largest first';
+COMMENT ON COLUMN hygiene.samples.application_connections IS
+	'The connections of each of them';
+COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
+	'How many of these were idle in a transaction';
+
+--
+-- hygiene.report(): all of it as one page for a browser
+--
+CREATE FUNCTION hygiene.get_html(value text)
+RETURNS text
+LANGUAGE C STRICT STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgh_html';
+
+COMMENT ON FUNCTION hygiene.get_html(text) IS
+	'A text so that it means itself in HTML, in an element or a quoted attribute; the result is ASCII. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+-- What comes from clients, names and statements, goes through get_html().  All
+-- else that is put into the page is a number, a time or a word of our own.
+-- Compiling the query would take longer than running it.
+CREATE FUNCTION hygiene.report()
+RETURNS text
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED SET jit = off
+RETURN (WITH
+status AS MATERIALIZED (
+	SELECT *, greatest(max_connections - reserved, 1) AS usable, now() AS at
+	FROM hygiene.status
+),
+-- The time, in n columns of so many seconds; "first" is the number of the
+-- first one since the epoch.
+axis AS MATERIALIZED (
+	SELECT step, n, floor(till / step)::bigint - n + 1 AS first
+	FROM (SELECT till, step, ceil(span / step)::integer + 1 AS n
+		  FROM (SELECT till, span, greatest(10, ceil(span / 1800) * 10)::integer AS step
+				FROM (SELECT extract(epoch FROM max(at)) AS till,
+							 least(21600, greatest(600, extract(epoch FROM max(at) - min(sampled_at)))) AS span
+					  FROM status LEFT JOIN hygiene.samples ON true) a) b) c
+),
+-- The fullest sample of each column, and what happened in the column.
+col AS MATERIALIZED (
+	SELECT DISTINCT ON (k) k, sampled_at, used, application_names, application_connections,
+		   max(most_used) OVER w AS most_used, sum(ended) OVER w AS ended,
+		   sum(refused) OVER w AS refused, sum(refused_by_server) OVER w AS by_server
+	FROM (SELECT *, floor(extract(epoch FROM sampled_at) / step)::bigint - first AS k
+		  FROM hygiene.samples, axis) s
+	WHERE k BETWEEN 0 AND n - 1
+	WINDOW w AS (PARTITION BY k)
+	ORDER BY k, used DESC
+),
+held AS MATERIALIZED (
+	SELECT k, hygiene.get_html(coalesce(nullif(name, ''), '(no name)')) AS name, connections
+	FROM col, unnest(application_names, application_connections) AS u (name, connections)
+),
+ranked AS MATERIALIZED (
+	SELECT name, row_number() OVER (ORDER BY max(connections) DESC, name) AS rank,
+		   max(connections) AS peak
+	FROM held GROUP BY name
+),
+-- Six applications and, as the seventh, all others: stacked.
+part AS (
+	SELECT k, rank, n, sum(n) OVER (PARTITION BY k ORDER BY rank) - n AS base
+	FROM (SELECT k, rank, sum(n) AS n
+		  FROM (SELECT k, least(rank, 7) AS rank, connections AS n
+				FROM held JOIN ranked USING (name)
+				UNION ALL
+				SELECT k, 7, greatest(used - (SELECT coalesce(sum(c), 0)
+											  FROM unnest(application_connections) c), 0)
+				FROM col) a
+		  GROUP BY k, rank) b
+	WHERE n > 0
+),
+areas AS (
+	SELECT string_agg(format('<path class="c%s" d="%s"/>', rank, d), '' ORDER BY rank) AS areas
+	FROM (SELECT rank, string_agg(format('M%s %sh1v%sh-1z', k, base, n), '') AS d
+		  FROM part GROUP BY rank) a
+),
+marks AS (
+	SELECT max(ended + refused + by_server) AS top,
+		   string_agg(format('M%s %sh1', k, most_used), '') FILTER (WHERE most_used > used) AS most,
+		   string_agg(format('M%s 0h1v%sh-1z', k, ended), '') FILTER (WHERE ended > 0) AS ended,
+		   string_agg(format('M%s %sh1v%sh-1z', k, ended, refused), '')
+			   FILTER (WHERE refused > 0) AS refused,
+		   string_agg(format('M%s %sh1v%sh-1z', k, ended + refused, by_server), '')
+			   FILTER (WHERE by_server > 0) AS by_server,
+		   string_agg(concat(
+			   '<rect x="', k, '" width="1" height="100%"><title>', to_char(sampled_at, 'HH24:MI:SS'),
+			   ': ', used, ' in use', ' (' || holders || ')', ', ', ended, ' ended, ',
+			   refused + by_server, ' refused</title></rect>'), '') AS hover
+	FROM col LEFT JOIN (SELECT k, string_agg(name || ' ' || connections, ', '
+											 ORDER BY connections DESC) AS holders
+						FROM held GROUP BY k) h USING (k)
+),
+ticks AS (
+	SELECT (SELECT string_agg(format('<span style="left:%s%%">%s</span>',
+				round(100.0 * (t - first * step) / (n * step), 2),
+				to_char(to_timestamp(t), 'HH24:MI')), '')
+			FROM (SELECT min(e) AS every
+				  FROM unnest('{120,300,600,900,1800,3600,7200}'::integer[]) e
+				  WHERE n * step <= 5.5 * e) e,
+				 generate_series((first * step / every + 1) * every,
+								 (first + n) * step - every / 4, every) t) AS times,
+		   (SELECT string_agg(format('<span style="bottom:%s%%">%s</span>',
+				round(100.0 * y / max_connections, 2), y), '')
+			FROM (SELECT min(e * p)::integer AS every
+				  FROM unnest('{1,2,5}'::integer[]) e, unnest('{1,10,100,1000,10000}'::integer[]) p
+				  WHERE max_connections <= 5.3 * e * p) e,
+				 generate_series(0, max_connections, every) y) AS counts
+	FROM axis, status
+),
+head AS (
+	SELECT concat(
+		'<h1>Connections as pg_hygiene sees them</h1><p><small>',
+		hygiene.get_html(nullif(current_setting('cluster_name'), '')) || ', ',
+		'PostgreSQL ', hygiene.get_html(current_setting('server_version')),
+		to_char(at, ', YYYY-MM-DD HH24:MI:SS TZ'), '. Mode: ', mode,
+		to_char(stats_since, '". Counted since "YYYY-MM-DD HH24:MI:SS'), '.</small></p>',
+		CASE WHEN worker_pid IS NULL
+			 THEN '<p class="bad">The worker is not running: nobody is ended now.</p>' END,
+		CASE WHEN mode <> 'enforce'
+			 THEN '<p class="bad">Mode ' || mode || ': only rules may end or refuse somebody.</p>' END,
+		'<dl><div><dt>Slots in use</dt><dd>', used,
+		'<small>of ', usable, ' usable; ', available, ' available, headroom ', headroom,
+		'</small></dd></div><div><dt>Pressure</dt><dd class="',
+		CASE pressure WHEN 'normal' THEN 'good' ELSE 'bad' END, '">', pressure,
+		'<small>', round(growth_per_minute::numeric, 1), ' more a minute',
+		', exhausted in ' || date_trunc('second', exhaustion_in),
+		'</small></dd></div><div><dt>Idle in transaction</dt><dd>', idle_in_transaction,
+		'<small>', active, ' active, ', idle, ' idle',
+		'; oldest transaction ' || date_trunc('second', oldest_transaction),
+		'</small></dd></div><div><dt>Ended</dt><dd>', terminated + evicted,
+		'<small>', terminated, ' by a limit, ', evicted, ' to free a slot; ', spared, ' spared',
+		'</small></dd></div><div><dt>Refused</dt><dd>', refused + refused_by_server,
+		'<small>', refused, ' by pg_hygiene, ', refused_by_server, ' by PostgreSQL itself',
+		'</small></dd></div></dl>') AS html
+	FROM status
+),
+curve AS (
+	SELECT concat(
+		'<section><h2>Connections by application</h2><div class="chart"><div class="y">', counts,
+		'</div><div class="x">', times, '</div><svg viewBox="0 0 ', n, ' ', max_connections,
+		'" preserveAspectRatio="none"><g transform="matrix(1 0 0 -1 0 ', max_connections, ')">', areas,
+		'<path class="line" d="', most, '"/><path class="line max" d="M0 ', usable, 'H', n,
+		'"/><path class="line room" d="M0 ', greatest(usable - headroom, 0), 'H', n,
+		'"/></g>', hover, '</svg></div><ul>',
+		(SELECT string_agg(format('<li><i class="c%s"></i><bdi>%s</bdi> <small>%s at most</small></li>',
+								  rank, name, peak), '' ORDER BY rank)
+		 FROM ranked WHERE rank <= 6),
+		'<li><i class="c7"></i>others</li><li><i class="dash"></i>most between two samples</li>',
+		'<li><i class="dash max"></i>', usable, ' usable slots</li>',
+		'<li><i class="dash room"></i>less the headroom of ', headroom, '</li></ul></section>',
+		'<section><h2>Ended and refused</h2>') AS html
+	FROM status, axis, areas, marks, ticks
+),
+actions AS (
+	SELECT CASE WHEN top > 0 THEN concat(
+		'<div class="chart low"><div class="y"><span style="bottom:0">0</span>',
+		'<span style="bottom:100%">', top, '</span></div><div class="x">', times,
+		'</div><svg viewBox="0 0 ', n, ' ', top, '" preserveAspectRatio="none">',
+		'<g transform="matrix(1 0 0 -1 0 ', top, ')"><path class="c3" d="', ended,
+		'"/><path class="c2" d="', refused, '"/><path class="c4" d="', by_server, '"/></g>', hover,
+		'</svg></div><ul><li><i class="c3"></i>sessions ended</li>',
+		'<li><i class="c2"></i>connections refused by pg_hygiene</li>',
+		'<li><i class="c4"></i>connections refused by PostgreSQL itself</li></ul></section>')
+		ELSE '<p>Nobody was, in this time.</p></section>' END AS html
+	FROM axis, marks, ticks
+),
+leaks AS (
+	SELECT concat('<h2>Leaks: transactions left idle, and what to change</h2>',
+		coalesce(string_agg(concat(
+			'<article><h3><bdi>', hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
+			'</bdi> <small>role ', hygiene.get_html(user_name), ', database ',
+			hygiene.get_html(database_name), ', from ', clients,
+			CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END, '</small></h3><p><strong>', sessions_now,
+			'</strong> idle in a transaction now', ', the oldest for ' || date_trunc('second', oldest_now),
+			'; <strong>', ended, '</strong> ended. Seen', to_char(first_seen, '" from "YYYY-MM-DD HH24:MI:SS'),
+			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
+			'.</p><p>The last statement before the silence:</p><pre>', hygiene.get_html(example_query),
+			'</pre>', '<p class="advice">' || hygiene.get_html(diagnosis) || '</p>', '</article>'),
+			'' ORDER BY place) FILTER (WHERE place <= 12), '<section>None was seen.</section>'),
+		'<p>' || nullif(greatest(count(*) - 12, 0), 0) || ' more are in hygiene.leaks.</p>') AS html
+	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC, ended DESC, last_seen DESC) AS place
+		  FROM hygiene.leaks) l
+),
+applications AS (
+	SELECT concat('<h2>Applications</h2><section class="scroll"><table><thead><tr><th>name</th>',
+		'<th>now</th><th>idle in transaction</th><th>peak</th><th>opened</th><th>ended</th>',
+		'<th>refused</th></tr></thead><tbody>',
+		string_agg(concat('<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>', name, '</bdi>',
+			'<p class="advice">' || hygiene.get_html(diagnosis) || '</p>', '</th><td>', connections,
+			'</td><td>', idle_in_transaction, '</td><td>', peak_connections, '</td><td>', opened,
+			'</td><td>', terminated + evicted, '</td><td>', refused, '</td></tr>'), '' ORDER BY place),
+		'</tbody></table></section>') AS html
+	FROM (SELECT *, hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')) AS name,
+			row_number() OVER (ORDER BY connections DESC, terminated + evicted + refused DESC,
+							   opened DESC, application_name) AS place
+		  FROM hygiene.applications) a LEFT JOIN ranked USING (name)
+	WHERE place <= 20
+),
+-- Events of one kind, of one program, for one reason.
+deed AS (
+	SELECT action = 'refuse' AS refusal, max(event_id) AS last, concat(
+		'<tr><th><bdi>', hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
+		'</bdi><small>role ', hygiene.get_html(user_name), ', database ',
+		hygiene.get_html(database_name), '</small></th><td class="l">',
+		reason, ' = ', limit_setting, ' by rule ' || rule,
+		'<small>', action, ', ' || nullif(outcome, 'done'),
+		'; last measured ', (array_agg(measured ORDER BY event_id DESC))[1], '</small></td><td>',
+		count(*), '</td><td>', to_char(max(occurred_at), 'YYYY-MM-DD HH24:MI:SS'), '</td></tr>') AS html
+	FROM hygiene.events WHERE action <> 'warn'
+	GROUP BY action, outcome, application_name, user_name, database_name, reason, limit_setting, rule
+),
+deeds AS (
+	SELECT concat('<h2>Why ', whom, '</h2><section class="scroll">', coalesce(
+		'<table><thead><tr><th>application</th><th class="l">limit</th><th>events</th><th>last</th>'
+		'</tr></thead><tbody>' || string_agg(html, '' ORDER BY place) || '</tbody></table>',
+		'None was.'), '</section>') AS html, r AS refusal
+	FROM (VALUES (false, 'sessions were ended'), (true, 'connections were refused')) v (r, whom)
+		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY refusal ORDER BY last DESC) AS place
+					FROM deed) d ON refusal = r AND place <= 20
+	GROUP BY r, whom
+)
+SELECT concat($page$<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Connections as pg_hygiene sees them</title><style>
+:root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --ink: #1b1f24; --dim: #5d6672;
+  --edge: #dfe3e8; --bad: #b3261e; --good: #1a7f4b; --note: #fff4d6; --c1: #2f6fde; --c2: #e07b00;
+  --c3: #159a6c; --c4: #c2459a; --c5: #7a5bd0; --c6: #b39a00; --c7: #9aa3ad }
+@media (prefers-color-scheme: dark) { :root { --page: #14171b; --card: #1d2126; --ink: #e6e9ed;
+  --dim: #9aa4b0; --edge: #343a42; --bad: #ff8a80; --good: #5fd39a; --note: #3a3116; --c1: #6ba1ff;
+  --c2: #ffa64d; --c3: #3fcf9c; --c4: #f07cc6; --c5: #a98cff; --c6: #d9c84a; --c7: #6b7480 } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 1rem; max-width: 66rem; font: 15px/1.45 system-ui, sans-serif;
+  background: var(--page); color: var(--ink) }
+h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1.1rem; margin: 1.6rem 0 .5rem }
+section h2 { margin-top: 0 } h3 { font-size: 1rem; margin: 0 } p { margin: .4rem 0 }
+small { color: var(--dim); font-size: .85em; font-weight: 400 } bdi { overflow-wrap: anywhere }
+.bad { color: var(--bad) } .good { color: var(--good) }
+section, article, dl > div { background: var(--card); border: 1px solid var(--edge);
+  border-radius: 8px; padding: .8rem; margin: 0 0 .8rem }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem }
+dl > div { margin: 0 } dt { color: var(--dim) } dd { margin: 0; font-size: 1.5rem; font-weight: 600 }
+dd small { display: block; font-size: .8rem; line-height: 1.3 }
+.chart { position: relative; height: 15rem; margin: .8rem .8rem 0 2.2rem;
+  border: solid var(--edge); border-width: 0 0 1px 1px } .low { height: 4rem }
+.chart span { position: absolute; color: var(--dim); font-size: .75rem; line-height: 1 }
+.y span { right: 100%; margin-right: .3rem; transform: translateY(50%) }
+.x span { top: 100%; margin-top: .35rem; transform: translateX(-50%) }
+svg { position: absolute; width: 100%; height: 100% } path { shape-rendering: crispEdges }
+rect { fill: transparent } rect:hover { fill: var(--ink); fill-opacity: .15 }
+.line { fill: none; vector-effect: non-scaling-stroke; stroke-width: 1.5px; stroke: var(--ink) }
+.max, .room { stroke: var(--bad) } .room { stroke-dasharray: 5 4 }
+ul { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1.6rem 0 0; padding: 0 }
+i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .4em;
+  background: var(--c) }
+.dash { width: 1.7em; height: 0; border-top: 2px solid var(--ink); vertical-align: middle }
+.dash.max, .dash.room { border-color: var(--bad) } .dash.room { border-top-style: dashed }
+.c1 { --c: var(--c1) } .c2 { --c: var(--c2) } .c3 { --c: var(--c3) } .c4 { --c: var(--c4) }
+.c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) } path { fill: var(--c) }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th, td { text-align: right; padding: .35rem .5rem; border-top: 1px solid var(--edge);
+  vertical-align: top; font-variant-numeric: tabular-nums }
+thead th { border: 0; color: var(--dim); font-weight: 400 } tbody small { display: block }
+th:first-child, .l { text-align: left } tbody th { min-width: 11rem }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--page); border-radius: 6px;
+  padding: .6rem; margin: .5rem 0 }
+.advice { background: var(--note); border-radius: 6px; padding: .5rem .6rem; font-weight: 400 }
+</style></head><body>$page$,
+	head.html, curve.html, actions.html, leaks.html, applications.html,
+	(SELECT string_agg(html, '' ORDER BY refusal) FROM deeds),
+	'<p><small>A sample every ten seconds; each column shows the fullest. Of repeated refusals, ',
+	'one event a second is kept.</small></p></body></html>')
+FROM head, curve, actions, leaks, applications);
+
+COMMENT ON FUNCTION hygiene.report() IS
+	'A page of HTML about connections, leaks, endings and refusals, for psql -XAt -c ''select hygiene.report()''. It loads nothing and runs no script. Everyone may call it; it shows what the views show the caller. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+--
 -- hygiene.reset(): begin counting anew
 --
 CREATE FUNCTION hygiene.reset()
@@ -445,7 +761,8 @@ AS 'MODULE_PATHNAME', 'pgh_reset';
 REVOKE ALL ON FUNCTION hygiene.reset() FROM PUBLIC;
 
 COMMENT ON FUNCTION hygiene.reset() IS
-	'Clears counters and events. Superusers may call it, and those to whom EXECUTE was granted';
+	'Clears counters, leaks, events and samples. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
-	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon TO PUBLIC;
+	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
+	hygiene.samples TO PUBLIC;

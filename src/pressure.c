@@ -3,7 +3,7 @@
  * pressure.c
  *	  How connection slots fill up: growth, and the warning at warn_at.
  *
- * Owns: the samples of the last minute.  Must not: end or refuse anything.
+ * Owns: the readings of the last minute.  Must not: end or refuse anything.
  * For the worker only.
  *
  *-------------------------------------------------------------------------
@@ -14,46 +14,46 @@
 
 #include "events.h"
 
-#define PGH_SAMPLES 61			/* a minute of seconds, and its end */
+#define PGH_READINGS 61			/* a minute of seconds, and its end */
 #define PGH_NAMED_APPLICATIONS 3
 #define PGH_SHORTEST_TREND (5 * USECS_PER_SEC)
 
 /* Below warn_at by this many percent of the slots the warning is over. */
 #define PGH_WARN_HYSTERESIS 5
 
-typedef struct PghSample
+typedef struct PghReading
 {
 	TimestampTz at;
 	int			used;
-} PghSample;
+} PghReading;
 
-static PghSample samples[PGH_SAMPLES];
-static int	n_samples = 0;		/* ever taken */
+static PghReading readings[PGH_READINGS];
+static int	n_readings = 0;		/* ever taken */
 
 /* Slots per minute over the last minute, in thousandths. */
 static int64
-growth(const PghSample *newest)
+growth(const PghReading *newest)
 {
-	int			oldest = n_samples > PGH_SAMPLES ?
-		n_samples % PGH_SAMPLES : 0;
-	int64		elapsed = newest->at - samples[oldest].at;
+	int			oldest = n_readings > PGH_READINGS ?
+		n_readings % PGH_READINGS : 0;
+	int64		elapsed = newest->at - readings[oldest].at;
 
 	/* A rate taken over less than that is noise. */
 	if (elapsed < PGH_SHORTEST_TREND)
 		return 0;
-	return (int64) (newest->used - samples[oldest].used) *
+	return (int64) (newest->used - readings[oldest].used) *
 		USECS_PER_MINUTE * 1000 / elapsed;
 }
 
 static void
-add_sample(int used, TimestampTz now)
+add_reading(int used, TimestampTz now)
 {
-	PghSample  *sample = &samples[n_samples % PGH_SAMPLES];
+	PghReading *reading = &readings[n_readings % PGH_READINGS];
 
-	sample->at = now;
-	sample->used = used;
-	n_samples++;
-	pg_atomic_write_u64(&pgh_shared->growth, (uint64) growth(sample));
+	reading->at = now;
+	reading->used = used;
+	n_readings++;
+	pg_atomic_write_u64(&pgh_shared->growth, (uint64) growth(reading));
 }
 
 /* "orders 61, web 8, checkout 2": who holds the most. */
@@ -151,9 +151,9 @@ check_warning(int used)
 void
 pgh_pressure_sample(int used, TimestampTz now)
 {
-	if (n_samples == 0 ||
-		now - samples[(n_samples - 1) % PGH_SAMPLES].at >= USECS_PER_SEC ||
-		now < samples[(n_samples - 1) % PGH_SAMPLES].at)
-		add_sample(used, now);
+	if (n_readings == 0 ||
+		now - readings[(n_readings - 1) % PGH_READINGS].at >= USECS_PER_SEC ||
+		now < readings[(n_readings - 1) % PGH_READINGS].at)
+		add_reading(used, now);
 	check_warning(used);
 }

@@ -20,6 +20,7 @@ PghSlot    *pgh_slots = NULL;
 PghApplication *pgh_applications = NULL;
 PghEvents  *pgh_events = NULL;
 PghLeak    *pgh_leaks = NULL;
+PghSamples *pgh_samples = NULL;
 
 static LWLockPadded *locks = NULL;
 static void (*after_startup) (void) = NULL;
@@ -54,6 +55,7 @@ pgh_shmem_size(void)
 	size = add_size(size, CACHELINEALIGN(mul_size(application_places(),
 												  sizeof(PghApplication))));
 	size = add_size(size, CACHELINEALIGN(PGH_MAX_LEAKS * sizeof(PghLeak)));
+	size = add_size(size, CACHELINEALIGN(sizeof(PghSamples)));
 	return add_size(size, CACHELINEALIGN(events_size()));
 }
 
@@ -183,6 +185,10 @@ startup_shmem(void)
 								PGH_MAX_LEAKS * sizeof(PghLeak), &found);
 	if (!found)
 		memset(pgh_leaks, 0, PGH_MAX_LEAKS * sizeof(PghLeak));
+	pgh_samples = ShmemInitStruct("pg_hygiene samples", sizeof(PghSamples),
+								  &found);
+	if (!found)
+		memset(pgh_samples, 0, sizeof(PghSamples));
 	locks = GetNamedLWLockTranche("pg_hygiene");
 	LWLockRelease(AddinShmemInitLock);
 	if (after_startup)

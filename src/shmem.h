@@ -53,6 +53,8 @@
  * PghShared.refusals_to_report	flag; W refusing backends, the worker; atomic
  * PghEvents and its ring		W under PGH_LOCK_EVENTS exclusive; R shared
  * PghLeak						W under PGH_LOCK_LEAKS exclusive; R shared
+ * PghSamples					W the worker (add) and reset(), under
+ *								PGH_LOCK_SAMPLES exclusive; R shared
  * PghShared.changes			W whoever changes what is kept on disk (add); R
  *								the process that writes it; atomic
  * PghShared.told				W, R connecting backends; atomics, see tell.c
@@ -71,6 +73,7 @@
 #define PGH_SHMEM_H
 
 #include "guc.h"
+#include "samples.h"
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
@@ -88,9 +91,10 @@ typedef enum PghLockId
 	PGH_LOCK_APPLICATIONS,
 	PGH_LOCK_ADMISSION,
 	PGH_LOCK_EVENTS,
-	PGH_LOCK_LEAKS
+	PGH_LOCK_LEAKS,
+	PGH_LOCK_SAMPLES
 } PghLockId;
-#define PGH_N_LOCKS (PGH_LOCK_LEAKS + 1)
+#define PGH_N_LOCKS (PGH_LOCK_SAMPLES + 1)
 
 /* What is counted, for the server and for each application. */
 typedef enum PghCounter
@@ -292,6 +296,8 @@ typedef struct PghLeak
 	char		query[PGH_QUERY_LEN];	/* an example, as it was sent */
 } PghLeak;
 
+StaticAssertDecl(sizeof(PghSamples) <= 300 * 1000, "the samples are too large");
+
 /* Places in the memory of who was told lately. */
 #define PGH_TOLD 256
 
@@ -324,6 +330,7 @@ extern PghSlot *pgh_slots;
 extern PghApplication *pgh_applications;
 extern PghEvents *pgh_events;
 extern PghLeak *pgh_leaks;		/* PGH_MAX_LEAKS */
+extern PghSamples *pgh_samples;
 
 /*
  * Install the hooks that ask for shared memory and set it up.  "when_ready"

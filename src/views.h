@@ -41,6 +41,10 @@ extern PGDLLEXPORT Datum pgh_check_rules(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_leak_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_sample_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
+
+/* A text for HTML; see there. */
+extern PGDLLEXPORT Datum pgh_html(PG_FUNCTION_ARGS);
 
 #endif							/* PGH_VIEWS_H */

@@ -17,6 +17,7 @@
 #include "leaks.h"
 #include "message.h"
 #include "policy.h"
+#include "sampler.h"
 
 PG_FUNCTION_INFO_V1(pgh_event_list);
 PG_FUNCTION_INFO_V1(pgh_reset);
@@ -143,6 +144,7 @@ pgh_reset(PG_FUNCTION_ARGS)
 	pgh_applications_reset();
 	pgh_events_reset();
 	pgh_leaks_reset();
+	pgh_sampler_reset();
 	pg_atomic_write_u64(&pgh_shared->stats_since, GetCurrentTimestamp());
 	PG_RETURN_VOID();
 }

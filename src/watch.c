@@ -531,6 +531,31 @@ pgh_watch_leak(int index)
 	return watches[index].details->leak;
 }
 
+/*
+ * A session may have ended since the pass: no application gets more idle
+ * transactions than connections.
+ */
+void
+pgh_watch_sample(PghSample *sample)
+{
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		const PghWatch *watch = &watches[i];
+
+		if (!watch->live || !watch->idle_transaction)
+			continue;
+		sample->idle_in_transaction++;
+		for (int j = 0; j < PGH_SAMPLE_APPLICATIONS; j++)
+		{
+			PghHolding *holding = &sample->largest[j];
+
+			if (holding->application == watch->counted_as &&
+				holding->idle_in_transaction < holding->connections)
+				holding->idle_in_transaction++;
+		}
+	}
+}
+
 int
 pgh_watch_departing(void)
 {

@@ -35,6 +35,12 @@ extern void pgh_watch_expect_outcome(int index);
 /* The key of the leak that this session was noted under; 0 = it was not. */
 extern uint64 pgh_watch_leak(int index);
 
+/*
+ * Count the sessions that were idle in a transaction, aborted or not, in the
+ * last pass: all of them, and those of the applications in the sample.
+ */
+extern void pgh_watch_sample(PghSample *sample);
+
 /* How many sessions have been asked to end and have not answered or gone. */
 extern int	pgh_watch_departing(void);
 

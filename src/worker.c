@@ -35,6 +35,7 @@
 #include "evict.h"
 #include "persist.h"
 #include "pressure.h"
+#include "sampler.h"
 #include "watch.h"
 
 typedef enum PghWorkerKind
@@ -125,6 +126,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 	{
 		used = pgh_scan_used_slots();
 		pgh_pressure_sample(used, now);
+		pgh_sampler_look(used, now);
 		if (second)
 		{
 			last_second = now;

@@ -1,7 +1,7 @@
 -- Every view has the columns of its documentation, in their order and with
 -- their types: programs select them by name, people read them by place.
 BEGIN;
-SELECT plan(16);
+SELECT plan(18);
 
 CREATE FUNCTION pg_temp.columns_of(name regclass)
 RETURNS TABLE (column_name text, type_name text)
@@ -19,7 +19,8 @@ SELECT views_are('hygiene', ARRAY[
 	'events',
 	'leaks',
 	'rules',
-	'horizon'],
+	'horizon',
+	'samples'],
 	'these are all views');
 
 SELECT results_eq(
@@ -173,6 +174,22 @@ SELECT results_eq(
 		('age', 'interval')$$,
 	'hygiene.horizon: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.horizon', 'hygiene.horizon can be read');
+
+SELECT results_eq(
+	$$SELECT * FROM pg_temp.columns_of('hygiene.samples')$$,
+	$$VALUES
+		('sampled_at', 'timestamp with time zone'),
+		('used', 'integer'),
+		('most_used', 'integer'),
+		('idle_in_transaction', 'integer'),
+		('ended', 'bigint'),
+		('refused', 'bigint'),
+		('refused_by_server', 'bigint'),
+		('application_names', 'text[]'),
+		('application_connections', 'integer[]'),
+		('application_idle_in_transaction', 'integer[]')$$,
+	'hygiene.samples: columns and types in their order');
+SELECT lives_ok('SELECT * FROM hygiene.samples', 'hygiene.samples can be read');
 
 -- rehearse() gives the same rows and one column more.
 CREATE TEMP VIEW rehearsal AS SELECT * FROM hygiene.rehearse('');

@@ -81,6 +81,13 @@ SELECT is(
 	'true',
 	'rehearse() hides the same');
 
+SELECT function_privs_are('hygiene', 'report', ARRAY[]::text[], 'public',
+	ARRAY['EXECUTE'], 'report() is for everyone');
+SELECT alike(
+	pg_temp.as_role('hygiene_reader', 'SELECT hygiene.report()'),
+	'<!DOCTYPE html>%</html>',
+	'an ordinary role gets a page');
+
 --
 -- reset() is for superusers and whom they name.
 --

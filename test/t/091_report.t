@@ -1,0 +1,251 @@
+
+# hygiene.samples and hygiene.report(): samples are taken and forgotten, and
+# the page is well-formed HTML whatever names and statements clients choose.
+#
+# Where the ring of samples ends and what a clock that is set does to it is in
+# test/unit/samples_test.c.  reset() makes the worker take a sample at once.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use JSON::PP;
+use PgHygiene;
+use PgHygiene::Client;
+use PgHygiene::Server;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $PYTHON = '/usr/bin/python3';
+
+plan skip_all => 'html5lib is not there'
+  unless run_log([ $PYTHON, '-c', 'import html5lib' ]);
+
+# Names that would be markup, and one that is longer than most.
+my $NASTY = q{x"><script>alert(1)</script>&amp;'<!--};
+my $ROLE = q{<b onclick="alert(2)">role};
+my $DATABASE = q{<i>&'data"};
+my $STATEMENT =
+  qq{SELECT '</pre></style><script>alert(3)</script>' AS "\xc3\xa4\xe2\x82\xac", '\x01]]>&lt;'};
+
+my $node = new_node(
+	'main',
+	'pg_hygiene.warn_at = 0',
+	'pg_hygiene.idle_in_transaction_timeout = 1min',
+	q{pg_hygiene.rules = 'application="capped": connections=1; application="short": idle_in_transaction_timeout=100ms; application="x*": idle_in_transaction_timeout=1s'}
+);
+my $boss = $node->safe_psql('postgres', 'SELECT current_user');
+
+sub one
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+sub client
+{
+	my ($application, @sql) = @_;
+	my $client = PgHygiene::Client->new($node, application => $application);
+
+	$client->query($_) for @sql;
+	return $client;
+}
+
+#
+# A sample has who holds what at the moment.  What sessions do may be a second
+# old in it, so the first one may have missed them.
+#
+my @held = map { client('orders', 'BEGIN', 'SELECT 1') } 1 .. 3;
+push @held, map { client('web') } 1 .. 2;
+my $expected = '{orders,web}|{3,2}|{3,0}|3';
+my $found;
+for (1 .. 20)
+{
+	one('SELECT hygiene.reset()');
+	until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
+	$found = one(
+		q{SELECT array_agg(name ORDER BY name), array_agg(connections ORDER BY name),
+			array_agg(idle ORDER BY name), max(idle_in_transaction)
+		FROM (SELECT * FROM hygiene.samples ORDER BY sampled_at LIMIT 1) s,
+			unnest(application_names, application_connections,
+				application_idle_in_transaction) AS u (name, connections, idle)
+		WHERE name IN ('orders', 'web')});
+	last if $found eq $expected;
+}
+is($found, $expected, 'a sample says who holds how many, and how many are idle in a transaction');
+is( one(q{
+		SELECT used >= 5 AND most_used >= used AND used >= (SELECT sum(c) FROM unnest(application_connections) c)
+			AND sampled_at BETWEEN (SELECT stats_since FROM hygiene.status) AND clock_timestamp()
+		FROM hygiene.samples ORDER BY sampled_at LIMIT 1}),
+	't', 'how many slots are in use, and when that was');
+
+#
+# What happens between two samples is in the later one.
+#
+one('SELECT hygiene.reset()');
+until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
+push @held, client('capped');
+is(client('capped')->{error}->{C}, '53300', 'refused') for 1 .. 3;
+client('short', 'BEGIN')->wait_closed for 1 .. 2;
+until_row($node,
+	'SELECT sum(refused), sum(ended), sum(refused_by_server) FROM hygiene.samples',
+	'3|2|0');
+pass('refused and ended sessions are counted in the samples');
+until_row($node, 'SELECT count(*) >= 2 FROM hygiene.samples');
+is( one(q{
+		SELECT count(*) = count(DISTINCT floor(extract(epoch FROM sampled_at) / 10)),
+			sum(refused), sum(ended)
+		FROM hygiene.samples}),
+	't|3|2',
+	'a sample for each ten seconds; nothing is counted twice');
+
+#
+# Pages.
+#
+my $folder = $PostgreSQL::Test::Utils::tmp_check;
+my $pages = 0;
+
+# The page as a role gets it, written by psql, and what a parser says of it.
+sub page
+{
+	my ($what, %options) = @_;
+	my $file = "$folder/report" . ++$pages . '.html';
+	my ($json, $error);
+
+	local $ENV{PGCLIENTENCODING} = $options{encoding} || 'UTF8';
+	$node->command_ok(
+		[
+			'psql', '-qXAt', '-U', $options{user} || $boss, '-o', $file,
+			'-c', $options{sql} || 'SELECT hygiene.report()',
+			'-d', $node->connstr($options{dbname} || 'postgres') ],
+		"$what: psql");
+	IPC::Run::run([ $PYTHON, 'test/report/read_page.py', $file ],
+		'>', \$json, '2>', \$error);
+	my $page = eval { decode_json($json) };
+	ok($page, "$what: it is ASCII and can be read") or diag($error), return {};
+	is($page->{error}, undef, "$what: it is well-formed");
+	is_deeply([ grep { /script|img|link|iframe|object|embed|form|input|button|foreign|^[ab]$|comment/ }
+			@{ $page->{elements} } ],
+		[], "$what: it has no element that clients made, and none that loads or runs");
+	is_deeply([ grep { /^on|href|src/ } @{ $page->{attributes} } ],
+		[], "$what: nor such an attribute");
+	is_deeply($page->{links}, [], "$what: it links to nothing");
+	$page->{source} = slurp_file($file);
+	return $page;
+}
+
+sub has
+{
+	my ($page, $element, $text, $name) = @_;
+
+	ok((grep { index($_, $text) >= 0 } @{ $page->{texts}->{$element} }), $name)
+	  or diag(explain($page->{texts}->{$element}));
+	return;
+}
+
+sub has_not
+{
+	my ($page, $text, $name) = @_;
+
+	ok( !(grep { index($_, $text) >= 0 } map { @$_ } values %{ $page->{texts} }),
+		$name);
+	return;
+}
+
+my $page = page('an ordinary page');
+has($page, 'bdi', 'orders', 'it names the applications');
+has($page, 'small', '3 at most', 'and what they held');
+has($page, 'td', 'connections = 1 by rule 1', 'why a connection was refused');
+has($page, 'td', 'idle_in_transaction_timeout = 100ms by rule 2', 'why a session was ended');
+has($page, 'title', '3 refused', 'when that was');
+like($page->{source}, qr/<path class="c1" d="M[^"]+"/, 'it draws who held them');
+like($page->{source}, qr/Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/,
+	'it tells the browser to load and run nothing');
+
+#
+# Names and statements that would be markup.
+#
+my %quoted = (role => $ROLE, database => $DATABASE);
+s/"/""/g for values %quoted;
+one(qq{CREATE ROLE "$quoted{role}" LOGIN});
+one(qq{CREATE DATABASE "$quoted{database}"});
+my %who = (application => $NASTY, user => $ROLE, dbname => $DATABASE);
+my $calm = PgHygiene::Client->new($node, %who);
+my $nameless = client('');
+one('SELECT hygiene.reset()');
+until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
+my $nasty = PgHygiene::Client->new($node, %who);
+$nasty->query('BEGIN');
+$nasty->query($STATEMENT);
+$nasty->wait_closed;
+until_row($node, q{SELECT sum(ended) FROM hygiene.leaks WHERE application_name LIKE 'x%'}, '1');
+
+$page = page('names and statements that are markup');
+has($page, 'bdi', $NASTY, 'the application has its name');
+has($page, 'bdi', '(no name)', 'one without a name, too');
+has($page, 'small', $ROLE, 'so has the role');
+has($page, 'small', $DATABASE, 'so has the database');
+my $shown = $STATEMENT =~ s/\x01/\xef\xbf\xbd/r;
+utf8::decode($shown);
+has($page, 'pre', $shown, 'the statement is what it was, but for a control character');
+has($page, 'p', 'A SELECT opened a transaction', 'with what to change');
+
+my $latin = page('for a client in LATIN1', encoding => 'LATIN1');
+has($latin, 'pre', $shown, 'the same for a client of another encoding');
+
+#
+# Others do not see what the views hide from them.
+#
+my $others = page('for another role', user => 'app');
+has($others, 'pre', '<insufficient privilege>', 'the statement is hidden');
+has_not($others, 'alert(3)', 'wherever it is');
+has($others, 'bdi', $NASTY, 'the name is not');
+
+#
+# Other encodings: nothing that a client left behind makes the page fail.
+#
+one(q{CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+one(q{CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0});
+$node->safe_psql($_, 'CREATE EXTENSION pg_hygiene') for qw(latin bytes);
+my $raw = PgHygiene::Client->new($node, application => 'x raw', dbname => 'bytes');
+$raw->query('BEGIN');
+$raw->query("SELECT '\xff\xfe\xc3', '\xe2\x82'");
+until_row($node, q{SELECT count(*) > 0 FROM hygiene.leaks WHERE application_name = 'x raw'});
+page("from a database in $_->[0]", dbname => $_->[1])
+  for [ 'UTF8', 'postgres' ], [ 'LATIN1', 'latin' ], [ 'SQL_ASCII', 'bytes' ];
+
+#
+# With nothing to show.
+#
+$raw->close;
+$_->close for @held, $calm, $nameless;
+$page = page('without anything',
+	sql => 'DO $$ BEGIN PERFORM hygiene.reset(); END $$; SELECT hygiene.report()');
+has($page, 'p', 'Nobody was, in this time.', 'it says that nothing happened');
+
+#
+# A restart empties the samples, and what was counted before is not new.
+#
+client('short', 'BEGIN')->wait_closed;
+until_row($node, 'SELECT terminated > 0 FROM hygiene.status');
+$node->restart;
+until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
+is( one(q{
+		SELECT min(sampled_at) > pg_postmaster_start_time(), sum(ended),
+			(SELECT terminated > 0 FROM hygiene.status)
+		FROM hygiene.samples}),
+	't|0|t',
+	'after a restart samples begin anew');
+
+# The worker's restart does not.
+my $oldest = one('SELECT min(sampled_at) FROM hygiene.samples');
+my $worker = one('SELECT worker_pid FROM hygiene.status');
+kill 'TERM', $worker;
+until_row($node, "SELECT worker_pid <> $worker FROM hygiene.status");
+two_passes($node);
+is(one('SELECT min(sampled_at) FROM hygiene.samples'), $oldest,
+	"after the worker's they are there");
+
+$node->stop;
+done_testing();
