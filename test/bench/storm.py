@@ -36,6 +36,8 @@ READY_SECONDS = 60      # longest wait for a program to have loaded
 GRACE_SECONDS = 60      # what it gets to finish after its time
 
 HYGIENE: Settings = [("shared_preload_libraries", "pg_hygiene")]
+CAPPED: Settings = HYGIENE + [
+    ("pg_hygiene.rules", "application=hammer: connections=1")]
 COUNTERS = ("SELECT evicted, refused, refused_by_server, spared"
             " FROM hygiene.status")
 
@@ -44,7 +46,8 @@ BATCH: Role = ("batch", "batch", [])
 WEB: Role = ("web", "web", [])
 ORDERS: Role = ("orders", "leak", [])
 BURST: Role = ("orders", "burst", [])
-HAMMER: Role = ("hammer", "hammer", [])     # has a login role of its own
+HAMMER: Role = ("hammer", "hammer", ["rate=1000"])  # has a role of its own
+TAPPER: Role = ("hammer", "hammer", ["rate=200"])
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Storm:
     unhurt: bool = False        # batch and web are promised not to be hurt
     quieter: Optional[str] = None   # compare p99 with that of this storm
     slower_by_ms: float = 20
+    attempts: float = 0         # so many a second are needed to judge that
 
 
 def neighbours(*leakers: Role, web: int = 8) -> List[Role]:
@@ -103,8 +107,9 @@ STORMS = [
           [CHECKOUT, HAMMER], []),
     Storm("quiet", "pg_hygiene, nobody else", [CHECKOUT], served=ALL),
     Storm("refused", "  1000 refused connections/s", [CHECKOUT, HAMMER],
-          HYGIENE + [("pg_hygiene.rules", "application=hammer: connections=1")],
-          served=ALL, quieter="quiet"),
+          CAPPED, served=ALL, quieter="quiet", attempts=1000),
+    Storm("refused-200", "  200 refused connections/s", [CHECKOUT, TAPPER],
+          CAPPED, served=ALL, quieter="quiet", attempts=200),
 ]
 
 
@@ -249,12 +254,16 @@ def broken_promises(storm: Storm, results: Results,
             broken.append(f"web lost {web['lost']} of {web['pool']}"
                           f" connections: {web['errors']}")
     if storm.quieter in others:
-        # Where the machine cannot do that many a second it is saturated, and
-        # every connection waits for its turn: see how many were asked.
         slower = (results["checkout"]["p99"]
                   - others[storm.quieter]["checkout"]["p99"])
+        reached = results["hammer"]["a_second"]
         results["checkout"]["p99_slower_by"] = slower
-        if slower > storm.slower_by_ms:
+        # A machine that cannot do that many a second is saturated, with
+        # anybody's refusals; then the row says only how many it could do.
+        if reached < 0.95 * storm.attempts:
+            print(f"    not judged: {reached:.0f} of {storm.attempts:g}"
+                  " refusals a second are all that this machine can do")
+        elif slower > storm.slower_by_ms:
             broken.append(f"checkout's p99 is {slower:.1f} ms more than on a"
                           f" quiet server, not {storm.slower_by_ms:g} ms")
     return broken
