@@ -288,7 +288,7 @@ CREATE VIEW hygiene.leaks AS
 COMMENT ON VIEW hygiene.leaks IS
 	'Transactions left idle for more than a tenth of their limit, grouped by application, role, database and the statement that was last before the silence';
 COMMENT ON COLUMN hygiene.leaks.fingerprint IS
-	'The query id where the server computes one, else a hash of the statement''s shape';
+	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape';
 COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 	'Sessions of this moment that are idle there';
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
