@@ -6,6 +6,8 @@
 #   make test-matrix   the same on every supported PostgreSQL; needs root
 #   make stress    sessions that go back to work at the last moment, at length
 #   make bench     what it costs, with the goals
+#   make dist      what is committed, as PGXN wants it: .zip and .tar.gz
+#   make test-package  Debian's package, in a fresh Debian; needs root
 #
 # PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.
 
@@ -27,10 +29,10 @@ PG_CPPFLAGS = -I$(srcdir)/src
 
 PG_CONFIG ?= pg_config
 
-# These install what is missing, PostgreSQL included, so they must start
-# without it; everything else needs PGXS at once.
+# These install what is missing, PostgreSQL included, or need none, so they
+# must start without it; everything else needs PGXS at once.
 .DEFAULT_GOAL := all
-ifneq ($(filter-out demo test test-matrix stress bench,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test test-matrix stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
@@ -50,7 +52,7 @@ ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
 chosen = PG_CONFIG='$(PG_CONFIG)'
 endif
 
-.PHONY: demo test test-matrix stress bench
+.PHONY: demo test test-matrix stress bench dist test-package
 demo:
 	@$(chosen) test/demo/run
 
@@ -65,3 +67,13 @@ stress:
 
 bench:
 	@$(chosen) test/bench/run
+
+# The name has the version of META.json.
+dist = pg_hygiene-$(shell sed -n 's/^\t"version": "\(.*\)",$$/\1/p' META.json)
+dist:
+	@git diff --quiet HEAD || echo 'What is not committed is left out.' >&2
+	git archive --prefix=$(dist)/ --output=$(dist).zip HEAD
+	git archive --prefix=$(dist)/ --output=$(dist).tar.gz HEAD
+
+test-package:
+	@test/package
