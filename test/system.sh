@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+#
+# test/system.sh
+#	  Whole systems in folders, installed by debootstrap: shell functions that
+#	  the programs share which test in a Debian other than this machine's.
+#
+# To be sourced by bash with "set -eu", after lib.sh, with the project's folder
+# in $root.  Starts nothing by itself.
+
+: "${MIRROR:=http://deb.debian.org/debian}"
+
+# A mirror may lag behind, and its files for unreleased suites expire.
+source_line()
+{
+	echo "deb [check-valid-until=no] $MIRROR $1 main"
+}
+
+# in_system FOLDER COMMAND...
+in_system()
+{
+	local folder=$1
+	shift
+
+	mountpoint -q "$folder/proc" || mount -t proc proc "$folder/proc"
+	if ! mountpoint -q "$folder/dev"; then
+		mount --bind /dev "$folder/dev"
+		mount -t tmpfs -o mode=1777 tmpfs "$folder/dev/shm"
+	fi
+	cp -L /etc/resolv.conf /etc/hosts "$folder/etc/"
+	chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+		${http_proxy:+http_proxy="$http_proxy"} ${TESTS:+TESTS="$TESTS"} "$@"
+}
+
+# bootstrap RELEASE FOLDER: a system without PostgreSQL.
+bootstrap()
+{
+	local release=$1 folder=$2
+	local script=/usr/share/debootstrap/scripts/$release
+
+	# Older debootstraps do not know newer releases; they are all made alike.
+	if [ ! -e "$script" ]; then
+		script=/usr/share/debootstrap/scripts/sid
+	fi
+	debootstrap --variant=minbase "$release" "$folder" "$MIRROR" "$script"
+	source_line "$release" >"$folder/etc/apt/sources.list"
+	rm -f "$folder"/etc/apt/sources.list.d/*
+	printf '%s\n' 'APT::Install-Recommends "false";' 'Acquire::Retries "3";' \
+		>"$folder/etc/apt/apt.conf.d/90test"
+
+	# A system that is thrown away need not survive a power failure.
+	echo force-unsafe-io >"$folder/etc/dpkg/dpkg.cfg.d/90test"
+
+	# Nothing is to be started by installing it.
+	printf '#!/bin/sh\nexit 101\n' >"$folder/usr/sbin/policy-rc.d"
+	chmod 755 "$folder/usr/sbin/policy-rc.d"
+}
+
+need_debootstrap()
+{
+	command -v debootstrap >/dev/null && return
+	command -v apt-get >/dev/null || die 'needs debootstrap'
+	echo 'installing: debootstrap'
+	apt-get install -q -y --no-install-recommends debootstrap >/dev/null 2>&1 ||
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends debootstrap; } >/dev/null
+}
