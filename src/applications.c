@@ -72,6 +72,8 @@ pgh_application_index(const char *name)
 	uint32		index;
 	bool		known;
 
+	/* A longer one would never be found, and get a place each time. */
+	Assert(strlen(name) < PGH_NAME_LEN);
 	pgh_lock(PGH_LOCK_APPLICATIONS, LW_SHARED);
 	index = probe(name);
 	known = index != 0 && pgh_applications[index].used;

@@ -17,9 +17,9 @@
 #define PGH_OTHER_APPLICATIONS "(other applications)"
 
 /*
- * The index of a name, which it keeps until the server restarts.  A name not
- * seen before gets a place; when there is none left, it is counted under
- * PGH_OTHER_APPLICATIONS.
+ * The index of a name of less than PGH_NAME_LEN bytes, which it keeps until
+ * the server restarts.  A name not seen before gets a place; when there is
+ * none left, it is counted under PGH_OTHER_APPLICATIONS.
  */
 extern uint32 pgh_application_index(const char *name);
 

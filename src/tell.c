@@ -16,7 +16,6 @@
 #include "tell.h"
 
 #include "common/hashfn.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "applications.h"
@@ -119,25 +118,26 @@ tell(const PghLeak *leak, uint64 ended, TimestampTz now)
 
 /*
  * The session is known by the name it has now, which its role's settings may
- * have given it since it was admitted.
+ * have given it since it was admitted: the one in core's entry, for since 16
+ * the setting of a name that is not ASCII is longer than what is shown of it.
  */
 void
 pgh_tell_newcomer(PghSlot *slot)
 {
+	const char *application = MyBEEntry->st_appname;
 	TimestampTz now = GetCurrentTimestamp();
 	PghApplication *app;
 	PghLeak		leak;
 	uint64		ended;
 
-	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF ||
-		application_name == NULL)
+	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
 		return;
-	app = &pgh_applications[pgh_application_index(application_name)];
+	app = &pgh_applications[pgh_application_index(application)];
 	if (now - (TimestampTz) pg_atomic_read_u64(&app->lost_at) >
 		PGH_REMEMBER_LOSS)
 		return;
-	if (pgh_leak_lost(application_name, slot->roleid,
+	if (pgh_leak_lost(application, slot->roleid,
 					  now - PGH_REMEMBER_LOSS, &leak, &ended) &&
-		may_tell(application_name, &slot->address))
+		may_tell(application, &slot->address))
 		tell(&leak, ended, now);
 }
