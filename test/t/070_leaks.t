@@ -64,7 +64,9 @@ sub leaks
 {
 	my ($columns, $condition) = @_;
 
-	return one("SELECT $columns FROM hygiene.leaks WHERE $condition ORDER BY 1");
+	my $rows = one("SELECT $columns FROM hygiene.leaks WHERE $condition");
+
+	return join "\n", sort split /\n/, $rows;
 }
 
 sub limit
