@@ -37,8 +37,7 @@ my $node = new_node(
 #
 # Wake-ups first, while the server is untouched.
 #
-my $worker =
-  $node->safe_psql('postgres', 'SELECT worker_pid FROM hygiene.status');
+my $worker = worker_pid($node);
 
 sub switches
 {

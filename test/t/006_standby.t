@@ -51,18 +51,12 @@ sub check_end
 	return;
 }
 
-sub worker
-{
-	return $standby->safe_psql('postgres',
-		'SELECT worker_pid FROM hygiene.status');
-}
-
 #
 # While it is a standby.
 #
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'),
 	't', 'it is a standby');
-my $worker_before = worker();
+my $worker_before = worker_pid($standby);
 cmp_ok($worker_before, '>', 0, 'it has a worker');
 check_end('on the standby', idle_in_transaction('SELECT count(*) FROM t'));
 is( $standby->safe_psql(
@@ -106,7 +100,7 @@ $standby->promote;
 until_row($standby, 'SELECT NOT pg_is_in_recovery()');
 two_passes($standby);
 ok($through->is_open, 'a session within its limit lives through a promotion');
-is(worker(), $worker_before, 'and so does the worker');
+is(worker_pid($standby), $worker_before, 'and so does the worker');
 is( $standby->safe_psql(
 		'postgres', q{
 		SELECT connections, idle_in_transaction, opened, closed, terminated

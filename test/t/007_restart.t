@@ -33,11 +33,6 @@ sub one
 	return $node->safe_psql('postgres', $sql);
 }
 
-sub worker
-{
-	return one('SELECT worker_pid FROM hygiene.status');
-}
-
 # Ends n sessions one after the other.
 sub end_some
 {
@@ -136,7 +131,7 @@ $node->restart;
 #
 # The worker is terminated: it comes back, and knows who was there.
 #
-my $before = worker();
+my $before = worker_pid($node);
 configure($node, idle_in_transaction_timeout => '10min');
 my $early = client('early', 1);
 my $killed_at = time;
@@ -158,12 +153,12 @@ is(one($consistent), 't|t', 'with the new worker: counters are consistent');
 #
 my $bystander = client('bystander');
 my $victim = client('victim');
-$before = worker();
+$before = worker_pid($node);
 kill 'KILL', $victim->{pid};
 $victim->wait_closed;
 $bystander->wait_closed;
 until_row($node, 'SELECT worker_pid IS NOT NULL FROM hygiene.status');
-isnt(worker(), $before, 'after a crash there is a new worker');
+isnt(worker_pid($node), $before, 'after a crash there is a new worker');
 is( one(q{SELECT coalesce(sum(connections), 0) FROM hygiene.applications
 		WHERE application_name IN ('victim', 'bystander')}),
 	'0',

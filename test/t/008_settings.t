@@ -147,14 +147,21 @@ for my $case (
 
 	reload_with("pg_hygiene.idle_in_transaction_timeout = '$value'");
 	is(show('idle_in_transaction_timeout'), $shown, "$value is $shown");
-	my $client = PgHygiene::Client->new($node, application => 'units');
-	$client->query('BEGIN');
-	is( $node->safe_psql(
-			'postgres', qq{
+	my $asker = PgHygiene::Client->new($node, application => 'asker');
+	my ($client, $row);
+
+	# On a slow machine one may be over before we have looked.
+	for my $try (1 .. 20)
+	{
+		$client = PgHygiene::Client->new($node, application => 'units');
+		$client->query('BEGIN');
+		$row = $asker->query(qq{
 			SELECT limit_setting FROM hygiene.sessions
-			WHERE pid = $client->{pid}}),
-		$shown,
-		"hygiene.sessions has $shown");
+			WHERE pid = $client->{pid}})->[0];
+		last if $row && $row->[0];
+	}
+	is($row && $row->[0], $shown, "hygiene.sessions has $shown");
+	$asker->close;
 	like($client->wait_closed->{D},
 		qr/allows \Q$told\E\.$/, "and the client is told $told");
 	is( $node->safe_psql(

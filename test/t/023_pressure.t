@@ -252,7 +252,7 @@ sub growth_is_consistent
 }
 
 until_true('used = 41');
-my $worker = row('SELECT worker_pid FROM hygiene.status');
+my $worker = worker_pid($node);
 kill 'TERM', $worker;
 until_true("worker_pid <> $worker");
 worker_has_counted();

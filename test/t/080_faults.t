@@ -22,16 +22,13 @@ my $node = new_node(
 	'max_worker_processes = 8',
 	'autovacuum = off');
 
-# A short limit may end it after the last statement before we hear of that.
 sub client
 {
 	my ($application, @statements) = @_;
 	my $client =
 	  PgHygiene::Client->new($node, application => $application);
-	my $last = pop @statements;
 
 	$client->query($_) for @statements;
-	$client->try_query($last) if defined $last;
 	return $client;
 }
 
@@ -40,11 +37,6 @@ sub one
 	my ($sql) = @_;
 
 	return $node->safe_psql('postgres', $sql);
-}
-
-sub worker
-{
-	return one('SELECT worker_pid FROM hygiene.status');
 }
 
 # A worker without a database is not in pg_stat_activity; its title tells.
@@ -147,7 +139,7 @@ sub stopped_victim
 #
 # The worker is terminated while a request is open.
 #
-my $before = worker();
+my $before = worker_pid($node);
 my $victim = stopped_victim('stopped');
 my $cancelled = client('cancelled');
 kill 'TERM', $before;
@@ -168,7 +160,7 @@ $cancelled->close;
 my $absent;
 for my $try (1 .. 3)
 {
-	$before = worker();
+	$before = worker_pid($node);
 	my $leak = client("unwatched $try", 'BEGIN');
 	my $since = time;
 
@@ -201,7 +193,7 @@ cmp_ok($absent, '<', 2, 'the worker comes back within two seconds');
 	configure($node, idle_in_transaction_timeout => '30ms');
 	for my $round (1 .. 3)
 	{
-		$before = worker();
+		$before = worker_pid($node);
 		my $turns = 20;
 
 		kill 'TERM', $before;
@@ -255,7 +247,7 @@ configure($node, idle_in_transaction_timeout => '100ms');
 my $position;
 my @victims = map { stopped_victim('crashing') } 1 .. 3;
 my @bystanders = map { client('bystander') } 1 .. 3;
-$before = worker();
+$before = worker_pid($node);
 kill 'CONT', map { $_->{pid} } @victims[ 1, 2 ];
 kill 'KILL', $victims[0]->{pid};
 $_->wait_closed for @victims, @bystanders;
@@ -274,7 +266,7 @@ for my $name ('pg_hygiene worker', 'pg_hygiene history')
 	my $pid = process_titled($name) or die "there is no $name";
 	my $bystander = client('bystander', 'BEGIN');
 
-	$before = worker();
+	$before = worker_pid($node);
 	kill 'KILL', $pid;
 	$bystander->wait_closed;
 	until_worker_other_than($before);
@@ -287,7 +279,7 @@ for my $name ('pg_hygiene worker', 'pg_hygiene history')
 configure($node, idle_in_transaction_timeout => '10min');
 my @idle = (client('orphan'), client('orphan', 'BEGIN'));
 my @processes = (
-	worker(),
+	worker_pid($node),
 	process_titled('pg_hygiene history'),
 	map { $_->{pid} } @idle);
 is(scalar(grep { $_ > 0 && kill 0, $_ } @processes),
@@ -352,7 +344,7 @@ for my $mode (qw(fast immediate))
 	($postmaster) = $postmaster =~ /^(\d+)/;
 	$node->append_conf('postgresql.conf', "include_if_exists = 'storm.conf'");
 	configure($node, idle_in_transaction_timeout => '20s');
-	$before = worker();
+	$before = worker_pid($node);
 	$position = log_position($node);
 	for my $i (1 .. 200)
 	{
@@ -376,7 +368,7 @@ for my $mode (qw(fast immediate))
 		$client->close;
 	}
 	$_->close for @open;
-	is(worker(), $before, '200 reloads: the worker is the same');
+	is(worker_pid($node), $before, '200 reloads: the worker is the same');
 	is( one(q{SELECT sum(opened - closed), sum(connections), sum(opened)
 			FROM hygiene.applications WHERE application_name LIKE 'reload-_'}),
 		"0|0|$opened",
@@ -440,25 +432,25 @@ for my $mode (qw(fast immediate))
 			$node,
 			application => 'leak',
 			dbname => 'doomed');
-		$leak->try_query('BEGIN');
+		$leak->query('BEGIN');
 		$ended++ if $leak->wait_closed->{C} eq '25P03';
 	}
 	note "$answered answers, $missing times there was no view";
 	is(join(',', %other), '', 'DROP and CREATE EXTENSION under load: no other error');
 	is($ended, 4, 'and limits act all the time, with or without it');
 
-	$before = worker();
+	$before = worker_pid($node);
 	$_->close for @readers[ 0, 1 ];
 	my $inside = PgHygiene::Client->new(
 		$node,
 		application => 'inside',
 		dbname => 'doomed');
-	$inside->try_query('BEGIN');
+	$inside->query('BEGIN');
 	is($inside->wait_closed->{C}, '25P03', 'a leak in that database is ended');
 	$node->safe_psql('postgres', 'DROP DATABASE doomed WITH (FORCE)');
 	is($readers[2]->wait_closed->{C}, '57P01',
 		'DROP DATABASE: its sessions end for its own reason');
-	is(worker(), $before, 'and the worker is not in its way');
+	is(worker_pid($node), $before, 'and the worker is not in its way');
 	is( one(q{SELECT count(*) FROM hygiene.events
 			WHERE application_name = 'inside' AND database_name = 'doomed'}),
 		'1',
@@ -497,7 +489,7 @@ for my $mode (qw(fast immediate))
 				WHERE a.pid = $pid AND b.pid = $pid}),
 			't|t',
 			'shown and counted as PostgreSQL shows it');
-		$client->try_query('BEGIN');
+		$client->query('BEGIN');
 		my $last = $client->wait_closed;
 
 		is($last->{C}, '25P03', 'the limit acts');

@@ -114,8 +114,7 @@ sub query
 	my ($self, $sql) = @_;
 	my $rows = $self->try_query($sql);
 
-	die "$sql: $self->{error}->{M}" if $self->{error};
-	die "$sql: connection closed" if $self->{closed_at};
+	$self->_check_reply($sql);
 	return $rows;
 }
 
@@ -138,7 +137,7 @@ sub extended
 		  . _message('S', ''));
 	my $rows = $self->wait_ready;
 
-	die "$sql: $self->{error}->{M}" if $self->{error};
+	$self->_check_reply($sql);
 	return $rows;
 }
 
@@ -292,8 +291,19 @@ sub _begin_request
 
 	$self->{rows} = [];
 	$self->{error} = undef;
+	$self->{failed} = undef;
 	$self->{sent_at} = time;
 	return;
+}
+
+# Die unless what was sent has succeeded.  A session may have been ended since,
+# which is for wait_closed to tell.
+sub _check_reply
+{
+	my ($self, $sql) = @_;
+
+	return if defined $self->{replied_at} && !$self->{failed};
+	die "$sql: " . ($self->{error} ? $self->{error}->{M} : 'connection closed');
 }
 
 sub _write
@@ -369,6 +379,7 @@ sub _take
 	elsif ($type eq 'Z')
 	{
 		$self->{replied_at} = $now;
+		$self->{failed} = $self->{error};
 	}
 	return;
 }

@@ -21,7 +21,7 @@ use warnings;
 use Carp;
 use Exporter 'import';
 
-our @EXPORT = qw(until_row two_passes configure outcomes);
+our @EXPORT = qw(until_row two_passes configure outcomes worker_pid);
 
 =pod
 
@@ -63,6 +63,22 @@ sub two_passes
 		until_row($node, "SELECT last_pass > '$before' FROM hygiene.status");
 	}
 	return;
+}
+
+=pod
+
+=head2 worker_pid(node)
+
+The process id of the worker; one that is just starting is waited for.
+
+=cut
+
+sub worker_pid
+{
+	my ($node) = @_;
+
+	until_row($node, 'SELECT worker_pid IS NOT NULL FROM hygiene.status');
+	return $node->safe_psql('postgres', 'SELECT worker_pid FROM hygiene.status');
 }
 
 =pod
