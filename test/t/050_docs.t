@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my %doc = map { $_ => slurp_file($_) } 'README.md', 'CONTRIBUTING.md',
-  glob('doc/*.md');
+  'monitoring/README.md', glob('doc/*.md');
 
 # All settings have their defaults.
 my $node = new_node('main');
