@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PgHygiene;
 use PgHygiene::Client;
 use PgHygiene::Server;
@@ -128,7 +129,11 @@ $_->wait_closed for @orders;
 pass('who leaks is ended');
 ok($checkout->is_open, 'and nobody else');
 run_statements($_) for '5. See that it helps', '6. Before you go back to bed';
-ok(-s "$folder/$_", "$_ was written") for 'events.csv', 'leaks.csv';
+is(join("\n", grep { /^\$ / } commands('6. Before you go back to bed')),
+	"\$ psql -XAt -c 'select hygiene.report()' >report.html", 'the report');
+IPC::Run::run([ 'psql', '-XAt', '-c', 'select hygiene.report()', $node->connstr('postgres') ],
+	'>', "$folder/report.html");
+ok(-s "$folder/$_", "$_ was written") for 'events.csv', 'leaks.csv', 'report.html';
 
 # What the tables of the night name is a rule.
 my @rules = map { /^\|[^|]*\| `(\w+=[^`]*: [^`]*)` \|$/ ? $1 : () } split /\n/, $runbook;

@@ -184,6 +184,23 @@ SKIP:
 }
 
 #
+# One that cannot be put aside: the server starts all the same.
+#
+unlink $ASIDE;
+mkdir $ASIDE or die "$ASIDE: $!";
+write_bytes($FILE, '');
+my $obstructed = log_position($node);
+ok($node->start, 'in the way: the server starts');
+like(
+	slurp_file($node->logfile, $obstructed),
+	qr/could not rename file "pg_stat\/pg_hygiene\.stat" to "pg_stat\/pg_hygiene\.stat\.corrupt": Is a directory/,
+	'in the way: logged');
+end_some(1);
+$node->stop;
+ok(is_whole(read_bytes($FILE)), 'in the way: and the file is replaced');
+rmdir $ASIDE or die "$ASIDE: $!";
+
+#
 # Damage anywhere, by the quickest thing that reads the file: a server for one
 # user who has nothing to say.
 #
