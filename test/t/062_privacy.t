@@ -160,9 +160,9 @@ check_warning('at the start', 1);
 # Who is refused because an application leaks.
 #
 my @shop = map { client('app', 'shop', 'BEGIN', $SECRET) } 1 .. 3;
-my $give_up = time + 10;
+my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
 my $refused;
-until (($refused = words_to(client('app', 'shop'))) =~ /idle in a transaction/
+until (($refused = words_to(client('app', 'shop'))) =~ /3 of its sessions are idle/
 	|| time > $give_up)
 {
 	usleep(20_000);
