@@ -44,8 +44,8 @@ sub end_some
 	{
 		my $client = PgHygiene::Client->new($node, application => 'leak');
 
-		$client->query('BEGIN');
-		$client->query("SELECT 'a statement that is remembered'");
+		# in one message, lest a slow machine end it between the two
+		$client->query("BEGIN; SELECT 'a statement that is remembered'");
 		die 'not ended' unless $client->wait_closed->{C} eq '25P03';
 	}
 	return;
