@@ -570,9 +570,9 @@ ticks AS (
 				to_char(to_timestamp(t), 'HH24:MI')), '')
 			FROM (SELECT min(e) AS every
 				  FROM unnest('{120,300,600,900,1800,3600,7200}'::integer[]) e
-				  WHERE n * step <= 5.5 * e) e,
+				  WHERE n * step <= 6.5 * e) e,
 				 generate_series((first * step / every + 1) * every,
-								 (first + n) * step - every / 4, every) t) AS times,
+								 (first + n) * step, every) t) AS times,
 		   (SELECT string_agg(format('<span style="bottom:%s%%">%s</span>',
 				round(100.0 * y / max_connections, 2), y), '')
 			FROM (SELECT min(e * p)::integer AS every
@@ -630,11 +630,11 @@ actions AS (
 		'<div class="chart low"><div class="y"><span style="bottom:0">0</span>',
 		'<span style="bottom:100%">', top, '</span></div><div class="x">', times,
 		'</div><svg viewBox="0 0 ', n, ' ', top, '" preserveAspectRatio="none">',
-		'<g transform="matrix(1 0 0 -1 0 ', top, ')"><path class="c3" d="', ended,
-		'"/><path class="c2" d="', refused, '"/><path class="c4" d="', by_server, '"/></g>', hover,
-		'</svg></div><ul><li><i class="c3"></i>sessions ended</li>',
-		'<li><i class="c2"></i>connections refused by pg_hygiene</li>',
-		'<li><i class="c4"></i>connections refused by PostgreSQL itself</li></ul></section>')
+		'<g transform="matrix(1 0 0 -1 0 ', top, ')"><path class="e1" d="', ended,
+		'"/><path class="e2" d="', refused, '"/><path class="e3" d="', by_server, '"/></g>', hover,
+		'</svg></div><ul><li><i class="e1"></i>sessions ended</li>',
+		'<li><i class="e2"></i>connections refused by pg_hygiene</li>',
+		'<li><i class="e3"></i>connections refused by PostgreSQL itself</li></ul></section>')
 		ELSE '<p>Nobody was, in this time.</p></section>' END AS html
 	FROM axis, marks, ticks
 ),
@@ -657,12 +657,13 @@ leaks AS (
 ),
 applications AS (
 	SELECT concat('<h2>Applications</h2><section class="scroll"><table><thead><tr><th>name</th>',
-		'<th>now</th><th>idle in transaction</th><th>peak</th><th>opened</th><th>ended</th>',
-		'<th>refused</th></tr></thead><tbody>',
-		string_agg(concat('<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>', name, '</bdi>',
-			'<p class="advice">' || hygiene.get_html(diagnosis) || '</p>', '</th><td>', connections,
-			'</td><td>', idle_in_transaction, '</td><td>', peak_connections, '</td><td>', opened,
-			'</td><td>', terminated + evicted, '</td><td>', refused, '</td></tr>'), '' ORDER BY place),
+		'<th>now</th><th>idle in transaction</th><th class="w">peak</th><th class="w">opened</th>',
+		'<th>ended</th><th>refused</th></tr></thead><tbody>',
+		string_agg(concat('<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>', name, '</bdi></th><td>', connections, '</td><td>', idle_in_transaction,
+			'</td><td class="w">', peak_connections, '</td><td class="w">', opened,
+			'</td><td>', terminated + evicted, '</td><td>', refused, '</td></tr>',
+			'<tr><td colspan="7"><p class="advice">' || hygiene.get_html(diagnosis) || '</p></td></tr>'),
+			'' ORDER BY place),
 		'</tbody></table></section>') AS html
 	FROM (SELECT *, hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')) AS name,
 			row_number() OVER (ORDER BY connections DESC, terminated + evicted + refused DESC,
@@ -678,15 +679,15 @@ deed AS (
 		hygiene.get_html(database_name), '</small></th><td class="l">',
 		reason, ' = ', limit_setting, ' by rule ' || rule,
 		'<small>', action, ', ' || nullif(outcome, 'done'),
-		'; last measured ', (array_agg(measured ORDER BY event_id DESC))[1], '</small></td><td>',
-		count(*), '</td><td>', to_char(max(occurred_at), 'YYYY-MM-DD HH24:MI:SS'), '</td></tr>') AS html
+		to_char(max(occurred_at), '"; last at "YYYY-MM-DD HH24:MI:SS'),
+		', measured ', (array_agg(measured ORDER BY event_id DESC))[1], '</small></td><td>',
+		count(*), '</td></tr>') AS html
 	FROM hygiene.events WHERE action <> 'warn'
 	GROUP BY action, outcome, application_name, user_name, database_name, reason, limit_setting, rule
 ),
 deeds AS (
 	SELECT concat('<h2>Why ', whom, '</h2><section class="scroll">', coalesce(
-		'<table><thead><tr><th>application</th><th class="l">limit</th><th>events</th><th>last</th>'
-		'</tr></thead><tbody>' || string_agg(html, '' ORDER BY place) || '</tbody></table>',
+		'<table><thead><tr><th>application</th><th class="l">limit</th><th>events</th></tr></thead><tbody>' || string_agg(html, '' ORDER BY place) || '</tbody></table>',
 		'None was.'), '</section>') AS html, r AS refusal
 	FROM (VALUES (false, 'sessions were ended'), (true, 'connections were refused')) v (r, whom)
 		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY refusal ORDER BY last DESC) AS place
@@ -699,10 +700,10 @@ SELECT concat($page$<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Connections as pg_hygiene sees them</title><style>
 :root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --ink: #1b1f24; --dim: #5d6672;
-  --edge: #dfe3e8; --bad: #b3261e; --good: #1a7f4b; --note: #fff4d6; --c1: #2f6fde; --c2: #e07b00;
+  --edge: #dfe3e8; --bad: #b3261e; --sad: #ef8a80; --good: #1a7f4b; --note: #fff4d6; --c1: #2f6fde; --c2: #e07b00;
   --c3: #159a6c; --c4: #c2459a; --c5: #7a5bd0; --c6: #b39a00; --c7: #9aa3ad }
 @media (prefers-color-scheme: dark) { :root { --page: #14171b; --card: #1d2126; --ink: #e6e9ed;
-  --dim: #9aa4b0; --edge: #343a42; --bad: #ff8a80; --good: #5fd39a; --note: #3a3116; --c1: #6ba1ff;
+  --dim: #9aa4b0; --edge: #343a42; --bad: #ff8a80; --sad: #a8443b; --good: #5fd39a; --note: #3a3116; --c1: #6ba1ff;
   --c2: #ffa64d; --c3: #3fcf9c; --c4: #f07cc6; --c5: #a98cff; --c6: #d9c84a; --c7: #6b7480 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1rem; max-width: 66rem; font: 15px/1.45 system-ui, sans-serif;
@@ -724,19 +725,24 @@ dd small { display: block; font-size: .8rem; line-height: 1.3 }
 svg { position: absolute; width: 100%; height: 100% } path { shape-rendering: crispEdges }
 rect { fill: transparent } rect:hover { fill: var(--ink); fill-opacity: .15 }
 .line { fill: none; vector-effect: non-scaling-stroke; stroke-width: 1.5px; stroke: var(--ink) }
-.max, .room { stroke: var(--bad) } .room { stroke-dasharray: 5 4 }
+.max, .room { stroke: var(--bad) } .room { stroke-dasharray: 2 3 }
 ul { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1.6rem 0 0; padding: 0 }
 i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .4em;
   background: var(--c) }
-.dash { width: 1.7em; height: 0; border-top: 2px solid var(--ink); vertical-align: middle }
-.dash.max, .dash.room { border-color: var(--bad) } .dash.room { border-top-style: dashed }
+.dash { width: 1.6em; height: 0; border-top: 2px solid var(--ink); border-radius: 0; vertical-align: middle }
+.dash.max, .dash.room { border-color: var(--bad) } .dash.room { border-top-style: dotted }
 .c1 { --c: var(--c1) } .c2 { --c: var(--c2) } .c3 { --c: var(--c3) } .c4 { --c: var(--c4) }
 .c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) } path { fill: var(--c) }
+.e1 { --c: var(--dim) } .e2 { --c: var(--sad) } .e3 { --c: var(--bad) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: right; padding: .35rem .5rem; border-top: 1px solid var(--edge);
   vertical-align: top; font-variant-numeric: tabular-nums }
 thead th { border: 0; color: var(--dim); font-weight: 400 } tbody small { display: block }
-th:first-child, .l { text-align: left } tbody th { min-width: 11rem }
+th:first-child, .l, [colspan] { text-align: left } td.l, tbody th { overflow-wrap: anywhere }
+th:first-child { min-width: 6rem }
+[colspan] { border: 0; padding-top: 0 }
+@media (max-width: 34rem) { body { padding: .6rem } th, td { padding: .35rem .2rem; font-size: .85rem }
+  .w { display: none } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--page); border-radius: 6px;
   padding: .6rem; margin: .5rem 0 }
 .advice { background: var(--note); border-radius: 6px; padding: .5rem .6rem; font-weight: 400 }
