@@ -596,7 +596,7 @@ head AS (
 		'<small>of ', usable, ' usable; ', available, ' available, headroom ', headroom,
 		'</small></dd></div><div><dt>Pressure</dt><dd class="',
 		CASE pressure WHEN 'normal' THEN 'good' ELSE 'bad' END, '">', pressure,
-		'<small>', round(growth_per_minute::numeric, 1), ' more a minute',
+		'<small>growth ', round(growth_per_minute::numeric, 1), ' a minute',
 		', exhausted in ' || date_trunc('second', exhaustion_in),
 		'</small></dd></div><div><dt>Idle in transaction</dt><dd>', idle_in_transaction,
 		'<small>', active, ' active, ', idle, ' idle',
