@@ -124,6 +124,10 @@ run_statements('3. Who blocks');
 $batch->wait_closed;
 $waiter->wait_ready;
 pass('who was waiting goes on');
+
+# Twice: where there are no other rules, and where there are.
+configure($node, rules => '');
+psql($_) for grep { !/^SELECT pg_reload/ } commands('4. Stop it');
 run_statements('4. Stop it');
 $_->wait_closed for @orders;
 pass('who leaks is ended');
