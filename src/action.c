@@ -95,8 +95,9 @@ attach_leak(PghRequest *request, const PghSession *session)
 
 	if (!pgh_state_in_transaction_idle(session->facts.state))
 		return;
-	request->leak = session->leak != 0 ? session->leak :
-		pgh_note_leak(session);
+	request->leak = session->leak;
+	if (request->leak == 0 || !pgh_leak_find(request->leak, &leak))
+		request->leak = pgh_note_leak(session);
 	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
 	{
 		leak.ended++;			/* this one */

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "fingerprint.h"
+#include "policy.h"
 
 static uint64
 hash_name(const char *name, uint64 seed)
@@ -139,18 +140,49 @@ pgh_leak_see(const PghSighting *sighting)
 	return key;
 }
 
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
+
+	return left == right ? 0 : left < right ? -1 : 1;
+}
+
+void
+pgh_leaks_still_seen(const uint64 *keys, int n)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+		if (bsearch(&pgh_leaks[i].key, keys, n, sizeof(uint64), compare_keys))
+			pgh_leaks[i].last_seen = now;
+	pgh_unlock(PGH_LOCK_LEAKS);
+}
+
+/* Under the lock: one more, of a series or the first of a new one. */
+static void
+count_ended(PghLeak *leak, TimestampTz now)
+{
+	if (now - leak->last_ended > PGH_REMEMBER_LOSS)
+		leak->lately_ended = 0;
+	if (leak->lately_ended++ == 0)
+		leak->lately_since = now;
+	leak->ended++;
+	leak->last_ended = now;
+}
+
 void
 pgh_leak_ended(uint64 key)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	int			i;
 
 	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-	{
-		pgh_leaks[i].ended++;
-		pgh_leaks[i].last_ended = GetCurrentTimestamp();
-	}
+		count_ended(&pgh_leaks[i], now);
 	pgh_unlock(PGH_LOCK_LEAKS);
 }
 
@@ -177,49 +209,36 @@ pgh_leak_find(uint64 key, PghLeak *leak)
 }
 
 bool
-pgh_leak_current(const char *application, TimestampTz since, PghLeak *leak)
-{
-	int			best = -1;
-
-	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
-	for (int i = 0; i < PGH_MAX_LEAKS; i++)
-	{
-		const PghLeak *candidate = &pgh_leaks[i];
-
-		if (candidate->key != 0 && candidate->last_seen >= since &&
-			strcmp(candidate->application, application) == 0 &&
-			(best < 0 || candidate->sessions > pgh_leaks[best].sessions))
-			best = i;
-	}
-	if (best >= 0)
-		memcpy(leak, &pgh_leaks[best], sizeof(PghLeak));
-	pgh_unlock(PGH_LOCK_LEAKS);
-	return best >= 0;
-}
-
-bool
 pgh_leak_lost(const char *application, Oid roleid, TimestampTz since,
-			  PghLeak *leak, uint64 *ended)
+			  PghLeak *leak)
 {
 	int			best = -1;
+	uint64		ended = 0;
+	TimestampTz first = PGH_NEVER;
+	TimestampTz last = 0;
 
-	*ended = 0;
 	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
 	{
 		const PghLeak *candidate = &pgh_leaks[i];
 
-		if (candidate->key == 0 || candidate->ended == 0 ||
+		if (candidate->key == 0 || candidate->lately_ended == 0 ||
 			candidate->last_ended < since || candidate->roleid != roleid ||
 			strcmp(candidate->application, application) != 0)
 			continue;
-		*ended += candidate->ended;
-		if (best < 0 || candidate->ended > pgh_leaks[best].ended)
+		ended += candidate->lately_ended;
+		first = Min(first, candidate->lately_since);
+		last = Max(last, candidate->last_ended);
+		if (best < 0 ||
+			candidate->lately_ended > pgh_leaks[best].lately_ended)
 			best = i;
 	}
 	if (best >= 0)
 		memcpy(leak, &pgh_leaks[best], sizeof(PghLeak));
 	pgh_unlock(PGH_LOCK_LEAKS);
+	leak->lately_ended = ended;
+	leak->lately_since = first;
+	leak->last_ended = last;
 	return best >= 0;
 }
 

@@ -35,7 +35,13 @@ extern uint64 pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint);
  */
 extern uint64 pgh_leak_see(const PghSighting *sighting);
 
-/* A limit has ended a session of this group. */
+/*
+ * Sessions of these groups idle at this moment; "keys" in ascending order.
+ * They become the most recently seen.
+ */
+extern void pgh_leaks_still_seen(const uint64 *keys, int n);
+
+/* A session of this group was ended. */
 extern void pgh_leak_ended(uint64 key);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
@@ -45,19 +51,12 @@ extern bool pgh_leak_read(int i, PghLeak *leak);
 extern bool pgh_leak_find(uint64 key, PghLeak *leak);
 
 /*
- * Of the groups of this application that were seen since then, the one that
- * most sessions belong to, whoever's they are; false when there is none.
- */
-extern bool pgh_leak_current(const char *application, TimestampTz since,
-							 PghLeak *leak);
-
-/*
  * Of the groups of this application and login role that lost sessions since
- * then, the one that lost most; "ended" is set to the losses of all of them.
- * False when there is none.
+ * then, the one that lost most lately, with the losses of all of them in
+ * lately_ended, lately_since and last_ended.  False when there is none.
  */
 extern bool pgh_leak_lost(const char *application, Oid roleid,
-						  TimestampTz since, PghLeak *leak, uint64 *ended);
+						  TimestampTz since, PghLeak *leak);
 
 /* What is wrong with a group, from what is kept of it. */
 extern PghPattern pgh_leak_pattern(const PghLeak *leak, int sessions_now);

@@ -278,6 +278,7 @@ print_leak(const PghRefusalFacts *facts, char *detail, size_t size)
 	length = strlen(detail);
 	if (facts->statement[0] != '\0')
 		snprintf(detail + length, size - length,
+				 facts->leaking == 1 ? " It ran last: %s" :
 				 " Most of them ran last: %s", facts->statement);
 }
 

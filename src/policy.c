@@ -189,3 +189,23 @@ pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 	consider_transaction(&best, facts, limits, now);
 	return best;
 }
+
+PghTime
+pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
+{
+	if (!pgh_state_in_transaction_idle(facts->state) ||
+		verdict->action != PGH_ACTION_TERMINATE ||
+		verdict->reason == PGH_REASON_HORIZON)
+		return PGH_NEVER;
+	return time_plus(facts->state_start, verdict->limit / 10);
+}
+
+/* A clock that was set back must not silence us for as long as it was. */
+bool
+pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at)
+{
+	if (lost_at == 0 || now - lost_at > PGH_REMEMBER_LOSS)
+		return false;
+	return told_at == 0 || now - told_at >= PGH_BETWEEN_WARNINGS ||
+		told_at - now >= PGH_BETWEEN_WARNINGS;
+}

@@ -38,6 +38,29 @@ extern const char *pgh_exemption(const PghFacts *facts, const PghLimits *limits)
 extern PghVerdict pgh_decide(const PghFacts *facts, const PghLimits *limits,
 							 PghTime now);
 
+/*
+ * When an idle transaction counts as a leak: idle for a tenth of the limit
+ * that will end it.  PGH_NEVER for everything else.
+ */
+extern PghTime pgh_leak_begins(const PghFacts *facts,
+							   const PghVerdict *verdict);
+
+/* ----------
+ * Warning
+ * ----------
+ */
+
+/* For how long a loss is worth telling, and how often it is told. */
+#define PGH_REMEMBER_LOSS (INT64_C(600) * 1000000)
+#define PGH_BETWEEN_WARNINGS (INT64_C(60) * 1000000)
+
+/*
+ * Is a new session to be warned that its application lost sessions?
+ * "lost_at" is when the last one was lost, "told_at" when somebody of this
+ * application was last told so at this address; 0 = never.
+ */
+extern bool pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at);
+
 /* ----------
  * Admission
  * ----------

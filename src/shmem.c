@@ -113,6 +113,7 @@ init_applications(void)
 		pg_atomic_init_u32(&app->peak_busy, 0);
 		pg_atomic_init_u32(&app->leaking, 0);
 		pg_atomic_init_u64(&app->leaking_since, 0);
+		pg_atomic_init_u64(&app->leaking_key, 0);
 		pg_atomic_init_u64(&app->lost_at, 0);
 	}
 }

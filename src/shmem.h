@@ -45,7 +45,8 @@
  * PghApplication.*refusals		0 = nothing was refused lately; else 1 + what was
  *								since the worker last took it; W refusing
  *								backends (add), the worker (exchange)
- * PghRuleState.hash, bucket	W, R under PGH_LOCK_ADMISSION exclusive
+ * PghRuleState.hash, bucket	W, R under PGH_LOCK_ADMISSION exclusive; R of hash
+ *								by the process that writes the file, shared
  * PghRuleState counters		W anyone; R anyone; atomics
  * PghShared.headroom_refused_at	W refusing backends; R the worker; atomic
  * PghShared.slots_wanted		a PghSlotsWanted; W connecting backends, the
@@ -210,13 +211,14 @@ typedef struct PghApplication
 	/* Its leak, as the worker saw it within the last second. */
 	pg_atomic_uint32 leaking;	/* sessions idle in a transaction for a while */
 	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
+	pg_atomic_uint64 leaking_key;	/* of the leak that most of them belong to */
 	pg_atomic_uint64 lost_at;	/* when a limit last ended one; 0 = never */
 } PghApplication;
 
 /* What is kept for each rule, by its number. */
 typedef struct PghRuleState
 {
-	uint32		hash;			/* of the rule that this is about */
+	uint32		hash;			/* of the rule that this is about; 0 = none */
 	int64		bucket;			/* connections allowed now, in millionths */
 	TimestampTz filled_at;		/* when the bucket was last filled up */
 	pg_atomic_uint64 refused;
@@ -290,6 +292,10 @@ typedef struct PghLeak
 	TimestampTz first_seen;
 	TimestampTz last_seen;
 	TimestampTz last_ended;		/* 0 = never */
+
+	/* Endings that followed one another within PGH_REMEMBER_LOSS. */
+	uint64		lately_ended;
+	TimestampTz lately_since;	/* when the first of them was */
 	char		application[PGH_NAME_LEN];
 	char		user[PGH_NAME_LEN];
 	char		database[PGH_NAME_LEN];

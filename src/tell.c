@@ -20,9 +20,7 @@
 
 #include "applications.h"
 #include "leaks.h"
-
-#define PGH_REMEMBER_LOSS (10 * USECS_PER_MINUTE)
-#define PGH_SECONDS_BETWEEN 60
+#include "policy.h"
 
 /*
  * An example of a statement in one short line, in ASCII.  It may come from a
@@ -64,53 +62,77 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 	/* What is counted for many names together tells nothing of one. */
 	if (strcmp(app->name, name) != 0)
 		told->leaking = 0;
-	if (told->leaking <= 0 || !pgh_leak_current(name, since, &leak))
+	if (told->leaking <= 0 ||
+		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak))
 		return;
 	told->pattern = pgh_leak_pattern(&leak, told->leaking);
 	if (leak.roleid == roleid)
 		quote_statement(leak.query, told->statement, sizeof(told->statement));
 }
 
-/* Is it a minute since this application was told at this address? */
+/*
+ * Is a new session of this application to be told at this address?  If so,
+ * that it was told is remembered: of two that come at once one is told.
+ */
 static bool
-may_tell(const char *application, const PghAddress *address)
+may_tell(const char *application, const PghAddress *address,
+		 TimestampTz now, TimestampTz lost_at)
 {
 	uint64		hash = hash_bytes_extended((const unsigned char *) application,
 										   (int) strlen(application), 0);
-	uint32		now = (uint32) (GetCurrentTimestamp() / USECS_PER_SEC);
+	TimestampTz told_at = 0;
 	pg_atomic_uint64 *place;
 	uint64		before;
+	uint64		after;
 
 	hash = hash_bytes_extended((const unsigned char *) address,
 							   sizeof(PghAddress), hash);
 	place = &pgh_shared->told[hash % PGH_TOLD];
 	before = pg_atomic_read_u64(place);
-	if ((before >> 32) == (hash >> 32) &&
-		now - (uint32) before < PGH_SECONDS_BETWEEN)
+	if ((before >> 32) == (hash >> 32))
+		told_at = (TimestampTz) (uint32) before * USECS_PER_SEC;
+	if (!pgh_warning_is_due(now, lost_at, told_at))
 		return false;
 
-	/* Of two that come at once one tells. */
-	return pg_atomic_compare_exchange_u64(place, &before,
-										  (hash & ~UINT64CONST(0xffffffff)) | now);
+	/* Rounded up, so that it is not told again before a minute is over. */
+	after = (hash & ~UINT64CONST(0xffffffff)) |
+		(uint32) (now / USECS_PER_SEC + 1);
+	return pg_atomic_compare_exchange_u64(place, &before, after);
+}
+
+/* When they were ended, and what most of them ran last. */
+static void
+print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
+{
+	char		statement[PGH_STATEMENT_LEN];
+	char		first[32];
+	char		last[32];
+
+	quote_statement(leak->query, statement, sizeof(statement));
+	pgh_print_measured(Max(now - leak->lately_since, 0), first, sizeof(first));
+	pgh_print_measured(Max(now - leak->last_ended, 0), last, sizeof(last));
+	if (leak->lately_ended == 1)
+		snprintf(buf, size, "It was ended %s ago. It ran last: %s",
+				 last, statement);
+	else
+		snprintf(buf, size, "The first one was ended %s ago, the last one %s ago. Most of them ran last: %s",
+				 first, last, statement);
 }
 
 static void
-tell(const PghLeak *leak, uint64 ended, TimestampTz now)
+tell(const PghLeak *leak, TimestampTz now)
 {
 	PghPattern	pattern = pgh_leak_pattern(leak, 0);
-	char		statement[PGH_STATEMENT_LEN];
-	char		ago[32];
+	char		detail[PGH_STATEMENT_LEN + 128];
 
-	quote_statement(leak->query, statement, sizeof(statement));
-	pgh_print_measured(Max(now - leak->last_ended, 0), ago, sizeof(ago));
+	print_loss(leak, now, detail, sizeof(detail));
 	ereport(WARNING,
 			(errmsg_plural("%llu session of application \"%s\" was ended because it was idle in a transaction",
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
-						   (unsigned long) ended,
-						   (unsigned long long) ended,
+						   (unsigned long) leak->lately_ended,
+						   (unsigned long long) leak->lately_ended,
 						   leak->application),
-			 errdetail("The last one was ended %s ago. Most of them ran last: %s",
-					   ago, statement),
+			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :
 			 errhint("%s", pgh_pattern_advice(pattern))));
@@ -128,16 +150,16 @@ pgh_tell_newcomer(PghSlot *slot)
 	TimestampTz now = GetCurrentTimestamp();
 	PghApplication *app;
 	PghLeak		leak;
-	uint64		ended;
 
 	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
 		return;
 	app = &pgh_applications[pgh_application_index(application)];
-	if (now - (TimestampTz) pg_atomic_read_u64(&app->lost_at) >
-		PGH_REMEMBER_LOSS)
+
+	/* What most sessions find here spares them the rest. */
+	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
 		return;
 	if (pgh_leak_lost(application, slot->roleid,
-					  now - PGH_REMEMBER_LOSS, &leak, &ended) &&
-		may_tell(application, &slot->address))
-		tell(&leak, ended, now);
+					  now - PGH_REMEMBER_LOSS, &leak) &&
+		may_tell(application, &slot->address, now, leak.last_ended))
+		tell(&leak, now);
 }

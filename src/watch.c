@@ -21,6 +21,7 @@
 #include "blockers.h"
 #include "policy.h"
 #include "request.h"
+#include "usage.h"
 
 /*
  * A session stamps its idle state before it sends the reply that lets its
@@ -36,6 +37,9 @@
  */
 #define PGH_FIRST_RETRY 2000
 #define PGH_LAST_RETRY USECS_PER_SEC
+
+/* A session that was of use only while its pool was filled tells nothing. */
+#define PGH_POOL_FILLS (5 * USECS_PER_SEC)
 
 /* What is needed of a session only when something about it has changed. */
 typedef struct PghWatchDetails
@@ -54,6 +58,8 @@ typedef struct PghWatch
 	bool		asked;			/* a request is or may be open */
 	bool		busy;			/* in a transaction, at work or not */
 	bool		idle_transaction;
+	bool		used;			/* it went back to its pool since the last
+								 * look */
 	bool		noted;			/* as a leak */
 	bool		ages;			/* its deadline depends on the age of its xmin */
 	uint32		changecount;	/* the slot's claim */
@@ -71,17 +77,8 @@ StaticAssertDecl(sizeof(PghWatch) <= 64, "a watch is larger than a cache line");
 
 static PghWatch *watches;
 static TimestampTz last_look = 0;	/* around, see look_around() */
-
-/* What each application's sessions are doing; made anew each second. */
-typedef struct PghUsage
-{
-	uint32		busy;
-	uint32		leaking;
-	TimestampTz leaking_since;
-	bool		published;		/* there may be a leak of it in shared memory */
-} PghUsage;
-
-static PghUsage *usage;
+static TimestampTz known_since = 0; /* the leaks that were noted stand for */
+static PghUse *uses;
 
 void
 pgh_watch_start(void)
@@ -92,9 +89,8 @@ pgh_watch_start(void)
 	watches = (PghWatch *)
 		CACHELINEALIGN(palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)) +
 							   PG_CACHE_LINE_SIZE));
-	usage = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghUsage)));
-	for (int i = 0; i < pgh_shared->n_applications; i++)
-		usage[i].published = true;	/* by an earlier worker */
+	uses = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghUse)));
+	pgh_usage_start();
 
 	/* An earlier worker may have left requests open. */
 	for (int i = 0; i < pgh_shared->n_slots; i++)
@@ -142,6 +138,14 @@ follow_name(const PghSession *session)
 		pgh_application_undo_enter(index);
 }
 
+/* Has it just been of use to a pool that had been filled before? */
+static bool
+went_back(const PghFacts *facts)
+{
+	return facts->state == PGH_STATE_IDLE &&
+		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
+}
+
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session)
@@ -168,6 +172,7 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	{
 		watch->retry_at = 0;
 		watch->blocking = 0;
+		watch->used = false;
 		watch->details->spell = -1;
 	}
 	if (watch->details->spell != session->facts.state_start)
@@ -176,6 +181,7 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->note_at = PGH_NEVER;
 		watch->noted = false;
 		watch->details->leak = 0;
+		watch->used |= went_back(&session->facts);
 	}
 	session->facts.blocking = watch->blocking;
 	session->leak = watch->details->leak;
@@ -210,10 +216,8 @@ static void
 plan_note(PghWatch *watch, const PghSession *session,
 		  const PghVerdict *verdict)
 {
-	if (watch->idle_transaction && !watch->noted &&
-		verdict->action == PGH_ACTION_TERMINATE &&
-		verdict->reason < PGH_REASON_IDLE_SESSION)
-		watch->note_at = session->facts.state_start + verdict->limit / 10;
+	if (!watch->noted)
+		watch->note_at = pgh_leak_begins(&session->facts, verdict);
 }
 
 static void
@@ -374,49 +378,45 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
-/* Add up what each application's sessions are doing. */
+/* After hygiene.reset() what still leaks has to be noted again. */
 static void
-add_up(void)
+follow_reset(void)
 {
-	for (int i = 0; i < pgh_shared->n_applications; i++)
-		usage[i].busy = usage[i].leaking = 0;
+	TimestampTz since = pg_atomic_read_u64(&pgh_shared->stats_since);
+
+	if (since == known_since)
+		return;
+	known_since = since;
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
-		const PghWatch *watch = &watches[i];
-		PghUsage   *its;
-
-		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION)
-			continue;
-		its = &usage[watch->counted_as];
-		its->busy += watch->busy;
-		if (!watch->noted || !watch->idle_transaction)
-			continue;
-		if (its->leaking++ == 0 || watch->details->spell < its->leaking_since)
-			its->leaking_since = watch->details->spell;
+		watches[i].noted = false;
+		watches[i].details->leak = 0;
+		watches[i].activity_changecount = -1;
 	}
 }
 
-/*
- * Once a second: publish how much each application uses and leaks.  Shared
- * memory is not touched for one that does neither, and there may be many.
- */
+/* Have it published how much each application uses and leaks. */
 static void
 publish_usage(void)
 {
-	add_up();
-	for (int i = 0; i < pgh_shared->n_applications; i++)
-	{
-		PghApplication *app = &pgh_applications[i];
-		PghUsage   *its = &usage[i];
+	int			n = 0;
 
-		if (its->busy > 0 && its->busy > pg_atomic_read_u32(&app->peak_busy))
-			pg_atomic_write_u32(&app->peak_busy, its->busy);
-		if (its->leaking == 0 && !its->published)
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghWatch   *watch = &watches[i];
+		PghUse	   *use = &uses[n];
+
+		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION ||
+			!(watch->busy || watch->used))
 			continue;
-		pg_atomic_write_u64(&app->leaking_since, its->leaking_since);
-		pg_atomic_write_u32(&app->leaking, its->leaking);
-		its->published = its->leaking > 0;
+		use->application = watch->counted_as;
+		use->busy = watch->busy;
+		use->idle_since = watch->details->spell;
+		use->leak = watch->idle_transaction ? watch->details->leak : 0;
+		watch->used = false;
+		n++;
 	}
+	pgh_publish_usage(uses, n);
 }
 
 /*
@@ -502,6 +502,7 @@ pgh_watch_pass(TimestampTz now, int *n_sessions)
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
+		follow_reset();
 		publish_usage();
 		if (look_around())
 			next = attend_all(now, n_sessions);

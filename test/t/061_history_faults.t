@@ -7,17 +7,16 @@ use warnings;
 
 use PgHygiene;
 use PgHygiene::Client;
+use PgHygiene::History;
 use PgHygiene::Server;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes ();
 
-# Where things are in the file; the checksum is in its last four bytes.
+# Where things are in the file.
 my $FORMAT_AT = 4;
 my $SERVER_AT = 8;
 my $N_EVENTS_AT = 24;
-my $HEADER = 96;
-my $CRC = 4;
 
 my $node = new_node(
 	'main',
@@ -25,7 +24,7 @@ my $node = new_node(
 	'autovacuum = off',
 	"pg_hygiene.idle_in_transaction_timeout = '10min'",
 	"pg_hygiene.rules = 'application=leak: idle_in_transaction_timeout=50ms'");
-my $FILE = $node->data_dir . '/pg_stat/pg_hygiene.stat';
+my $FILE = history_file($node);
 my $ASIDE = "$FILE.corrupt";
 my $TMP = "$FILE.tmp";
 
@@ -51,50 +50,9 @@ sub end_some
 	return;
 }
 
-sub read_bytes
-{
-	my ($name) = @_;
-
-	open my $file, '<:raw', $name or die "$name: $!";
-	my $bytes = do { local $/ = undef; <$file> };
-	close $file or die "$name: $!";
-	return defined $bytes ? $bytes : '';
-}
-
-sub write_bytes
-{
-	my ($name, $bytes) = @_;
-
-	open my $file, '>:raw', $name or die "$name: $!";
-	print $file $bytes;
-	close $file or die "$name: $!";
-	return;
-}
-
 sub events
 {
 	return one(q{SELECT count(*) FROM hygiene.events});
-}
-
-#
-# CRC-32C as PostgreSQL has it, of the records first, then the header.
-#
-my @crc_table = map {
-	my $c = $_;
-
-	$c = $c & 1 ? ($c >> 1) ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
-	$c;
-} 0 .. 255;
-
-sub with_checksum
-{
-	my ($bytes) = @_;
-	my $crc = 0xffffffff;
-
-	substr $bytes, -$CRC, $CRC, '';
-	$crc = $crc_table[ ($crc ^ $_) & 0xff ] ^ ($crc >> 8)
-	  for unpack 'C*', substr($bytes, $HEADER) . substr $bytes, 0, $HEADER;
-	return $bytes . pack 'L', $crc ^ 0xffffffff;
 }
 
 sub is_whole

@@ -161,6 +161,10 @@ sub figures
 	return;
 }
 
+# How many of those who came were told of what was ended before.
+my %told;
+my $first_came = time;
+
 # Ends one session; returns its pid, by how much it was late, and when.  Where
 # this test was too slow itself to see the reply before the end, once more.
 sub end_one
@@ -168,6 +172,7 @@ sub end_one
 	my ($node) = @_;
 	my $client = PgHygiene::Client->new($node, application => 'ends');
 
+	$told{ $node->name } += @{ $client->{notices} };
 	$client->try_query('BEGIN');
 	my $last = $client->wait_closed;
 	die 'not ended' unless $last->{C} eq '25P03';
@@ -292,6 +297,16 @@ wait_log($stuck, qr/could not write file "pg_stat\/pg_hygiene\.stat\.tmp"/);
 is(identity($stuck), $before{stuck},
 	'a pipe is no file: the one that was there stays');
 ok(!-e $pipe, 'a pipe is no file: it is removed');
+
+#
+# So many were ended, and so long it took: what a new session is told of that
+# is told again, but not before a minute is over.
+#
+$give_up = time + $PostgreSQL::Test::Utils::timeout_default;
+end_one($stuck) until $told{stuck} >= 2 || time > $give_up;
+cmp_ok($told{stuck}, '>=', 2, 'after a minute a new session is told again');
+cmp_ok($told{stuck}, '<=', 1 + (time - $first_came) / 60, 'and not before');
+
 my $last = $stuck->safe_psql('postgres', 'SELECT max(event_id) FROM hygiene.events');
 $stuck->restart;
 is($stuck->safe_psql('postgres', 'SELECT max(event_id) FROM hygiene.events'),

@@ -7,6 +7,7 @@ use warnings;
 
 use PgHygiene;
 use PgHygiene::Client;
+use PgHygiene::History;
 use PgHygiene::Server;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -132,7 +133,7 @@ is($error->{H}, $CLOSE, 'and is given no advice on one');
 $error = refused(1, 'lone');
 like(
 	$error->{D},
-	qr/rule 1 \(application=lone\) allows 1\. 1 of its sessions is idle in a transaction, for \S+ s\. Most of them ran last: SELECT 'K\?se',  '\?', 'x+$/,
+	qr/rule 1 \(application=lone\) allows 1\. 1 of its sessions is idle in a transaction, for \S+ s\. It ran last: SELECT 'K\?se',  '\?', 'x+$/,
 	'one alone; the statement in one line of ASCII');
 my ($statement) = $error->{D} =~ /ran last: (.*)/;
 is(length $statement, 159, 'and not at full length');
@@ -156,6 +157,19 @@ like($error->{D}, qr/2 of its sessions are idle .* ran last: SELECT 'new' FROM s
 $_->close for @leaks;
 
 #
+# The statement of most of those that leak now, not of most that ever did.
+#
+my @past = map { leak('mixed', q{SELECT 'then' FROM shelf}) } 1 .. 4;
+refused(4, 'mixed');
+$_->close for @past;
+my @mixed = map { leak('mixed', "SELECT '$_' $_ FROM shelf") } qw(then now now);
+push @mixed, client('mixed');
+$error = refused(3, 'mixed');
+like($error->{D}, qr/ran last: SELECT 'now' now FROM shelf$/,
+	'the statement told is that of most sessions that leak now');
+$_->close for @mixed;
+
+#
 # At the start of a new session.
 #
 is(@{ $leaks[0]->{notices} }, 1, 'a session by TCP was told of the first leak');
@@ -170,7 +184,7 @@ is(scalar @told, 1, 'the role that lost sessions is told once by each address');
 like(
 	$told[0],
 	qr/^WARNING: 3 sessions of application "orders" were ended because they were idle in a transaction
-The last one was ended \d+(\.\d+)? m?s ago\. Most of them ran last: \Q$SELECT\E
+The first one was ended \d+(\.\d+)? m?s ago, the last one \d+(\.\d+)? m?s ago\. Most of them ran last: \Q$SELECT\E
 \Q$READ\E$/,
 	'how many, when, the statement, the advice');
 wait_log($node, qr/WARNING: .*3 sessions of application "orders" were ended/, $position);
@@ -198,7 +212,9 @@ like((told('several'))[0], qr/^WARNING: 3 sessions .* ran last: SELECT 2, 3 FROM
 
 lose('single', ['BEGIN']);
 like((told('single'))[0],
-	qr/^WARNING: 1 session of application "single" was ended because it was idle in a transaction\n/,
+	qr/^WARNING: 1 session of application "single" was ended because it was idle in a transaction
+It was ended \d+(\.\d+)? m?s ago\. It ran last: BEGIN
+/,
 	'one session');
 
 lose(undef, ['SELECT 1 FROM shelf'], user => 'batch');
@@ -240,6 +256,36 @@ lose('shown', [$SELECT]);
 	like($stderr, qr/^WARNING:  1 session of application "shown" was ended .*^DETAIL:  .*^HINT:  /ms,
 		'and prints the warning');
 }
+
+#
+# For ten minutes, also through a restart.  So that nobody has to wait, the
+# server finds a history in which all of it happened earlier.
+#
+sub restart_later
+{
+	my ($minutes) = @_;
+
+	$node->stop;
+	write_bytes(history_file($node),
+		aged(read_bytes(history_file($node)), 60 * $minutes));
+	$node->start;
+	return;
+}
+
+lose('earlier', [ ('SELECT 1 FROM shelf') x 2 ]);
+restart_later(9);
+like((told('earlier'))[0],
+	qr/^WARNING: 2 sessions .*\nThe first one was ended (9\.\d) min ago, the last one 9\.\d min ago\./,
+	'what was lost nine minutes ago is told');
+restart_later(1);
+is_deeply([ told('earlier') ], [], 'ten minutes ago: no longer');
+lose('earlier', ['SELECT 1 FROM shelf']);
+like((told('earlier'))[0], qr/^WARNING: 1 session .*\nIt was ended \S+ m?s ago\./,
+	'then only what was lost since counts');
+is(one(q{SELECT ended FROM hygiene.leaks WHERE application_name = 'earlier'}), 3,
+	'while hygiene.leaks has all');
+restart_later(11);
+is_deeply([ told('earlier') ], [], 'until that is forgotten, too');
 
 #
 # What was forgotten is not told.
