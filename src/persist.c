@@ -7,7 +7,7 @@
  * be called by the worker that ends sessions (a slow disk must not delay it).
  *
  * The format: a header, the server's counters, applications, events, leaks,
- * and a CRC-32C of all of it.  Texts are written as long as they are.  A file
+ * rules, and a CRC-32C of all of it.  Texts are written as long as they are.  A file
  * is believed only when its length and checksum are right, and is checked
  * from beginning to end before the first byte of it is used.
  *
@@ -44,6 +44,7 @@ typedef struct PghFileHeader
 	uint32		n_applications;
 	uint32		n_events;
 	uint32		n_leaks;
+	uint32		n_rules;
 	uint64		next_event_id;
 	uint64		total[PGH_N_COUNTERS];
 	uint64		refused_by_server;
@@ -64,6 +65,16 @@ typedef struct PghFileApplication
 	TimestampTz lost_at;
 	uint64		count[PGH_N_COUNTERS];
 } PghFileApplication;
+
+/* What is kept of a rule; it holds while this number has the same rule. */
+typedef struct PghFileRule
+{
+	uint32		index;			/* its number, from 0 */
+	uint32		hash;
+	uint64		refused;
+	uint64		ended;
+	TimestampTz last_used;
+} PghFileRule;
 
 typedef struct PghStream
 {
@@ -120,6 +131,26 @@ put_application(PghStream *stream, PghApplication *app)
 	put(stream, &out, sizeof(out));
 }
 
+static bool
+put_rule(PghStream *stream, uint32 index)
+{
+	PghRuleState *state = &pgh_shared->rules[index];
+	PghFileRule out;
+
+	memset(&out, 0, sizeof(out));
+	out.index = index;
+	pgh_lock(PGH_LOCK_ADMISSION, LW_SHARED);
+	out.hash = state->hash;
+	out.refused = pg_atomic_read_u64(&state->refused);
+	out.ended = pg_atomic_read_u64(&state->ended);
+	out.last_used = pg_atomic_read_u64(&state->last_used);
+	pgh_unlock(PGH_LOCK_ADMISSION);
+	if (out.last_used == 0)
+		return false;
+	put(stream, &out, sizeof(out));
+	return true;
+}
+
 /*
  * The records, counted as they are written: others go on adding some, so the
  * numbers for the header are only known afterwards.
@@ -157,6 +188,8 @@ put_records(PghStream *stream, PghFileHeader *header)
 		put_with_text(stream, &leak, offsetof(PghLeak, query), leak.query);
 		header->n_leaks++;
 	}
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+		header->n_rules += put_rule(stream, i);
 }
 
 static void
@@ -345,6 +378,24 @@ restore_event(PghEvent *event)
 	pgh_event_restore(event);
 }
 
+/*
+ * The hash has yet to be compared with that of the rule which has this number
+ * now.  A bucket that was never filled up is full at its first use.
+ */
+static void
+restore_rule(const PghFileRule *in)
+{
+	PghRuleState *state;
+
+	if (in->index >= PGH_MAX_RULES)
+		return;
+	state = &pgh_shared->rules[in->index];
+	state->hash = in->hash;
+	pg_atomic_write_u64(&state->refused, in->refused);
+	pg_atomic_write_u64(&state->ended, in->ended);
+	pg_atomic_write_u64(&state->last_used, in->last_used);
+}
+
 static void
 restore(PghStream *stream, const PghFileHeader *header)
 {
@@ -376,6 +427,14 @@ restore(PghStream *stream, const PghFileHeader *header)
 		if (!get_with_text(stream, &pgh_leaks[i], offsetof(PghLeak, query),
 						   pgh_leaks[i].query))
 			return;
+	for (uint32 i = 0; i < header->n_rules; i++)
+	{
+		PghFileRule rule;
+
+		if (!get(stream, &rule, sizeof(rule)))
+			return;
+		restore_rule(&rule);
+	}
 }
 
 /*

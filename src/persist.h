@@ -13,7 +13,8 @@
 /*
  * Read the file into shared memory that was just set up.  A file that cannot
  * be used is logged and set aside; it never stops the server.  For the
- * postmaster, before there are other processes.
+ * postmaster, before there are other processes.  pgh_sync_rule_states() has
+ * to follow, for the rules may have changed meanwhile.
  */
 extern void pgh_persist_load(void);
 

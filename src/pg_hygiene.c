@@ -12,6 +12,7 @@
 
 #include "fmgr.h"
 
+#include "admission.h"
 #include "persist.h"
 #include "session.h"
 
@@ -23,6 +24,7 @@ static void
 restore_history(void)
 {
 	pgh_persist_load();
+	pgh_sync_rule_states();
 	pgh_persist_at_shutdown();
 }
 

@@ -67,6 +67,7 @@ my %parts = (
 			refused, terminated, evicted, cancelled, spared, transactions,
 			mean_session
 		FROM hygiene.applications WHERE $mine ORDER BY application_name},
+	rules => 'SELECT rule, selectors, refused, ended, last_used FROM hygiene.rules',
 	status => q{
 		SELECT terminated, evicted, cancelled, spared, refused,
 			refused_by_server, stats_since
@@ -243,6 +244,23 @@ is( one(q{SELECT string_agg(pid::text, ',') FROM
 		(SELECT pid FROM hygiene.events ORDER BY event_id DESC LIMIT 2) e}),
 	join(',', reverse @after_crash),
 	'crash of a backend: what came afterwards is written again');
+
+#
+# The counters of a rule are those of its number with its content.
+#
+my $rules = one('SHOW pg_hygiene.rules');
+my $of_rules = q{
+	SELECT string_agg(refused || ' ' || ended, ',' ORDER BY rule) FROM hygiene.rules};
+my $counted = one($of_rules);
+like($counted, qr/^0 [1-9]\d*,0 1,1 0,0 0$/, 'rules were used');
+$node->stop;
+$node->append_conf('postgresql.conf',
+	"pg_hygiene.rules = '" . $rules =~ s/application=old/application=young/r . q{'});
+$node->start;
+is(one($of_rules), $counted =~ s/,0 1,/,0 0,/r,
+	'a rule that was changed while the server was down begins anew, no other');
+$node->append_conf('postgresql.conf', "pg_hygiene.rules = '$rules'");
+$node->restart;
 
 #
 # Sizes that change.
