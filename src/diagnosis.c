@@ -28,6 +28,7 @@
 #define CALL_SILENCE (10 * SECOND)
 #define CALL_TRANSACTIONS 5
 #define CALL_CONNECTIONS 20		/* for each client address */
+#define CALL_ONE_BY_ONE 2		/* at once: no more than one in this many */
 
 /*
  * Without a pool: nearly as many sessions as transactions, one in two seconds
@@ -138,13 +139,18 @@ pgh_diagnose_leak(const PghLeakFacts *facts)
 	return PGH_PATTERN_NONE;
 }
 
-/* Nearly all of them, so that a good pool of the same name is not blamed. */
+/*
+ * Nearly all of them, so that a good pool of the same name is not blamed; nor
+ * is a large one, PgBouncer's perhaps, that grew in a burst and waits for the
+ * next: its connections were all at work at once.
+ */
 static bool
 makes_pool_per_call(const PghApplicationFacts *facts)
 {
 	return facts->abandoned >=
 		CALL_CONNECTIONS * clients_of(facts->clients) &&
-		facts->abandoned >= facts->connections - facts->connections / 4;
+		facts->abandoned >= facts->connections - facts->connections / 4 &&
+		facts->abandoned_at_once * CALL_ONE_BY_ONE <= facts->abandoned;
 }
 
 /*

@@ -58,6 +58,8 @@ typedef struct PghApplicationFacts
 	int32_t		idle;			/* outside of a transaction */
 	int32_t		idle_in_transaction;	/* aborted or not */
 	int32_t		abandoned;		/* for which pgh_session_is_abandoned() */
+	int32_t		abandoned_at_once;	/* most of those that were at work, from
+									 * their beginning on, at the same time */
 	int32_t		clients;		/* distinct addresses; 0 counts as 1 */
 	int32_t		peak;			/* most connections at once */
 	int32_t		peak_active;	/* most seen inside a transaction at once, a

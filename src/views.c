@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  The SQL functions behind the views of sessions, applications and the
- *	  server's state.
+ *	  The SQL functions behind the views of applications and of the server's
+ *	  state.
  *
  * Owns: what those views show.  Must not: act on a session.  They hold no
  * lock while they read: each row is one moment of one session, as in
@@ -12,22 +12,15 @@
  */
 #include "views.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "common/ip.h"
 #include "funcapi.h"
-#include "libpq/pqcomm.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 #include "applications.h"
-#include "blockers.h"
 #include "diagnosis.h"
-#include "message.h"
 #include "policy.h"
 
 PG_FUNCTION_INFO_V1(pgh_status);
-PG_FUNCTION_INFO_V1(pgh_sessions);
 PG_FUNCTION_INFO_V1(pgh_application_list);
 
 const char *
@@ -52,184 +45,6 @@ mode_name(PghMode mode)
 		mode == PGH_MODE_OBSERVE ? "observe" : "off";
 }
 
-/* Time since "start"; negative (shown as null) when there is none. */
-static int64
-age(TimestampTz start, TimestampTz now)
-{
-	return start == 0 ? -1 : Max(now - start, 0);
-}
-
-/* ----------
- * hygiene.sessions
- * ----------
- */
-
-static void
-append_client(PghRow *row, const PghSession *session, bool visible)
-{
-	SockAddr	socket;
-	char		port[NI_MAXSERV];
-
-	if (!visible || !pgh_scan_client(session, &socket))
-	{
-		pgh_row_null(row);
-		pgh_row_null(row);
-		return;
-	}
-	pgh_row_address(row, &session->slot.address);
-
-	/* As in pg_stat_activity: -1 for a Unix-domain socket. */
-	if (socket.addr.ss_family == AF_UNIX)
-		pgh_row_int32(row, -1);
-	else if (pg_getnameinfo_all(&socket.addr, socket.salen, NULL, 0,
-								port, sizeof(port), NI_NUMERICSERV) == 0)
-		pgh_row_int32(row, atoi(port));
-	else
-		pgh_row_null(row);
-}
-
-/* Why a session is never ended, or null. */
-static void
-append_exemption(PghRow *row, const PghSession *session,
-				 const PghLimits *limits)
-{
-	const char *why = pgh_exemption(&session->facts, limits);
-
-	if (why != NULL && limits->exempt_rule != 0 && strcmp(why, "rule") == 0)
-		why = psprintf("rule %d", limits->exempt_rule);
-	pgh_row_text(row, why);
-}
-
-static void
-append_rules(PghRow *row, const PghRuleBits *bits)
-{
-	Datum		numbers[PGH_MAX_RULES];
-	int			n = 0;
-
-	for (int i = 0; i < PGH_MAX_RULES; i++)
-		if (pgh_bits_test(bits, i))
-			numbers[n++] = Int32GetDatum(i + 1);
-	pgh_row_datum(row, PointerGetDatum(construct_array(numbers, n, INT4OID,
-													   sizeof(int32), true,
-													   TYPALIGN_INT)));
-}
-
-/* limit_name, limit_setting, ends_in */
-static void
-append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
-			TimestampTz now)
-{
-	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
-	char		setting[32];
-
-	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
-	{
-		pgh_row_null(row);
-		pgh_row_null(row);
-		pgh_row_null(row);
-		return;
-	}
-	pgh_print_limit(verdict.reason, verdict.limit, setting, sizeof(setting));
-	pgh_row_text(row, pgh_reason_name(verdict.reason));
-	pgh_row_text(row, setting);
-	if (limits->mode == PGH_MODE_ENFORCE)
-		pgh_row_interval(row, Max(verdict.deadline - now, 0));
-	else
-		pgh_row_null(row);
-}
-
-static void
-append_query(PghRow *row, const PghSession *session, bool visible)
-{
-	char		query[PGH_QUERY_LEN];
-
-	if (!visible)
-	{
-		pgh_row_null(row);
-		pgh_row_text(row, "<insufficient privilege>");
-		return;
-	}
-	if (session->query_id != 0)
-		pgh_row_int64(row, (int64) session->query_id);
-	else
-		pgh_row_null(row);
-	pgh_scan_query(session, query, sizeof(query));
-	pgh_row_query(row, query);
-}
-
-PghLimits
-pgh_append_session(PghRow *row, const PghSession *session,
-				   const PghRuleSet *rules, const PghLimits *server_wide,
-				   TimestampTz now)
-{
-	const PghFacts *facts = &session->facts;
-	bool		visible = pgh_may_see(session->slot.roleid);
-	PghRuleBits bits;
-	PghLimits	limits;
-
-	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
-	pgh_row_int32(row, session->slot.pid);
-	pgh_row_text(row, session->who.application);
-	pgh_row_text(row, session->who.user);
-	pgh_row_text(row, session->who.database);
-	append_client(row, session, visible);
-	pgh_row_timestamp(row, facts->backend_start ? facts->backend_start :
-					  session->slot.login_at);
-	pgh_row_text(row, pgh_state_name(facts->state));
-	pgh_row_interval(row, age(facts->state_start, now));
-	pgh_row_interval(row, age(facts->xact_start, now));
-	pgh_row_bool(row, facts->wrote);
-	if (session->xmin_age >= 0)
-		pgh_row_int32(row, (int32) session->xmin_age);
-	else
-		pgh_row_null(row);
-	pgh_row_int32(row, facts->blocking);
-	pgh_row_bool(row, facts->listening);
-	append_exemption(row, session, &limits);
-	append_rules(row, &bits);
-	append_fate(row, session, &limits, now);
-	append_query(row, session, visible);
-	return limits;
-}
-
-int32 *
-pgh_blocking_now(void)
-{
-	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
-											sizeof(int32)));
-
-	if (pgh_anybody_waits())
-		pgh_count_waiters(blocking);
-	return blocking;
-}
-
-Datum
-pgh_sessions(PG_FUNCTION_ARGS)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	PghLimits	server_wide;
-	int32	   *blocking;
-
-	pgh_require_shared();
-	InitMaterializedSRF(fcinfo, 0);
-	pgh_server_limits(&server_wide);
-	blocking = pgh_blocking_now();
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-	{
-		PghSession	session;
-		PghRow		row;
-
-		if (!pgh_scan_session(i, &session))
-			continue;
-		session.facts.blocking = blocking[i];
-		pgh_row_begin(&row);
-		(void) pgh_append_session(&row, &session, pgh_current_rules(),
-								  &server_wide, now);
-		pgh_row_end(&row, fcinfo);
-	}
-	return (Datum) 0;
-}
-
 /* ----------
  * What is counted from the sessions of this moment
  * ----------
@@ -243,6 +58,8 @@ typedef struct PghLive
 	int			idle_in_transaction;
 	int64		transactions;
 	int			abandoned;		/* as pgh_session_is_abandoned() has it */
+	int			at_work;		/* of those, as count_at_once() goes by */
+	int			at_once;		/* the most that this was */
 	int			n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
 	int			arrived;		/* took this name, not yet counted so */
@@ -264,16 +81,23 @@ add_client(PghLive *live, const PghAddress *address)
 		live->clients[live->n_clients++] = hash;
 }
 
+static bool
+is_abandoned(const PghSession *session, TimestampTz now)
+{
+	int64		transactions = session->transactions +
+		(session->facts.xact_start != 0);
+
+	return pgh_session_is_abandoned(&session->facts, transactions, now);
+}
+
 static void
 add_session(PghLive *live, const PghSession *session, TimestampTz now)
 {
 	TimestampTz xact_start = session->facts.xact_start;
-	int64		transactions = session->transactions + (xact_start != 0);
 
 	live->connections++;
 	live->transactions += session->transactions;
-	live->abandoned += pgh_session_is_abandoned(&session->facts,
-												transactions, now);
+	live->abandoned += is_abandoned(session, now);
 	add_client(live, &session->slot.address);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		live->active++;
@@ -284,6 +108,52 @@ add_session(PghLive *live, const PghSession *session, TimestampTz now)
 	if (xact_start != 0 &&
 		(live->oldest_xact == 0 || xact_start < live->oldest_xact))
 		live->oldest_xact = xact_start;
+}
+
+/* ----------
+ * Were abandoned sessions at work at the same time, or one after the other?
+ * ----------
+ */
+
+typedef struct PghTurn
+{
+	TimestampTz at;
+	int			change;			/* 1: a session began; -1: it fell silent */
+	uint32		application;
+} PghTurn;
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const PghTurn *left = a;
+	const PghTurn *right = b;
+
+	if (left->at != right->at)
+		return left->at < right->at ? -1 : 1;
+	return left->change - right->change;
+}
+
+static void
+count_at_once(PghLive *live, PghTurn *turns, int n)
+{
+	qsort(turns, n, sizeof(PghTurn), compare_turns);
+	for (int i = 0; i < n; i++)
+	{
+		PghLive    *its = &live[turns[i].application];
+
+		its->at_work += turns[i].change;
+		its->at_once = Max(its->at_once, its->at_work);
+	}
+}
+
+static void
+add_turns(PghTurn *turns, const PghSession *session, uint32 application)
+{
+	turns[0].at = session->facts.backend_start;
+	turns[0].change = 1;
+	turns[1].at = session->facts.state_start;
+	turns[1].change = -1;
+	turns[0].application = turns[1].application = application;
 }
 
 /* ----------
@@ -305,6 +175,7 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	facts.idle = live->idle;
 	facts.idle_in_transaction = live->idle_in_transaction;
 	facts.abandoned = live->abandoned;
+	facts.abandoned_at_once = live->at_once;
 	facts.clients = live->n_clients;
 	facts.peak = pg_atomic_read_u32(&app->peak);
 	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
@@ -340,7 +211,7 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_timestamp(row, live->connections > peak ? now :
 					  (TimestampTz) pg_atomic_read_u64(&app->peak_at));
 	pgh_row_float8(row, 100.0 * live->connections / usable);
-	pgh_row_interval(row, age(live->oldest_xact, now));
+	pgh_row_interval(row, pgh_age(live->oldest_xact, now));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
@@ -365,6 +236,9 @@ count_by_application(TimestampTz now)
 {
 	PghLive    *live = palloc0(mul_size(pgh_shared->n_applications,
 										sizeof(PghLive)));
+	PghTurn    *turns = palloc(mul_size(2 * pgh_shared->n_slots,
+										sizeof(PghTurn)));
+	int			n_turns = 0;
 
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
@@ -376,12 +250,18 @@ count_by_application(TimestampTz now)
 			continue;
 		index = pgh_application_index(session.who.application);
 		add_session(&live[index], &session, now);
+		if (is_abandoned(&session, now))
+		{
+			add_turns(&turns[n_turns], &session, index);
+			n_turns += 2;
+		}
 		if (index != session.counted_as)
 		{
 			live[index].arrived++;
 			live[session.counted_as].departed++;
 		}
 	}
+	count_at_once(live, turns, n_turns);
 	return live;
 }
 
@@ -515,7 +395,7 @@ pgh_status(PG_FUNCTION_ARGS)
 	pgh_row_int32(&row, live.active);
 	pgh_row_int32(&row, live.idle);
 	pgh_row_int32(&row, live.idle_in_transaction);
-	pgh_row_interval(&row, age(live.oldest_xact, now));
+	pgh_row_interval(&row, pgh_age(live.oldest_xact, now));
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);

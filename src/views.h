@@ -11,6 +11,13 @@
 #include "row.h"
 #include "scan.h"
 
+/* Time since "start"; negative (shown as null) when there is none. */
+static inline int64
+pgh_age(TimestampTz start, TimestampTz now)
+{
+	return start == 0 ? -1 : Max(now - start, 0);
+}
+
 /* A state as pg_stat_activity names it. */
 extern const char *pgh_state_name(PghState state);
 

@@ -6,6 +6,8 @@ Prints "ready" when it has done it once, holds what a good program holds, and
 ends when its standard input does.
 """
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
@@ -74,6 +76,38 @@ def pool_too_large(url):
     for connection in [engine.connect() for _ in range(5)]:
         connection.close()
     kept.append(engine)
+
+
+def burst(url, at_once=24, seconds=4):
+    """A pool that grows because all of it is needed, and then waits."""
+    engine = create_engine(url, pool_size=at_once, max_overflow=0)
+    together = threading.Barrier(at_once)
+
+    def call(_):
+        together.wait()
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_sleep(:s)"), {"s": seconds})
+
+    with ThreadPoolExecutor(at_once) as threads:
+        list(threads.map(call, range(at_once)))
+    kept.append(engine)
+
+
+def short_bursts(url):
+    """A large pool, all of it needed for a moment every few seconds."""
+    at_once = 24
+    engine = create_engine(url, pool_size=at_once, max_overflow=0)
+    together = threading.Barrier(at_once)
+
+    def work():
+        while True:
+            together.wait()
+            with engine.connect() as connection:
+                connection.execute(text("SELECT pg_sleep(0.02)"))
+            time.sleep(3)
+
+    for _ in range(at_once):
+        threading.Thread(target=work, daemon=True).start()
 
 
 def no_name(url):

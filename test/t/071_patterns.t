@@ -39,9 +39,9 @@ my @programs;
 
 sub start
 {
-	my ($file, $pattern, $application, $host, $port) = @_;
-	my $url = sprintf 'postgresql://app@/postgres?host=%s&port=%s%s',
-	  $host || $node->host, $port || $node->port,
+	my ($file, $pattern, $application, $database, $port) = @_;
+	my $url = sprintf 'postgresql://app@/%s?host=%s&port=%s%s',
+	  $database || 'postgres', $node->host, $port || $node->port,
 	  $application ? "&application_name=$application" : '';
 	my %program = (name => $application || 'nameless', in => '', out => '');
 
@@ -71,18 +71,21 @@ sub diagnosis
 }
 
 #
-# PgBouncer in transaction mode, for a hundred clients on five connections.
+# PgBouncer in transaction mode: a small pool for many clients, and a large one
+# for those who need it.
 #
 my ($pgbouncer) = grep { -x } '/usr/sbin/pgbouncer', '/usr/bin/pgbouncer';
 my ($bouncer, $bouncer_port);
 if ($pgbouncer)
 {
 	my $folder = $node->basedir;
+	my $server = 'host=' . $node->host . ' port=' . $node->port . ' user=app';
 
 	$bouncer_port = PostgreSQL::Test::Cluster::get_free_port();
 	append_to_file("$folder/pgbouncer.ini", join "\n",
 		'[databases]',
-		'postgres = host=' . $node->host . ' port=' . $node->port . ' user=app',
+		"postgres = $server",
+		"large = $server dbname=postgres pool_size=30",
 		'[pgbouncer]',
 		"listen_addr =\nlisten_port = $bouncer_port",
 		'unix_socket_dir = ' . $node->host,
@@ -109,7 +112,15 @@ if ($bouncer)
 	select undef, undef, undef, 0.1 while !-S $socket && $tries--;
 	start('right', $_, 'bouncer', undef, $bouncer_port)
 	  for qw(read_never_ended pool_per_call no_pooling);
+	# what is wrong without it, and right with it
+	start('wrong', $_, "bouncer_$_", undef, $bouncer_port)
+	  for qw(pool_per_call no_pooling pool_too_large);
+	start('right', $_, "bouncer_$_", 'large', $bouncer_port)
+	  for qw(burst short_bursts);
+	# and what is wrong in either case
+	start('wrong', 'read_never_ended', 'wrong_bouncer', 'large', $bouncer_port);
 }
+start('right', $_, "right_$_") for qw(burst short_bursts);
 for my $program (@programs)
 {
 	eval { $program->{run}->pump until $program->{out} =~ /ready/; };
@@ -120,7 +131,8 @@ for my $program (@programs)
 #
 # In a transaction: in hygiene.leaks while they live, and in the HINT.
 #
-until_row($node, q{SELECT count(diagnosis) = 3 FROM hygiene.leaks});
+my $leaking = 3 + !!$bouncer;
+until_row($node, "SELECT count(diagnosis) = $leaking FROM hygiene.leaks");
 for my $pattern (@IN_TRANSACTION)
 {
 	like(diagnosis('leaks', "wrong_$pattern"),
@@ -129,8 +141,10 @@ for my $pattern (@IN_TRANSACTION)
 is(one(q{SELECT count(*) FROM hygiene.leaks
 	WHERE application_name NOT LIKE 'wrong%'}), '0', 'nobody else leaks');
 my $position = log_position($node);
-configure($node, idle_in_transaction_timeout => '1s');
-until_row($node, q{SELECT sum(terminated) = 12 FROM hygiene.applications});
+configure($node, idle_in_transaction_timeout => '3s');
+until_row($node, sprintf
+	'SELECT sum(terminated) = %d FROM hygiene.applications', 4 * $leaking);
+configure($node, idle_in_transaction_timeout => '30s');
 my $log = slurp_file($node->logfile, $position);
 for my $pattern (@IN_TRANSACTION)
 {
@@ -148,25 +162,30 @@ for my $pattern (qw(no_pooling pool_per_call no_name pool_too_large))
 
 	until_row($node, qq{SELECT diagnosis IS NOT NULL FROM hygiene.applications
 		WHERE application_name = '$application'});
-	# before a large pool is told, its connections looked abandoned
-	until_row($node, qq{SELECT diagnosis LIKE 'The application keeps%'
-		FROM hygiene.applications WHERE application_name = '$application'})
-	  if $pattern eq 'pool_too_large';
 	like(diagnosis('applications', $application),
 		$ADVICE{$pattern}, "$pattern: hygiene.applications");
 }
 
-for my $pattern (sort keys %ADVICE)
+for my $pattern (sort(keys %ADVICE), 'burst', 'short_bursts')
 {
 	is(diagnosis('applications', "right_$pattern"), '', "right $pattern: no diagnosis");
 	is(diagnosis('leaks', "right_$pattern"), '', "right $pattern: no leak");
 }
 SKIP:
 {
-	skip 'PgBouncer is not there', 2 unless $bouncer;
-	cmp_ok(one(q{SELECT sum(opened) FROM hygiene.applications WHERE application_name = 'bouncer'}),
+	skip 'PgBouncer is not there', 9 unless $bouncer;
+	cmp_ok(one(q{SELECT sum(opened) FROM hygiene.applications WHERE application_name LIKE 'bouncer%'}),
 		'>', 0, 'PgBouncer in transaction mode was used');
-	is(diagnosis('applications', 'bouncer'), '', 'and has no diagnosis');
+	for my $application ('bouncer', map { "bouncer_$_" }
+		qw(pool_per_call no_pooling pool_too_large burst short_bursts))
+	{
+		is(diagnosis('applications', $application) . diagnosis('leaks', $application),
+			'', "$application: no diagnosis");
+	}
+	is(one(q{SELECT ended FROM hygiene.leaks WHERE application_name = 'wrong_bouncer'}),
+		'4', 'a leak through PgBouncer is one');
+	like(diagnosis('leaks', 'wrong_bouncer'),
+		$ADVICE{read_never_ended}, 'and has a diagnosis');
 }
 
 $_->{run}->finish for @programs;

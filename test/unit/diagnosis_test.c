@@ -115,7 +115,8 @@ diagnose_application(char *s)
 		{"nameless"}, {"connections"}, {"active"}, {"idle"},
 		{"idle_in_transaction"}, {"abandoned"}, {"clients"}, {"peak"},
 		{"peak_active"}, {"opened"}, {"closed"}, {"ended"}, {"terminated"},
-		{"transactions"}, {"live_transactions"}, {"each"}, {"s"}, {"ms"}
+		{"transactions"}, {"live_transactions"}, {"each"}, {"s"}, {"ms"},
+		{"at_once"}
 	};
 	PghApplicationFacts facts;
 
@@ -139,6 +140,7 @@ diagnose_application(char *s)
 	facts.live_transactions = words[14].value;
 	facts.observed_for = (words[16].given ? words[16].value : 3600) * 1000000;
 	facts.mean_session = words[17].value * 1000;
+	facts.abandoned_at_once = (int32_t) words[18].value;
 	return pattern_names[pgh_diagnose_application(&facts)];
 }
 
