@@ -286,15 +286,15 @@ CREATE VIEW hygiene.leaks AS
 	ORDER BY sessions_now DESC, ended DESC, last_seen DESC;
 
 COMMENT ON VIEW hygiene.leaks IS
-	'Transactions left idle for more than a tenth of their limit, grouped by application, role, database and the statement that was last before the silence';
+	'Transactions that were ended while idle, or have been idle for more than a tenth of the limit that will end them, grouped by application, role, database and the statement that was last before the silence';
 COMMENT ON COLUMN hygiene.leaks.fingerprint IS
-	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape';
+	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape; hidden from those who may not see the statement in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 	'Sessions of this moment that are idle there';
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
-	'Sessions that a limit ended there since stats_since';
+	'Sessions that were ended there since stats_since, by a limit or for their slot';
 COMMENT ON COLUMN hygiene.leaks.clients IS
 	'Distinct client addresses seen there, 32 at the most';
 COMMENT ON COLUMN hygiene.leaks.example_query IS
@@ -335,7 +335,7 @@ COMMENT ON COLUMN hygiene.rules.connections_limit IS
 COMMENT ON COLUMN hygiene.rules.reserve IS
 	'Slots that are kept for its sessions; null if none';
 COMMENT ON COLUMN hygiene.rules.refused IS
-	'Connections refused because of it, since the server started or the rule was changed';
+	'Connections refused because of it, since stats_since or since the rule was changed';
 COMMENT ON COLUMN hygiene.rules.ended IS
 	'Sessions ended and statements cancelled because of it, likewise';
 COMMENT ON COLUMN hygiene.rules.last_used IS

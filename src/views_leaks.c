@@ -36,9 +36,7 @@ is_leaking(const PghSession *session, TimestampTz now)
 		return false;
 	pgh_limits_for(&session->who, &bits, &limits);
 	verdict = pgh_decide(&session->facts, &limits, now);
-	return verdict.action == PGH_ACTION_TERMINATE &&
-		verdict.reason < PGH_REASON_IDLE_SESSION &&
-		session->facts.state_start + verdict.limit / 10 <= now;
+	return pgh_leak_begins(&session->facts, &verdict) <= now;
 }
 
 static uint64
@@ -81,6 +79,7 @@ static void
 build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 		   TimestampTz now)
 {
+	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
 	PghPattern	pattern;
@@ -98,14 +97,17 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 	pgh_row_text(row, leak->application);
 	pgh_row_text(row, leak->user);
 	pgh_row_text(row, leak->database);
-	pgh_row_int64(row, (int64) leak->fingerprint);
+	if (visible)
+		pgh_row_int64(row, (int64) leak->fingerprint);
+	else
+		pgh_row_null(row);
 	pgh_row_int32(row, sessions);
 	pgh_row_interval(row, sessions == 0 ? -1 : Max(now - oldest, 0));
 	pgh_row_int64(row, leak->ended);
 	pgh_row_timestamp(row, leak->first_seen);
 	pgh_row_timestamp(row, sessions == 0 ? leak->last_seen : now);
 	pgh_row_int32(row, leak->n_clients);
-	if (pgh_may_see(leak->roleid))
+	if (visible)
 		pgh_row_query(row, leak->query);
 	else
 		pgh_row_text(row, "<insufficient privilege>");
