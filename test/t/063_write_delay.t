@@ -302,7 +302,7 @@ ok(!-e $pipe, 'a pipe is no file: it is removed');
 # So many were ended, and so long it took: what a new session is told of that
 # is told again, but not before a minute is over.
 #
-$give_up = time + $PostgreSQL::Test::Utils::timeout_default;
+my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
 end_one($stuck) until $told{stuck} >= 2 || time > $give_up;
 cmp_ok($told{stuck}, '>=', 2, 'after a minute a new session is told again');
 cmp_ok($told{stuck}, '<=', 1 + (time - $first_came) / 60, 'and not before');
