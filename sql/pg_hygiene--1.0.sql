@@ -203,7 +203,7 @@ COMMENT ON COLUMN hygiene.applications.opened IS
 COMMENT ON COLUMN hygiene.applications.closed IS
 	'Sessions that gave it up, by ending or by taking another name';
 COMMENT ON COLUMN hygiene.applications.transactions IS
-	'Transactions that its sessions ended, by commit or rollback';
+	'Transactions that sessions ended under this name, by commit or rollback';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
 COMMENT ON COLUMN hygiene.applications.spared IS

@@ -147,7 +147,7 @@ observe(const PghSession *session, const PghVerdict *verdict,
 						 verdict->reason))
 		return;
 	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
-	pgh_message_for_request(request, session->who.application,
+	pgh_message_for_request(request, session->name,
 							verdict->measured, &message);
 	ereport(LOG,
 			(errmsg("pg_hygiene would end process %d, but only observes: %s",

@@ -431,6 +431,34 @@ pgh_admit_session(const PghIdentity *who, Oid roleid, bool superuser)
 }
 
 /*
+ * It is counted in before it is counted out, and whoever takes the old index
+ * out of the slot, the worker or the backend, counts it out: so nothing is
+ * lost or counted twice.
+ */
+uint32
+pgh_rename_session(PghSlot *slot, uint32 counted_as, const char *application)
+{
+	uint32		index;
+	uint32		connections;
+
+	if (counted_as == PGH_NO_APPLICATION ||
+		strcmp(pgh_applications[counted_as].name, application) == 0)
+		return counted_as;
+	index = pgh_application_index(application);
+	if (index == counted_as)
+		return index;
+	connections = pgh_application_enter(index);
+	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
+	{
+		pgh_application_raise_peak(index, connections);
+		pgh_application_leave(counted_as);
+		return index;
+	}
+	pgh_application_undo_enter(index);
+	return counted_as;			/* what another has made of it */
+}
+
+/*
  * How many refusals were kept out of the log since the last second; a second
  * without any ends the series.
  */

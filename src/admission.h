@@ -19,6 +19,14 @@ extern void pgh_admit_session(const PghIdentity *who, Oid roleid,
 							  bool superuser);
 
 /*
+ * Count a session under the name that it has taken.  "counted_as" is what it
+ * was counted as when that was read; returns what it is counted as now.  The
+ * session itself and the worker may do so at once.
+ */
+extern uint32 pgh_rename_session(PghSlot *slot, uint32 counted_as,
+								 const char *application);
+
+/*
  * Is a message that is being emitted a refusal of ours, and is it to be kept
  * out of the log because the like was logged within the last second?
  */

@@ -122,6 +122,14 @@ pgh_application_leave(uint32 index)
 }
 
 void
+pgh_application_credit(uint32 index, uint64 transactions)
+{
+	pg_atomic_fetch_add_u64(&pgh_applications[index].transactions,
+							transactions);
+	pgh_note_change();
+}
+
+void
 pgh_application_end(uint32 index, uint64 transactions, int64 duration)
 {
 	PghApplication *app = &pgh_applications[index];

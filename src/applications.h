@@ -36,9 +36,12 @@ extern void pgh_application_raise_peak(uint32 index, uint32 connections);
 /* Count a session out that took another name. */
 extern void pgh_application_leave(uint32 index);
 
+/* Count transactions of a session that goes on under another name. */
+extern void pgh_application_credit(uint32 index, uint64 transactions);
+
 /*
- * Count a session out that ended, with the transactions it made and how long
- * it lasted (microseconds).
+ * Count a session out that ended, with the transactions it made under this
+ * name and how long it lasted (microseconds).
  */
 extern void pgh_application_end(uint32 index, uint64 transactions,
 								int64 duration);

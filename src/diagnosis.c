@@ -50,6 +50,9 @@
 #define NAMELESS_PLACES 5
 #define NAMELESS_CONNECTIONS 10
 
+/* A driver may give the name after it has connected, but does so once. */
+#define LENT_RENAMES 2
+
 static const char *const advice[PGH_N_PATTERNS] = {
 	[PGH_PATTERN_READ_NEVER_ENDED] =
 	"A SELECT opened a transaction that the program never ends. "
@@ -102,11 +105,17 @@ bool
 pgh_session_is_abandoned(const PghFacts *facts, int64_t transactions,
 						 PghTime now)
 {
-	return (facts->state == PGH_STATE_IDLE ||
+	return ((facts->state == PGH_STATE_IDLE && facts->renames == 0) ||
 			pgh_state_in_transaction_idle(facts->state)) &&
 		transactions >= 1 && transactions <= CALL_TRANSACTIONS &&
 		facts->state_start - facts->backend_start <= CALL_TIME &&
 		now - facts->state_start >= CALL_SILENCE;
+}
+
+bool
+pgh_session_is_lent(const PghFacts *facts)
+{
+	return facts->renames >= LENT_RENAMES;
 }
 
 static PghPattern
@@ -170,30 +179,35 @@ has_no_pool(const PghApplicationFacts *facts)
 /*
  * The most that was seen in use is not the most there was, hence the number
  * of transactions: below one a second for each connection, bursts that nobody
- * saw are unlikely to have needed them all.
+ * saw are unlikely to have needed them all.  What a pooler lends to others
+ * under their names is not seen in use under this one.
  */
 static bool
 has_large_pool(const PghApplicationFacts *facts)
 {
 	int64_t		used = (int64_t) facts->active + facts->idle_in_transaction;
+	int32_t		connections = facts->connections - facts->lent;
 
 	if (facts->peak_active > used)
 		used = facts->peak_active;
-	return facts->connections >= POOL_CONNECTIONS &&
-		facts->connections >=
+	return connections >= POOL_CONNECTIONS &&
+		connections >=
 		POOL_CONNECTIONS_PER_CLIENT * clients_of(facts->clients) &&
-		used * POOL_USE <= facts->connections &&
+		used * POOL_USE <= connections &&
 		facts->observed_for >= POOL_OBSERVED &&
 		facts->transactions + facts->live_transactions <=
-		facts->connections * (facts->observed_for / SECOND);
+		connections * (facts->observed_for / SECOND);
 }
 
 PghPattern
 pgh_diagnose_application(const PghApplicationFacts *facts)
 {
+	/* those that had a name lost it when a pooler took them back */
+	int32_t		nameless = facts->named ? 0 :
+		facts->connections - facts->renamed;
+
 	/* of programs thrown together, the other numbers say little */
-	if (!facts->named && facts->clients >= 2 &&
-		facts->connections >= NAMELESS_PLACES)
+	if (facts->clients >= 2 && nameless >= NAMELESS_PLACES)
 		return PGH_PATTERN_NO_NAME;
 	if (makes_pool_per_call(facts))
 		return PGH_PATTERN_POOL_PER_CALL;
@@ -201,7 +215,7 @@ pgh_diagnose_application(const PghApplicationFacts *facts)
 		return PGH_PATTERN_NO_POOLING;
 	if (has_large_pool(facts))
 		return PGH_PATTERN_POOL_TOO_LARGE;
-	if (!facts->named && facts->connections >= NAMELESS_CONNECTIONS)
+	if (nameless >= NAMELESS_CONNECTIONS)
 		return PGH_PATTERN_NO_NAME;
 	return PGH_PATTERN_NONE;
 }

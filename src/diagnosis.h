@@ -60,6 +60,9 @@ typedef struct PghApplicationFacts
 	int32_t		abandoned;		/* for which pgh_session_is_abandoned() */
 	int32_t		abandoned_at_once;	/* most of those that were at work, from
 									 * their beginning on, at the same time */
+	int32_t		renamed;		/* that had another name before */
+	int32_t		lent;			/* of those: that changed it time and again,
+								 * as a pooler's do */
 	int32_t		clients;		/* distinct addresses; 0 counts as 1 */
 	int32_t		peak;			/* most connections at once */
 	int32_t		peak_active;	/* most seen inside a transaction at once, a
@@ -81,10 +84,18 @@ typedef struct PghApplicationFacts
 
 /*
  * Did this session begin, make a handful of transactions within seconds, and
- * has it been silent since?  "transactions" includes one that is open.
+ * has it been silent since?  "transactions" includes one that is open.  One
+ * that rests under a name it took later is a pooler's, which keeps it for the
+ * next client.
  */
 extern bool pgh_session_is_abandoned(const PghFacts *facts,
 									 int64_t transactions, PghTime now);
+
+/*
+ * Is this one of a pooler's sessions, which take the name of each client that
+ * they serve?
+ */
+extern bool pgh_session_is_lent(const PghFacts *facts);
 
 /*
  * Why these sessions idle.  Inside a transaction: NONE while there are only

@@ -46,7 +46,8 @@ typedef struct PghAddress
 /* Who a session is: all that a rule's selectors can ask about. */
 typedef struct PghIdentity
 {
-	char		application[PGH_NAME_LEN];
+	char		application[PGH_NAME_LEN];	/* without the client that a
+											 * pooler appends */
 	char		user[PGH_NAME_LEN]; /* login role */
 	char		database[PGH_NAME_LEN];
 	PghAddress	address;
@@ -73,6 +74,8 @@ typedef struct PghFacts
 								 * cancelled for age; 0 if it was not */
 	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
 	int32_t		blocking;		/* sessions waiting for this one */
+	int32_t		renames;		/* how often it took another application name
+								 * since it began; a pooler's often do */
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
 	bool		listening;		/* has LISTENed on a channel */

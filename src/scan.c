@@ -63,14 +63,15 @@ read_activity(PghSession *session)
 		session->facts.state_start = entry->st_state_start_timestamp;
 		session->facts.xact_start = entry->st_xact_start_timestamp;
 		session->query_id = (uint64) entry->st_query_id;
-		memcpy(session->who.application, entry->st_appname,
-			   NAMEDATALEN);
+		memcpy(session->name, entry->st_appname, NAMEDATALEN);
 		pgstat_end_read_activity(entry, after);
 
 		if (pgstat_read_activity_complete(before, after))
 		{
 			session->activity_changecount = after;
-			session->who.application[NAMEDATALEN - 1] = '\0';
+			session->name[NAMEDATALEN - 1] = '\0';
+			strlcpy(session->who.application, session->name,
+					pgh_application_length(session->name) + 1);
 			return pid == session->slot.pid;
 		}
 	}
@@ -139,6 +140,7 @@ read_own(PghSession *session)
 		facts->xact_start = pg_atomic_read_u64(&slot->cancelled_xact_start);
 
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	facts->renames = pg_atomic_read_u32(&slot->renames);
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
 		facts->xact_start)
@@ -156,7 +158,8 @@ pgh_scan_session(int index, PghSession *session)
 	memset(&session->facts, 0, sizeof(session->facts));
 	session->index = index;
 	session->query_id = 0;
-	session->who.application[0] = '\0';
+	memset(session->who.application, 0, PGH_NAME_LEN);
+	session->name[0] = '\0';
 	session->leak = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = -1;
@@ -165,6 +168,7 @@ pgh_scan_session(int index, PghSession *session)
 
 	session->counted_as = pg_atomic_read_u32(&slot->application);
 	session->transactions = pg_atomic_read_u64(&slot->transactions);
+	session->credited = pg_atomic_read_u64(&slot->credited);
 	session->who.address = session->slot.address;
 	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
 	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
@@ -182,6 +186,7 @@ pgh_scan_session(int index, PghSession *session)
 		if (session->counted_as != PGH_NO_APPLICATION)
 			memcpy(session->who.application,
 				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
+		memcpy(session->name, session->who.application, PGH_NAME_LEN);
 	}
 	else
 	{

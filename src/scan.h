@@ -19,7 +19,9 @@ typedef struct PghSession
 	PghIdentity who;
 	PghFacts	facts;
 	uint32		counted_as;		/* index of the application it counts for */
+	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	uint64		transactions;
+	uint64		credited;		/* of them: counted for earlier names */
 	uint64		query_id;
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the

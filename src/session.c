@@ -41,6 +41,13 @@ static emit_log_hook_type prev_emit_log = NULL;
  */
 static int64 transactions_ended = -1;
 
+/*
+ * Whom this session's transactions count for, and where the name lies that
+ * said so: a name that is set anew lies elsewhere.
+ */
+static uint32 working_for = PGH_NO_APPLICATION;
+static const char *working_name = NULL;
+
 /* ----------
  * The signal handler: nothing here but loads, stores and SetLatch().
  * ----------
@@ -159,8 +166,40 @@ emit_log(ErrorData *edata)
  */
 
 /*
+ * The application name was set: a pooler does so whenever it gives the session
+ * to another client, so that what is counted must follow.  The transaction
+ * that set it is the new one's.  A name that lies by chance where the last one
+ * lay is left to the worker, which looks at the text.
+ */
+static void
+follow_name(PghSlot *slot)
+{
+	char		name[PGH_NAME_LEN];
+	uint32		index;
+	uint64		earlier = Max(transactions_ended - 1, 0);
+
+	working_name = application_name;
+	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
+	name[pgh_application_length(name)] = '\0';
+	index = pgh_rename_session(slot, pg_atomic_read_u32(&slot->application),
+							   name);
+	if (index == working_for)
+		return;
+	if (working_for != PGH_NO_APPLICATION && transactions_ended > 0)
+	{
+		pgh_application_credit(working_for, earlier -
+							   pg_atomic_read_u64(&slot->credited));
+		pg_atomic_write_u64(&slot->credited, earlier);
+		pg_atomic_write_u32(&slot->renames,
+							pg_atomic_read_u32(&slot->renames) + 1);
+	}
+	working_for = index;
+}
+
+/*
  * Called at every transaction's end.  A store into a cache line that only
- * this backend writes; no lock, nothing that can fail.
+ * this backend writes; no lock, nothing that can fail.  (A lock is taken when
+ * the application name was set.)
  */
 static void
 at_transaction_end(XactEvent event, void *arg)
@@ -173,6 +212,9 @@ at_transaction_end(XactEvent event, void *arg)
 	if (slot != NULL)
 	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (unlikely(application_name != working_name) &&
+			event == XACT_EVENT_COMMIT)
+			follow_name(slot);
 		if (unlikely(transactions_ended == 0) && event == XACT_EVENT_COMMIT)
 			pgh_tell_newcomer(slot);
 	}
@@ -208,15 +250,18 @@ end_session(int code, Datum arg)
 {
 	PghSlot    *slot = pgh_my_slot;
 	TimestampTz login_at;
+	uint64		credited;
 	uint32		application;
 
 	if (slot == NULL)
 		return;
 	login_at = slot->login_at;
+	credited = pg_atomic_read_u64(&slot->credited);
 	application = pgh_slot_release();
 	finish_request(slot, application);
 	if (application != PGH_NO_APPLICATION)
-		pgh_application_end(application, Max(transactions_ended, 0),
+		pgh_application_end(application,
+							Max(transactions_ended, 0) - credited,
 							GetCurrentTimestamp() - login_at);
 }
 
@@ -246,7 +291,10 @@ identify(const Port *port, PghIdentity *who)
 {
 	memset(who, 0, sizeof(*who));
 	if (port->application_name)
+	{
 		strlcpy(who->application, port->application_name, PGH_NAME_LEN);
+		who->application[pgh_application_length(who->application)] = '\0';
+	}
 	strlcpy(who->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(who->database, port->database_name, PGH_NAME_LEN);
 	who->address = pgh_address_from_socket(&port->raddr);
@@ -270,6 +318,8 @@ begin_session(const Port *port)
 	RegisterXactCallback(at_transaction_end, NULL);
 	pqsignal(SIGUSR2, handle_request);
 	pgh_admit_session(&who, roleid, superuser);
+	if (pgh_my_slot != NULL)
+		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

@@ -79,7 +79,9 @@ init_slots(void)
 		pg_atomic_init_u32(&slot->changecount, 0);
 		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
 		pg_atomic_init_u64(&slot->transactions, 0);
+		pg_atomic_init_u64(&slot->credited, 0);
 		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u64(&slot->cancelled_transaction, 0);

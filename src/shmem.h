@@ -22,10 +22,12 @@
  *								PGH_LOCK_SIGNAL before it signals: a backend
  *								cannot be gone, nor its pid be another's,
  *								while its slot is claimed and the lock is held
- * PghSlot.application			W its backend (claim, release), the worker
- *								(rename); atomic exchange and compare-exchange,
- *								so that each count is given back exactly once
- * PghSlot.transactions, listening	W its backend; R anyone; atomic
+ * PghSlot.application			W its backend (claim, rename, release), the
+ *								worker (rename); atomic exchange and
+ *								compare-exchange, so that each count is given
+ *								back exactly once
+ * PghSlot.transactions, credited, renames, listening
+ *								W its backend; R anyone; atomics
  * PghSlot.cancelled_transaction	W its backend, when the cancel is raised; R
  *								anyone; atomic
  * PghSlot.cancelled_*			W the worker (its backend clears them at
@@ -165,7 +167,9 @@ typedef struct PghSlot
 
 	pg_atomic_uint32 application;	/* index of the name it is counted under */
 	pg_atomic_uint64 transactions;
+	pg_atomic_uint64 credited;	/* of them: counted for earlier names */
 	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
+	pg_atomic_uint32 renames;	/* how often it took another name */
 
 	/* When its transaction's statement was cancelled for age, and which. */
 	pg_atomic_uint64 cancelled_at;
@@ -199,7 +203,8 @@ typedef struct PghApplication
 	pg_atomic_uint64 opened;	/* sessions that took up this name */
 	pg_atomic_uint64 closed;	/* sessions that gave it up */
 	pg_atomic_uint64 ended;		/* those of them that ended */
-	pg_atomic_uint64 transactions;	/* of sessions that ended */
+	pg_atomic_uint64 transactions;	/* of sessions that ended or took another
+									 * name */
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
 	pg_atomic_uint32 refusals[PGH_N_REFUSAL_REASONS];

@@ -56,6 +56,8 @@ pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
 	slot->observed_state_start = 0;
 	slot->observed_xact_start = 0;
 	pg_atomic_write_u64(&slot->transactions, 0);
+	pg_atomic_write_u64(&slot->credited, 0);
+	pg_atomic_write_u32(&slot->renames, 0);
 	pg_atomic_write_u32(&slot->listening, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->cancelled_transaction, 0);

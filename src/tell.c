@@ -146,20 +146,22 @@ tell(const PghLeak *leak, TimestampTz now)
 void
 pgh_tell_newcomer(PghSlot *slot)
 {
-	const char *application = MyBEEntry->st_appname;
 	TimestampTz now = GetCurrentTimestamp();
 	PghApplication *app;
+	char		name[PGH_NAME_LEN];
 	PghLeak		leak;
 
 	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
 		return;
-	app = &pgh_applications[pgh_application_index(application)];
+	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
+	name[pgh_application_length(name)] = '\0';
+	app = &pgh_applications[pgh_application_index(name)];
 
 	/* What most sessions find here spares them the rest. */
 	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
 		return;
-	if (pgh_leak_lost(application, slot->roleid,
+	if (pgh_leak_lost(name, slot->roleid,
 					  now - PGH_REMEMBER_LOSS, &leak) &&
-		may_tell(application, &slot->address, now, leak.last_ended))
+		may_tell(name, &slot->address, now, leak.last_ended))
 		tell(&leak, now);
 }

@@ -60,6 +60,8 @@ typedef struct PghLive
 	int			abandoned;		/* as pgh_session_is_abandoned() has it */
 	int			at_work;		/* of those, as count_at_once() goes by */
 	int			at_once;		/* the most that this was */
+	int			renamed;		/* had another name before */
+	int			lent;			/* as pgh_session_is_lent() has it */
 	int			n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
 	int			arrived;		/* took this name, not yet counted so */
@@ -96,7 +98,9 @@ add_session(PghLive *live, const PghSession *session, TimestampTz now)
 	TimestampTz xact_start = session->facts.xact_start;
 
 	live->connections++;
-	live->transactions += session->transactions;
+	live->transactions += session->transactions - session->credited;
+	live->renamed += session->facts.renames > 0;
+	live->lent += pgh_session_is_lent(&session->facts);
 	live->abandoned += is_abandoned(session, now);
 	add_client(live, &session->slot.address);
 	if (session->facts.state == PGH_STATE_ACTIVE)
@@ -176,6 +180,8 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	facts.idle_in_transaction = live->idle_in_transaction;
 	facts.abandoned = live->abandoned;
 	facts.abandoned_at_once = live->at_once;
+	facts.renamed = live->renamed;
+	facts.lent = live->lent;
 	facts.clients = live->n_clients;
 	facts.peak = pg_atomic_read_u32(&app->peak);
 	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
@@ -367,7 +373,7 @@ warn_of_prepared(int64 n)
 				(errmsg_plural("%lld prepared transaction is older than an hour",
 							   "%lld prepared transactions are older than an hour",
 							   (unsigned long) n, (long long) n),
-				 errhint("See hygiene.horizon, and end each with COMMIT PREPARED or ROLLBACK PREPARED.")));
+				 errhint("See hygiene.horizon; end each by COMMIT PREPARED or ROLLBACK PREPARED.")));
 }
 
 Datum

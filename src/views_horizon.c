@@ -23,7 +23,7 @@ append_session(PghRow *row, const PghSession *session, TimestampTz now)
 	pgh_row_text(row, "session");
 	pgh_row_text(row, session->who.user);
 	pgh_row_int32(row, session->slot.pid);
-	pgh_row_text(row, session->who.application);
+	pgh_row_text(row, session->name);
 	pgh_row_int32(row, (int32) session->xmin_age);
 	pgh_row_interval(row, session->facts.xact_start == 0 ? -1 :
 					 Max(now - session->facts.xact_start, 0));

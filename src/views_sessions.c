@@ -127,7 +127,7 @@ pgh_append_session(PghRow *row, const PghSession *session,
 
 	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
 	pgh_row_int32(row, session->slot.pid);
-	pgh_row_text(row, session->who.application);
+	pgh_row_text(row, session->name);
 	pgh_row_text(row, session->who.user);
 	pgh_row_text(row, session->who.database);
 	append_client(row, session, visible);

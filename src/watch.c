@@ -17,7 +17,7 @@
 #include "watch.h"
 
 #include "action.h"
-#include "applications.h"
+#include "admission.h"
 #include "blockers.h"
 #include "policy.h"
 #include "request.h"
@@ -108,36 +108,6 @@ pgh_watch_forget(void)
 		watches[i].live = false;
 }
 
-/*
- * Count a session under the name it has now.  It is counted in before it is
- * counted out, and whoever takes the old index out of the slot, we or the
- * exiting backend, counts it out: so nothing is lost or counted twice.
- */
-static void
-follow_name(const PghSession *session)
-{
-	PghSlot    *slot = &pgh_slots[session->index];
-	uint32		counted_as = session->counted_as;
-	uint32		index;
-	uint32		connections;
-
-	if (counted_as == PGH_NO_APPLICATION ||
-		strcmp(pgh_applications[counted_as].name,
-			   session->who.application) == 0)
-		return;
-	index = pgh_application_index(session->who.application);
-	if (index == counted_as)
-		return;
-	connections = pgh_application_enter(index);
-	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
-	{
-		pgh_application_raise_peak(index, connections);
-		pgh_application_leave(counted_as);
-	}
-	else
-		pgh_application_undo_enter(index);
-}
-
 /* Has it just been of use to a pool that had been filled before? */
 static bool
 went_back(const PghFacts *facts)
@@ -163,7 +133,9 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
 	{
-		follow_name(session);
+		session->counted_as =
+			pgh_rename_session(&pgh_slots[index], session->counted_as,
+							   session->who.application);
 		pgh_limits_for(&session->who, &bits, &watch->details->limits);
 		strlcpy(watch->details->application, session->who.application,
 				PGH_NAME_LEN);

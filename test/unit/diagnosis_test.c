@@ -116,7 +116,7 @@ diagnose_application(char *s)
 		{"idle_in_transaction"}, {"abandoned"}, {"clients"}, {"peak"},
 		{"peak_active"}, {"opened"}, {"closed"}, {"ended"}, {"terminated"},
 		{"transactions"}, {"live_transactions"}, {"each"}, {"s"}, {"ms"},
-		{"at_once"}
+		{"renamed"}, {"lent"}, {"at_once"}
 	};
 	PghApplicationFacts facts;
 
@@ -140,7 +140,9 @@ diagnose_application(char *s)
 	facts.live_transactions = words[14].value;
 	facts.observed_for = (words[16].given ? words[16].value : 3600) * 1000000;
 	facts.mean_session = words[17].value * 1000;
-	facts.abandoned_at_once = (int32_t) words[18].value;
+	facts.renamed = (int32_t) words[18].value;
+	facts.lent = (int32_t) words[19].value;
+	facts.abandoned_at_once = (int32_t) words[20].value;
 	return pattern_names[pgh_diagnose_application(&facts)];
 }
 
@@ -148,7 +150,7 @@ static const char *
 judge_session(char *s)
 {
 	Word		words[] = {
-		STATE_WORDS, {"start"}, {"since"}, {"transactions"}
+		STATE_WORDS, {"start"}, {"since"}, {"transactions"}, {"renames"}
 	};
 	PghFacts	facts;
 
@@ -159,8 +161,26 @@ judge_session(char *s)
 	facts.state = states[choose(words, 0, N_STATES - 1)];
 	facts.backend_start = NOW - words[N_STATES].value * 1000;
 	facts.state_start = NOW - words[N_STATES + 1].value * 1000;
+	facts.renames = (int32_t) words[N_STATES + 3].value;
 	return pgh_session_is_abandoned(&facts, words[N_STATES + 2].value, NOW) ?
 		"abandoned" : "in use";
+}
+
+/* A driver that gives the name after it has connected is no pooler. */
+static void
+test_lent(void)
+{
+	static const bool lent[] = {false, false, true, true};
+
+	for (int i = 0; i < COUNT(lent); i++)
+	{
+		PghFacts	facts;
+
+		memset(&facts, 0, sizeof(facts));
+		facts.renames = i;
+		tap_ok(pgh_session_is_lent(&facts) == lent[i],
+			   "%d names taken later: %s", i, lent[i] ? "lent" : "its own");
+	}
 }
 
 static void
@@ -219,6 +239,7 @@ test_advice(void)
 int
 main(void)
 {
+	test_lent();
 	test_table();
 	test_advice();
 	return tap_done();

@@ -27,7 +27,8 @@ timestamps come from, so that both sides can be compared.
 
 Fields that tests read: pid; sent_at and replied_at, of the last statement;
 told_at and closed_at, of the end; error, the last ErrorResponse as a hash of
-its fields by their letters (S, C, M, D, H); notices, an array of such hashes.
+its fields by their letters (S, C, M, D, H); errors, all since the last
+statement was sent, and notices, all: arrays of such hashes.
 
 =cut
 
@@ -57,7 +58,8 @@ waits for that.
 sub new
 {
 	my ($class, $node, %options) = @_;
-	my $self = bless { buffer => '', notices => [], rows => [] }, $class;
+	my $self = bless { buffer => '', errors => [], notices => [], rows => [] },
+	  $class;
 	my %startup = (
 		user => $options{user} || 'app',
 		database => $options{dbname} || 'postgres');
@@ -292,6 +294,7 @@ sub _begin_request
 	$self->{rows} = [];
 	$self->{error} = undef;
 	$self->{failed} = undef;
+	$self->{errors} = [];
 	$self->{sent_at} = time;
 	return;
 }
@@ -362,6 +365,7 @@ sub _take
 	if ($type eq 'E')
 	{
 		$self->{error} = _fields($body);
+		push @{ $self->{errors} }, $self->{error};
 		$self->{told_at} = $now if $self->{error}->{S} eq 'FATAL';
 	}
 	elsif ($type eq 'N')
