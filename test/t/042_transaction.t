@@ -102,18 +102,20 @@ sub check_ended
 
 one('CREATE TABLE t (i int); CREATE ROLE boss LOGIN SUPERUSER; GRANT ALL ON t TO app');
 
+# BEGIN goes in one message with what follows: on a slow machine the limit could
+# be over between two, and then there is no statement to be cancelled.
+
 #
 # Cancelled, and the transaction left as it is.
 #
 my $position = log_position($node);
 my $client = client('left');
-$client->query('BEGIN');
+$client->try_query("BEGIN; $SLEEP");
 my $begun = $client->{sent_at};
-$client->try_query($SLEEP);
 my $cancelled = $client->{replied_at};
 cmp_ok($cancelled - $begun, '>=', $LIMIT, 'left: not cancelled early');
 check_cancelled('left', $client);
-ok($client->is_open, 'left: the session goes on');
+ok($client->is_open || time - $cancelled >= $GRACE, 'left: the session goes on');
 check_ended('left', $client);
 cmp_ok(($client->{told_at} || 0) - $begun, '>=', $LIMIT + $GRACE, 'left: not ended early');
 is(story($client), 'cancel:done terminate:done', 'left: both are recorded');
@@ -132,13 +134,15 @@ is(one('SELECT cancelled, terminated, spared FROM hygiene.status'),
 	'1|1|0', 'left: and for the server');
 
 #
-# Cancelled, and rolled back in time.
+# Cancelled, and rolled back in time; there is more of that, for a slow machine.
 #
+my $MORE_GRACE = 3;
+configure($node, rules => "application=honest: cancel_grace=${MORE_GRACE}s");
 my $honest = client('honest');
-$honest->query('BEGIN');
-$honest->try_query($SLEEP);
+$honest->try_query("BEGIN; $SLEEP");
 check_cancelled('honest', $honest);
 $honest->query('ROLLBACK');
+my $rolled_back = one('SELECT clock_timestamp()');
 
 # What follows runs beside it.
 
@@ -146,13 +150,10 @@ $honest->query('ROLLBACK');
 # Cancelled, and goes on in the same transaction.
 #
 $client = client('stubborn');
-$client->query('BEGIN');
+$client->try_query("BEGIN; SAVEPOINT s; $SLEEP");
 $begun = $client->{sent_at};
-$client->query('SAVEPOINT s');
-$client->try_query($SLEEP);
 check_cancelled('stubborn', $client);
-$client->query('ROLLBACK TO s');
-$client->try_query($SLEEP);
+$client->try_query("ROLLBACK TO s; $SLEEP");
 check_ended('stubborn', $client);
 cmp_ok($client->{told_at} - $begun, '>=', $LIMIT + $GRACE, 'stubborn: not early');
 is(story($client), 'cancel:done terminate:done', 'stubborn: as recorded');
@@ -176,10 +177,14 @@ is(story($client), 'cancel:spared terminate:done', 'deaf: as recorded');
 #
 # Idle: there is nothing to cancel.
 #
-$client = client('idle');
-$client->query('BEGIN');
-$begun = $client->{sent_at};
-$client->query('SELECT pg_sleep(0.1)');
+for (1 .. 5)
+{
+	$client = client('idle');
+	$client->try_query('BEGIN; SELECT pg_sleep(0.1)');
+	$begun = $client->{sent_at};
+	last unless $client->{error};    # a slow machine slept longer
+	$client->close;
+}
 check_ended('idle', $client);
 cmp_ok($client->{told_at} - $begun, '>=', $LIMIT, 'idle: not early');
 is(story($client), 'terminate:done', 'idle: ended at once');
@@ -217,6 +222,8 @@ eval { $client->extended($SLEEP); };
 check_cancelled('extended', $client);
 $client->close;
 
+until_row($node, "SELECT now() > '$rolled_back'::timestamptz + '$MORE_GRACE s'");
+two_passes($node);
 ok($honest->is_open, 'honest: who has rolled back in time stays');
 is(story($honest), 'cancel:done', 'honest: as recorded');
 is($honest->query('SELECT 42')->[0]->[0], '42', 'honest: and can work');
@@ -228,13 +235,13 @@ $honest->close;
 for my $begin ('BEGIN', 'SELECT 1')
 {
 	my $copy = client('copy');
+	my $sql = 'COPY t FROM STDIN';
 
-	$copy->query($begin);
-	$copy->copy_in('COPY t FROM STDIN');
+	$copy->query($begin) if $begin ne 'BEGIN';
+	$copy->copy_in($begin eq 'BEGIN' ? "BEGIN; $sql" : $sql);
 	$begun = $copy->{sent_at};
 	check_ended('copy', $copy);
-	cmp_ok($copy->{told_at} - $begun, '>=', $begin eq 'BEGIN' ? $GRACE : $LIMIT + $GRACE,
-		"copy after $begin: not early");
+	cmp_ok($copy->{told_at} - $begun, '>=', $LIMIT + $GRACE, "copy after $begin: not early");
 	is(story($copy), 'cancel:spared terminate:done',
 		"copy after $begin: not cancelled, but ended");
 }
@@ -266,9 +273,13 @@ $reader->wait_closed;
 # Who asks for a cancellation himself is told so.
 #
 one("ALTER ROLE app SET statement_timeout = '100ms'");
-$client = client('own');
-$client->query('BEGIN');
-$client->try_query($SLEEP);
+for (1 .. 5)
+{
+	$client = client('own');
+	$client->try_query("BEGIN; $SLEEP");
+	last if $client->{error}->{M} !~ /transaction timeout/;    # both at once
+	$client->close;
+}
 is($client->{error}->{M}, 'canceling statement due to statement timeout',
 	'a statement timeout keeps its message');
 $client->close;
