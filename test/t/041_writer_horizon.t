@@ -278,8 +278,10 @@ sub contest
 		push @waiters, client($node, 'waiter');
 		$waiters[-1]->send_query("INSERT INTO t (i) VALUES ($row)");
 	}
+	# on a slow machine they may have waited already
 	until_row($node,
-		"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter' AND wait_event_type = 'Lock'",
+		q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'waiter'
+			AND (wait_event_type = 'Lock' OR state = 'idle' AND query LIKE 'INSERT%')},
 		scalar @waiters);
 	my $rows = $boss->query(
 		q{SELECT application_name, limit_name, limit_setting,
