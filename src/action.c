@@ -29,7 +29,8 @@ pgh_event_describe(PghEvent *event, const PghSession *session,
 	event->state = facts->state;
 	event->wrote = facts->wrote;
 	event->blocking = facts->blocking;
-	event->transaction_age = facts->xact_start ? now - facts->xact_start : -1;
+	event->transaction_age = facts->xact_start ?
+		Max(now - facts->xact_start, 0) : -1;
 	event->query_id = session->query_id;
 	pgh_scan_query(session, event->query, sizeof(event->query));
 }
@@ -47,7 +48,7 @@ label_rule(int rule, char *label, size_t size)
 
 static void
 fill_request(PghRequest *request, const PghSession *session,
-			 const PghVerdict *verdict)
+			 const PghVerdict *verdict, TimestampTz now)
 {
 	memset(request, 0, sizeof(*request));
 	request->action = verdict->action;
@@ -55,8 +56,10 @@ fill_request(PghRequest *request, const PghSession *session,
 	request->rule = verdict->rule;
 	request->limit = verdict->limit;
 	request->measured = verdict->measured;
+	request->measured_at = now;
 	request->state_start = session->facts.state_start;
 	request->xact_start = session->facts.xact_start;
+	request->lxid = session->lxid;
 
 	/*
 	 * One that is idle now is ended only while it still is.  A transaction
@@ -175,7 +178,7 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 
 	if (mode == PGH_MODE_OFF)
 		return false;
-	fill_request(&request, session, verdict);
+	fill_request(&request, session, verdict, now);
 	if (mode == PGH_MODE_OBSERVE)
 	{
 		observe(session, verdict, &request, now);

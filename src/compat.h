@@ -155,6 +155,20 @@ pgh_guc_free(void *ptr)
 #endif
 }
 
+/*
+ * The number of the transaction that a backend is in, its own count of them;
+ * InvalidLocalTransactionId outside of one.  17 moved it (commit ab355e3a8).
+ */
+static inline LocalTransactionId
+pgh_proc_lxid(volatile PGPROC *proc)
+{
+#if PG_VERSION_NUM >= 170000
+	return proc->vxid.lxid;
+#else
+	return proc->lxid;
+#endif
+}
+
 /* 17 moved the number of a PGPROC (commit 024c52111); this holds everywhere. */
 static inline int
 pgh_my_proc_number(void)

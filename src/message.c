@@ -77,7 +77,9 @@ pgh_print_measured(int64 microseconds, char *buf, size_t size)
 {
 	double		seconds = microseconds / 1e6;
 
-	if (seconds < 1)
+	if (microseconds < 0)
+		snprintf(buf, size, "0 ms");	/* the clock was set back */
+	else if (seconds < 1)
 		snprintf(buf, size, "%d ms", (int) (microseconds / USECS_PER_MS));
 	else if (seconds < 120)
 		snprintf(buf, size, "%.1f s", seconds);

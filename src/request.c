@@ -26,6 +26,12 @@
  * interrupts before the message is looked at.  A statement that arrives in
  * those microseconds was never begun.
  *
+ * A transaction that is too old is told from the next one by its number.  From
+ * the victim's answer to the moment at which PostgreSQL heeds it, the
+ * transaction may come to its end.  So before it commits the answer is heeded,
+ * while it commits none is given, and a cancel that is still there at its end
+ * is withdrawn (see at_transaction_event() in session.c).
+ *
  * Why the signal reaches nobody else
  * ----------------------------------
  * A backend installs its handler before it claims a slot, and gives the slot
@@ -111,7 +117,12 @@ still_idle(const PghRequest *request)
 		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ;
 }
 
-/* Is this session still in the transaction that the worker saw? */
+/*
+ * Is this session still in the transaction that the worker saw?  All that come
+ * in one message begin at the same time, so its number must be the same, too.
+ * That is taken away before the end of the transaction is announced to
+ * at_transaction_event() in session.c.
+ */
 static bool
 same_transaction(const PghRequest *request)
 {
@@ -119,7 +130,9 @@ same_transaction(const PghRequest *request)
 
 	return (entry->st_changecount & 1) == 0 &&
 		request->xact_start != 0 &&
-		entry->st_xact_start_timestamp == request->xact_start;
+		entry->st_xact_start_timestamp == request->xact_start &&
+		request->lxid != InvalidLocalTransactionId &&
+		pgh_proc_lxid(MyProc) == request->lxid;
 }
 
 /* Is there a statement to cancel? */
@@ -136,7 +149,7 @@ is_running(void)
  * further signal while the backend exits must not take its reason away.
  */
 bool
-pgh_request_answer(PghSlot *slot)
+pgh_request_answer(PghSlot *slot, bool committing)
 {
 	bool		accepted;
 
@@ -144,7 +157,7 @@ pgh_request_answer(PghSlot *slot)
 		return false;
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
-		still_idle(&slot->request) : same_transaction(&slot->request);
+		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
 	if (slot->request.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
 	pg_atomic_write_u32(&slot->request_state, accepted ?
@@ -175,6 +188,17 @@ pgh_request_cancel_done(PghSlot *slot)
 	if (ours)
 		pgh_wake_worker();
 	return ours;
+}
+
+void
+pgh_request_withdraw_cancel(PghSlot *slot)
+{
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+
+	if (slot->request.action == PGH_ACTION_CANCEL &&
+		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   PGH_REQUEST_SPARED))
+		pgh_wake_worker();
 }
 
 void

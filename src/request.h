@@ -26,9 +26,10 @@ extern bool pgh_request_repeat(int index, uint32 changecount);
 
 /*
  * Victim, in its signal handler: answer a pending request.  Returns true when
- * it was accepted; the caller then makes this backend die or cancel.
+ * it was accepted; the caller then makes this backend die or cancel.  One that
+ * has begun to commit is not interrupted.
  */
-extern bool pgh_request_answer(PghSlot *slot);
+extern bool pgh_request_answer(PghSlot *slot, bool committing);
 
 /* Has this backend accepted a request that has not ended yet? */
 extern bool pgh_request_accepted(PghSlot *slot);
@@ -38,6 +39,12 @@ extern bool pgh_request_accepted(PghSlot *slot);
  * worker has closed the request meanwhile.
  */
 extern bool pgh_request_cancel_done(PghSlot *slot);
+
+/*
+ * Victim, at the end of a transaction: a cancel that was accepted and not
+ * raised is one that was spared.
+ */
+extern void pgh_request_withdraw_cancel(PghSlot *slot);
 
 /*
  * Worker, and the victim at its exit: close the request if it is in state

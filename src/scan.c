@@ -112,6 +112,7 @@ read_proc(PghSession *session)
 	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
 	PghFacts   *facts = &session->facts;
 
+	session->lxid = pgh_proc_lxid(proc);
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
 	session->xmin_age = pgh_scan_xmin_age(session->index);
 	facts->xmin_age = Max(session->xmin_age, 0);
@@ -157,6 +158,7 @@ pgh_scan_session(int index, PghSession *session)
 
 	memset(&session->facts, 0, sizeof(session->facts));
 	session->index = index;
+	session->lxid = InvalidLocalTransactionId;
 	session->query_id = 0;
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';

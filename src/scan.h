@@ -20,6 +20,7 @@ typedef struct PghSession
 	PghFacts	facts;
 	uint32		counted_as;		/* index of the application it counts for */
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
+	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	uint64		transactions;
 	uint64		credited;		/* of them: counted for earlier names */
 	uint64		query_id;

@@ -48,6 +48,12 @@ static int64 transactions_ended = -1;
 static uint32 working_for = PGH_NO_APPLICATION;
 static const char *working_name = NULL;
 
+/* From the point of no return of a transaction to its end. */
+static volatile sig_atomic_t committing = false;
+
+/* This transaction's statement is to be cancelled, or was. */
+static volatile sig_atomic_t cancelling = false;
+
 /* ----------
  * The signal handler: nothing here but loads, stores and SetLatch().
  * ----------
@@ -59,10 +65,10 @@ handle_request(SIGNAL_ARGS)
 	int			save_errno = errno;
 	PghSlot    *slot = pgh_my_slot;
 
-	if (slot != NULL && pgh_request_answer(slot))
+	if (slot != NULL && pgh_request_answer(slot, committing))
 	{
 		if (slot->request.action == PGH_ACTION_CANCEL)
-			QueryCancelPending = true;
+			cancelling = QueryCancelPending = true;
 		else
 			ProcDiePending = true;
 		InterruptPending = true;
@@ -96,13 +102,10 @@ is_our_message(const ErrorData *edata, PghSlot *slot)
 static int64
 measure_now(const PghRequest *request)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (request->reason == PGH_REASON_HORIZON)
 		return request->measured;
-	if (request->reason == PGH_REASON_TRANSACTION)
-		return now - request->xact_start;
-	return now - request->state_start;
+	return request->measured +
+		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
 /*
@@ -197,21 +200,53 @@ follow_name(PghSlot *slot)
 }
 
 /*
- * Called at every transaction's end.  A store into a cache line that only
- * this backend writes; no lock, nothing that can fail.  (A lock is taken when
- * the application name was set.)
+ * The transaction is about to commit.  A request that was accepted is heeded
+ * now or never; from here on none is.  Should this transaction wait for its
+ * standby, a cancel would end the wait, not the transaction.
  */
 static void
-at_transaction_end(XactEvent event, void *arg)
+before_commit(PghSlot *slot)
+{
+	committing = true;
+	if (slot != NULL && pgh_request_accepted(slot))
+		CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * A cancel that was not raised until the end of its transaction would hit the
+ * next one.  Somebody else's that came in the same microseconds is forgotten
+ * with it.
+ */
+static void
+withdraw_cancel(PghSlot *slot)
+{
+	cancelling = false;
+	QueryCancelPending = false;
+	pgh_request_withdraw_cancel(slot);
+}
+
+/*
+ * Called before every commit and at every transaction's end.  A store into a
+ * cache line that only this backend writes; no lock, nothing that can fail
+ * once the transaction has ended.  (A lock is taken when the application name
+ * was set.)
+ */
+static void
+at_transaction_event(XactEvent event, void *arg)
 {
 	PghSlot    *slot = pgh_my_slot;
 
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		before_commit(slot);
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
+	committing = false;
 	if (slot != NULL)
 	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (cancelling)
+			withdraw_cancel(slot);
 		if (unlikely(application_name != working_name) &&
 			event == XACT_EVENT_COMMIT)
 			follow_name(slot);
@@ -262,7 +297,7 @@ end_session(int code, Datum arg)
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
 							Max(transactions_ended, 0) - credited,
-							GetCurrentTimestamp() - login_at);
+							Max(GetCurrentTimestamp() - login_at, 0));
 }
 
 /*
@@ -315,7 +350,7 @@ begin_session(const Port *port)
 	identify(port, &who);
 	look_up_role(port->user_name, &roleid, &superuser);
 	before_shmem_exit(end_session, (Datum) 0);
-	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterXactCallback(at_transaction_event, NULL);
 	pqsignal(SIGUSR2, handle_request);
 	pgh_admit_session(&who, roleid, superuser);
 	if (pgh_my_slot != NULL)

@@ -129,6 +129,8 @@ init_shared(void)
 	pg_atomic_init_u32(&pgh_shared->dozing, 0);
 	pg_atomic_init_u64(&pgh_shared->last_pass, 0);
 	pg_atomic_init_u64(&pgh_shared->pass_duration, 0);
+	pg_atomic_init_u64(&pgh_shared->clock_set_at, 0);
+	pg_atomic_init_u64(&pgh_shared->clock_set_from, 0);
 	pg_atomic_init_u64(&pgh_shared->stats_since, GetCurrentTimestamp());
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_init_u64(&pgh_shared->total[i], 0);

@@ -11,6 +11,8 @@
  * PghShared.dozing				W the worker; R connecting backends; atomic.
  *								A stale read costs one needless wake-up, or
  *								leaves the worker to its one-second heartbeat
+ * PghShared.clock_set_*		W the worker, clock_set_from first; R anyone;
+ *								atomics
  * PghShared.warned, growth		W the worker; R anyone; atomics
  * PghShared.total				W anyone, R anyone; atomics, only added to
  *								(reset() stores 0)
@@ -66,8 +68,8 @@
  * across a wait, a palloc or anything that can raise an error.
  *
  * Unlocked reads of core's structures (scan.c): PgBackendStatus with core's
- * changecount protocol; PGPROC.xid, xmin, waitStatus and procLatch.owner_pid
- * as single words, each of which may be out of date by the time it is used.
+ * changecount protocol; PGPROC.xid, xmin, lxid, waitStatus and
+ * procLatch.owner_pid as single words, each of which may be out of date by the time it is used.
  * Nothing is decided on them that the victim does not check again.
  *
  *-------------------------------------------------------------------------
@@ -119,6 +121,8 @@ typedef enum PghCounter
  *						ends (or the cancel was reported): a second signal
  *						cannot clear the reason
  *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
+ *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
+ *						could be cancelled
  *	ACCEPTED -> DONE	a cancel: the error was raised
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
@@ -141,9 +145,11 @@ typedef struct PghRequest
 	uint8		pattern;		/* PghPattern, for the advice */
 	uint16		rule;			/* number, 0 = server-wide */
 	int64		limit;			/* microseconds or transaction ids */
-	int64		measured;		/* when decided; same unit */
+	int64		measured;		/* at measured_at; same unit */
+	TimestampTz measured_at;
 	TimestampTz state_start;	/* what the worker saw */
 	TimestampTz xact_start;
+	LocalTransactionId lxid;	/* its number */
 	uint64		event_id;		/* where the outcome is recorded */
 	uint64		leak;			/* key of the leak it belongs to; 0 = none */
 	char		rule_label[PGH_RULE_LABEL_LEN]; /* its selectors, printed */
@@ -319,6 +325,9 @@ typedef struct PghShared
 	pg_atomic_uint32 dozing;	/* it sleeps without a session's deadline */
 	pg_atomic_uint64 last_pass; /* TimestampTz */
 	pg_atomic_uint64 pass_duration; /* microseconds */
+	pg_atomic_uint64 clock_set_at;	/* when the system clock was last set, by
+									 * its new time; 0 = never */
+	pg_atomic_uint64 clock_set_from;	/* and by its old time */
 	pg_atomic_uint64 stats_since;	/* TimestampTz */
 	pg_atomic_uint64 total[PGH_N_COUNTERS];
 	pg_atomic_uint64 refused_by_server;
