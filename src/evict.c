@@ -18,6 +18,7 @@
 #include "action.h"
 #include "admission.h"
 #include "applications.h"
+#include "clock.h"
 #include "policy.h"
 
 /* While slots are short the worker looks again at most this often. */
@@ -101,7 +102,7 @@ kept_for_reserves(void)
 
 /* List all sessions, and count what each application holds. */
 static int
-gather(void)
+gather(TimestampTz now)
 {
 	int			n = 0;
 
@@ -114,6 +115,7 @@ gather(void)
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
+		pgh_clock_correct(&session.facts, now);
 		candidate->session = i;
 		candidate->application = session.counted_as;
 		candidate->state = session.facts.state;
@@ -135,11 +137,15 @@ evict(const PghCandidate *chosen, const PghShortage *shortage,
 	  TimestampTz now)
 {
 	PghSession	session;
+	PghFacts	facts;
 	PghVerdict	verdict;
 	const PghLimits *limits;
 
-	if (!pgh_scan_session(chosen->session, &session) ||
-		session.facts.state_start != chosen->state_start)
+	if (!pgh_scan_session(chosen->session, &session))
+		return;
+	facts = session.facts;
+	pgh_clock_correct(&facts, now);
+	if (facts.state_start != chosen->state_start)
 		return;
 	limits = pgh_watch_limits(chosen->session, session.slot.changecount);
 	if (limits == NULL)
@@ -149,7 +155,7 @@ evict(const PghCandidate *chosen, const PghShortage *shortage,
 	verdict.action = PGH_ACTION_EVICT;
 	verdict.reason = PGH_REASON_HEADROOM;
 	verdict.limit = shortage->headroom;
-	verdict.measured = now - session.facts.state_start;
+	verdict.measured = now - facts.state_start;
 	verdict.deadline = now;
 	if (pgh_act(&session, &verdict, limits->mode, now))
 		pgh_watch_expect_outcome(chosen->session);
@@ -187,12 +193,12 @@ pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 	shortage.undecided = Max(used - n_sessions, 0);
 	shortage.headroom = pgh_effective_headroom();
 	shortage.refused_lately = refused_at != 0 &&
-		now - refused_at < PGH_REFUSED_LATELY;
+		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
 	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
 	if (!pgh_slots_are_short(&shortage))
 		return PGH_NEVER;
 
-	n = gather();
+	n = gather(now);
 	while ((i = pgh_choose_eviction(candidates, n, tallies, &shortage, now,
 									&ripe_at)) >= 0)
 	{

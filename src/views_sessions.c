@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "blockers.h"
+#include "clock.h"
 #include "message.h"
 #include "policy.h"
 
@@ -77,9 +78,12 @@ static void
 append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 			TimestampTz now)
 {
-	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+	PghFacts	facts = session->facts;
+	PghVerdict	verdict;
 	char		setting[32];
 
+	pgh_clock_correct(&facts, now);
+	verdict = pgh_decide(&facts, limits, now);
 	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
 	{
 		pgh_row_null(row);

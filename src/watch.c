@@ -19,6 +19,7 @@
 #include "action.h"
 #include "admission.h"
 #include "blockers.h"
+#include "clock.h"
 #include "policy.h"
 #include "request.h"
 #include "usage.h"
@@ -32,7 +33,7 @@
 
 /*
  * A session that is idle but not in ClientRead (it is on its way there, or
- * was stopped) is asked again, after 2 ms and then at doubling intervals up
+ * was stopped), or that commits, is asked again, after 2 ms and then at doubling intervals up
  * to a second.
  */
 #define PGH_FIRST_RETRY 2000
@@ -106,6 +107,17 @@ pgh_watch_forget(void)
 {
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 		watches[i].live = false;
+}
+
+void
+pgh_watch_clock_set(TimestampTz now)
+{
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		watches[i].activity_changecount = -1;
+		if (watches[i].retry_at != 0)
+			watches[i].retry_at = now;
+	}
 }
 
 /* Has it just been of use to a pool that had been filled before? */
@@ -229,13 +241,17 @@ static PghVerdict
 decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
 	const PghLimits *limits = &watch->details->limits;
-	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+	PghFacts	facts = session->facts;
+	PghVerdict	verdict;
 
+	pgh_clock_correct(&facts, now);
+	verdict = pgh_decide(&facts, limits, now);
 	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
 	watch->blocking = session->facts.blocking = blocking_now(index);
-	return pgh_decide(&session->facts, limits, now);
+	facts.blocking = watch->blocking;
+	return pgh_decide(&facts, limits, now);
 }
 
 /* Decide on a session, and act if it is due. */
@@ -259,16 +275,23 @@ judge(int index, PghWatch *watch, TimestampTz now)
 		watch->asked = true;
 }
 
-/* Does a spared session still sit where it was asked? */
+/*
+ * Does a spared session still sit where it was asked, or commit what it was
+ * asked about?
+ */
 static bool
 still_due(int index, const PghRequest *request)
 {
 	PghSession	session;
 
-	return pgh_scan_session(index, &session) &&
-		request->must_be_idle &&
-		session.facts.state != PGH_STATE_ACTIVE &&
-		session.facts.state_start == request->state_start;
+	if (!pgh_scan_session(index, &session))
+		return false;
+	if (request->must_be_idle)
+		return session.facts.state != PGH_STATE_ACTIVE &&
+			session.facts.state_start == request->state_start;
+	return session.facts.state == PGH_STATE_ACTIVE &&
+		session.facts.xact_start == request->xact_start &&
+		session.lxid == request->lxid;
 }
 
 /*
@@ -314,12 +337,16 @@ reap_cancel(int index, PghWatch *watch, TimestampTz now)
 {
 	PghSlot    *slot = &pgh_slots[index];
 	PghSession	session;
-	TimestampTz grace_ends = pg_atomic_read_u64(&slot->cancelled_at) +
-		watch->details->limits.value[PGH_LIMIT_CANCEL_GRACE];
+	TimestampTz grace_ends = 0;
 
 	if (pgh_scan_session(index, &session) &&
-		session.facts.xact_start == slot->request.xact_start &&
-		now < grace_ends)
+		session.facts.xact_start == slot->request.xact_start)
+	{
+		pgh_clock_correct(&session.facts, now);
+		grace_ends = session.facts.cancelled_at +
+			watch->details->limits.value[PGH_LIMIT_CANCEL_GRACE];
+	}
+	if (now < grace_ends)
 		watch->retry_at = grace_ends;
 	else
 		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,

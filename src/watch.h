@@ -16,6 +16,9 @@ extern void pgh_watch_start(void);
 /* Forget what was resolved: the settings have changed. */
 extern void pgh_watch_forget(void);
 
+/* The system clock was set: look at everybody anew. */
+extern void pgh_watch_clock_set(TimestampTz now);
+
 /*
  * One pass over all sessions: record outcomes, follow renamed applications,
  * decide, act.  Returns when the next session is due (PGH_NEVER if none is),

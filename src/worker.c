@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "admission.h"
+#include "clock.h"
 #include "evict.h"
 #include "persist.h"
 #include "pressure.h"
@@ -99,7 +100,7 @@ report_for_duty(void)
 static bool
 slots_wanted(TimestampTz now, TimestampTz *muted_until)
 {
-	if (*muted_until != 0 && now < *muted_until)
+	if (*muted_until - now > 0 && *muted_until - now <= PGH_MUTE_TIME)
 		return false;
 	*muted_until = 0;
 	return pg_atomic_exchange_u32(&pgh_shared->slots_wanted,
@@ -145,10 +146,14 @@ look_at_slots(int n_sessions, TimestampTz now)
 static TimestampTz
 do_pass(int *n_sessions)
 {
-	TimestampTz start = GetCurrentTimestamp();
-	TimestampTz next = pgh_watch_pass(start, n_sessions);
+	bool		clock_was_set;
+	TimestampTz start = pgh_clock_read(&clock_was_set);
 	int64		shortest = pgh_shortest_limit();
+	TimestampTz next;
 
+	if (clock_was_set)
+		pgh_watch_clock_set(start);
+	next = pgh_watch_pass(start, n_sessions);
 	next = Min(next, look_at_slots(*n_sessions, start));
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
