@@ -153,7 +153,11 @@ sub try_step
 	my $since = time;
 	my @clients = map { client($when, @$statements) } 1 .. 4;
 	$clients[0]->send_query($work) if $work;
+	my $position = log_position($node);
 	set_clock($by);
+
+	# within a second the worker has noticed
+	wait_log($node, qr/the system clock was set/, $position);
 	check_views($when);
 	my $error = first_error($work ? $clients[0] : @clients);
 	my $lasted = time - $since;
