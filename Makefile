@@ -4,6 +4,7 @@
 #   make demo      the failure with and without pg_hygiene, in throwaway clusters
 #   make test      every test; TESTS='test/t/003*.t' or TESTS=unit runs a part
 #   make test-matrix   the same on every supported PostgreSQL; needs root
+#   make test-valgrind   the regression tests under valgrind
 #   make stress    sessions that go back to work at the last moment, at length
 #   make bench     what it costs, with the goals
 #   make dist      what is committed, as PGXN wants it: .zip and .tar.gz
@@ -32,7 +33,7 @@ PG_CONFIG ?= pg_config
 # These install what is missing, PostgreSQL included, or need none, so they
 # must start without it; everything else needs PGXS at once.
 .DEFAULT_GOAL := all
-ifneq ($(filter-out demo test test-matrix stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test test-matrix test-valgrind stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
@@ -52,7 +53,7 @@ ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
 chosen = PG_CONFIG='$(PG_CONFIG)'
 endif
 
-.PHONY: demo test test-matrix stress bench dist test-package
+.PHONY: demo test test-matrix test-valgrind stress bench dist test-package
 demo:
 	@$(chosen) test/demo/run
 
@@ -61,6 +62,9 @@ test:
 
 test-matrix:
 	@TESTS='$(TESTS)' test/matrix
+
+test-valgrind:
+	@$(chosen) test/valgrind
 
 stress:
 	@$(chosen) test/stress/run
