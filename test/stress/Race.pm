@@ -38,8 +38,8 @@ statement: the session had gone back to work;
 =item other
 
 that cancelled a statement of another transaction than the one that was
-measured: the tag is that of what the client sent to begin the next one, or to
-work in it;
+measured: less than the limit after the client sent the message which ended that
+one and began the next;
 
 =item lost
 
@@ -48,8 +48,7 @@ whose client never got the reply to a statement that was executed nevertheless;
 =item early
 
 that came less than the limit after the session's last statement was sent, or
-after the statement was sent that began its transaction, so also all that hit a
-transaction which was begun after the one that was measured;
+after the statement was sent that began its transaction;
 
 =item bare
 
