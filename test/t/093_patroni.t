@@ -63,6 +63,7 @@ $patroni->ctl('restart', 'shop', '--pending', '--force');
 both('SHOW shared_preload_libraries', 'pg_hygiene', 'after patronictl restart both have it');
 $patroni->query('one', 'CREATE EXTENSION pg_hygiene; CREATE ROLE app LOGIN');
 both('SELECT worker_pid IS NOT NULL FROM hygiene.status', 't', 'the worker runs on both');
+$patroni->until_settled(@SERVERS);
 
 #
 # Settings: by patronictl, and by the REST interface.
@@ -101,6 +102,7 @@ for my $server (@SERVERS)
 	like(ends_idle_transaction($server), qr/^FATAL:  terminating .*^DETAIL:  .* rule 1 /ms,
 		"the limit acts on $server still");
 }
+$patroni->until_settled(@SERVERS);
 $patroni->patch({ postgresql => { parameters => { 'pg_hygiene.headroom' => undef } } });
 both('SHOW pg_hygiene.headroom', '-1', 'a setting that is taken out is the default again on both');
 

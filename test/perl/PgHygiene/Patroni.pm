@@ -182,6 +182,24 @@ sub until_listed
 	return;
 }
 
+# Patroni 3.0 takes note of a change of the configuration that comes while it
+# restarts or demotes its server, and does nothing about it.  So wait until
+# each of these has had a turn with nothing to do.
+sub until_settled
+{
+	my ($self, @names) = @_;
+
+	for my $name (@names)
+	{
+		my $position = length $self->log($name);
+
+		$self->_until(
+			sub { substr($self->log($name), $position) =~ /INFO: no action\./ },
+			"Patroni has nothing to do for $name");
+	}
+	return;
+}
+
 # It is refused as long as etcd does not know how far the other is.
 sub switchover
 {
