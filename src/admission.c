@@ -36,6 +36,9 @@
 
 #define PGH_MILLION INT64CONST(1000000)
 
+/* In a count of refusals: its series was reported once a second already. */
+#define PGH_SERIES UINT32_C(0x80000000)
+
 /* The newcomer, and all that its admission rests on. */
 typedef struct PghArrival
 {
@@ -307,7 +310,7 @@ summarise(const PghArrival *arrival, bool observed, bool *log_it,
 
 	pg_atomic_write_u32(&pgh_shared->refusals_to_report, 1);
 	*log_it = before == 0;
-	*record_it = before <= 1;
+	*record_it = before <= 1 || before == PGH_SERIES;
 }
 
 static void
@@ -459,8 +462,8 @@ pgh_rename_session(PghSlot *slot, uint32 counted_as, const char *application)
 }
 
 /*
- * How many refusals were kept out of the log since the last second; a second
- * without any ends the series.
+ * How many refusals were kept out of the log since the last second.  A whole
+ * second without any ends the series; one that has just begun goes on.
  */
 static uint32
 take_refusals(pg_atomic_uint32 *refusals)
@@ -468,9 +471,12 @@ take_refusals(pg_atomic_uint32 *refusals)
 	uint32		n = pg_atomic_read_u32(refusals);
 
 	if (n == 0 ||
-		(n == 1 && pg_atomic_compare_exchange_u32(refusals, &n, 0)))
+		(n == PGH_SERIES && pg_atomic_compare_exchange_u32(refusals, &n, 0)))
 		return 0;
-	return pg_atomic_exchange_u32(refusals, 1) - 1;
+	n = pg_atomic_exchange_u32(refusals, PGH_SERIES);
+
+	/* The first one of a series was logged when it came. */
+	return (n & PGH_SERIES) != 0 ? n & ~PGH_SERIES : n - 1;
 }
 
 static void
