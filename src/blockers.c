@@ -25,15 +25,6 @@ waits(int proc_number)
 	return proc->waitStatus == PROC_WAIT_STATUS_WAITING && proc->pid != 0;
 }
 
-bool
-pgh_anybody_waits(void)
-{
-	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
-		if (waits(i))
-			return true;
-	return false;
-}
-
 /* The slot of a session by its process id, or -1. */
 static int
 slot_of(int pid)
@@ -87,10 +78,12 @@ count_holders(const BlockedProcsData *data, const BlockedProcData *waiter,
 	}
 }
 
-void
-pgh_count_waiters(int32 *blocking)
+int32 *
+pgh_blocking_now(void)
 {
-	memset(blocking, 0, pgh_shared->n_slots * sizeof(int32));
+	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
+											sizeof(int32)));
+
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
 		BlockedProcsData *data;
@@ -102,4 +95,5 @@ pgh_count_waiters(int32 *blocking)
 			if (data->procs[j].pid == ProcGlobal->allProcs[i].pid)
 				count_holders(data, &data->procs[j], blocking);
 	}
+	return blocking;
 }

@@ -10,15 +10,11 @@
 
 #include "slot.h"
 
-/* Does any process wait for a lock?  Cheap: no lock is taken. */
-extern bool pgh_anybody_waits(void);
-
 /*
  * For each slot, how many processes wait for a lock that its session holds.
- * "blocking" has a place for each slot.  Looks at the lock table, once for
- * each waiting process; call it only when somebody waits.  Allocates in the
- * current memory context.
+ * Looks at the lock table once for each waiting process, and not at all while
+ * nobody waits.  Allocates in the current memory context.
  */
-extern void pgh_count_waiters(int32 *blocking);
+extern int32 *pgh_blocking_now(void);
 
 #endif							/* PGH_BLOCKERS_H */

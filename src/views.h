@@ -30,9 +30,6 @@ extern PghLimits pgh_append_session(PghRow *row, const PghSession *session,
 									const PghLimits *server_wide,
 									TimestampTz now);
 
-/* For each slot, how many processes wait for its session; palloc'd. */
-extern int32 *pgh_blocking_now(void);
-
 /*
  * Each returns a set.  Privileges are SQL's: all but pgh_reset() may be
  * called by everyone; query texts and addresses of other roles are hidden

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "admission.h"
+#include "blockers.h"
 #include "policy.h"
 
 PG_FUNCTION_INFO_V1(pgh_rule_list);

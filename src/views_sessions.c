@@ -154,17 +154,6 @@ pgh_append_session(PghRow *row, const PghSession *session,
 	return limits;
 }
 
-int32 *
-pgh_blocking_now(void)
-{
-	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
-											sizeof(int32)));
-
-	if (pgh_anybody_waits())
-		pgh_count_waiters(blocking);
-	return blocking;
-}
-
 Datum
 pgh_sessions(PG_FUNCTION_ARGS)
 {

@@ -220,23 +220,12 @@ note(int index, PghWatch *watch)
 }
 
 /*
+ * What is to be done about a session, and when, by what holds this moment.
+ *
  * Who waits for whom is up to a second old, and the session may have ended
  * the transaction that others waited for since then.  So before it is ended
  * for blocking, the lock table is looked at once more.
  */
-static int32
-blocking_now(int index)
-{
-	int32	   *blocking;
-
-	if (!pgh_anybody_waits())
-		return 0;
-	blocking = palloc(pgh_shared->n_slots * sizeof(int32));
-	pgh_count_waiters(blocking);
-	return blocking[index];
-}
-
-/* What is to be done about a session, and when, by what holds this moment. */
 static PghVerdict
 decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
@@ -249,7 +238,7 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = blocking_now(index);
+	watch->blocking = session->facts.blocking = pgh_blocking_now()[index];
 	facts.blocking = watch->blocking;
 	return pgh_decide(&facts, limits, now);
 }
@@ -429,29 +418,24 @@ look_around(void)
 {
 	bool		idle_transactions = false;
 	bool		changed = false;
-	int32	   *blocking = NULL;
+	int32	   *blocking;
 
 	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
 		idle_transactions = watches[i].live && watches[i].idle_transaction;
 	if (!idle_transactions)
 		return false;
 
-	if (pgh_anybody_waits())
-	{
-		blocking = palloc(pgh_shared->n_slots * sizeof(int32));
-		pgh_count_waiters(blocking);
-	}
+	blocking = pgh_blocking_now();
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		PghWatch   *watch = &watches[i];
-		int32		now_blocking = blocking ? blocking[i] : 0;
 
-		if (watch->blocking != now_blocking || (watch->live && watch->ages))
+		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
 		{
 			watch->activity_changecount = -1;
 			changed = true;
 		}
-		watch->blocking = now_blocking;
+		watch->blocking = blocking[i];
 	}
 	return changed;
 }
