@@ -37,7 +37,7 @@ sub row
 {
 	my ($sql) = @_;
 
-	return join '|', map { defined $_ ? $_ : '' } @{ $asker->query($sql)->[0] };
+	return $asker->first_row($sql);
 }
 
 sub until_true

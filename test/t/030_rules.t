@@ -60,9 +60,8 @@ sub idle_in_transaction
 sub one
 {
 	my ($sql) = @_;
-	my ($row) = @{ $boss->query($sql) };
 
-	return join '|', map { defined $_ ? $_ : '' } @$row;
+	return $boss->first_row($sql);
 }
 
 sub of_session

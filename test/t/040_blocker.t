@@ -52,7 +52,7 @@ sub one
 {
 	my ($sql) = @_;
 
-	return join '|', map { defined $_ ? $_ : '' } @{ $boss->query($sql)->[0] };
+	return $boss->first_row($sql);
 }
 
 sub of_session

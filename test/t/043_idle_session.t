@@ -56,7 +56,7 @@ sub one
 {
 	my ($sql) = @_;
 
-	return join '|', map { defined $_ ? $_ : '' } @{ $boss->query($sql)->[0] };
+	return $boss->first_row($sql);
 }
 
 # Wait until the sessions have been idle for two limits, if they live that

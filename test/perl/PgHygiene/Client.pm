@@ -120,6 +120,22 @@ sub query
 	return $rows;
 }
 
+=pod
+
+=head2 first_row(sql)
+
+The columns of the first row, joined by C<|>, nulls as nothing: as psql -At
+prints it.
+
+=cut
+
+sub first_row
+{
+	my ($self, $sql) = @_;
+
+	return join '|', map { defined $_ ? $_ : '' } @{ $self->query($sql)->[0] };
+}
+
 sub try_query
 {
 	my ($self, $sql) = @_;
