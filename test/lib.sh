@@ -141,6 +141,17 @@ short_tempdir()
 	mktemp -d "$base/pgh.XXXXXX"
 }
 
+# Does the process that this postmaster.pid names work in its folder?  One that
+# was killed leaves the file, and its id may be somebody else's by now.
+runs_there()
+{
+	local pid
+
+	[ -e /proc/self/cwd ] || return 0
+	pid=$(head -n 1 "$1")
+	[ "$(readlink "/proc/$pid/cwd")" = "$(readlink -f "${1%/*}")" ]
+}
+
 # Stop every server whose data directory lies under folder $1, using pg_ctl $2
 # as user $3.
 stop_servers()
@@ -150,6 +161,7 @@ stop_servers()
 
 	find "$folder" -name postmaster.pid -print 2>/dev/null |
 		while IFS= read -r pidfile; do
+			runs_there "$pidfile" || continue
 			(exec_as "$user" "$pg_ctl" stop -s -m immediate -D "${pidfile%/*}" \
 				</dev/null >/dev/null 2>&1) || :
 		done
