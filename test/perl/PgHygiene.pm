@@ -32,7 +32,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node session last_words wait_for wait_log log_position);
+our @EXPORT = qw(new_node session last_words wait_for wait_log log_position
+  earlier_version);
 
 =pod
 
@@ -142,6 +143,33 @@ sub log_position
 	my ($node) = @_;
 
 	return -s $node->logfile || 0;
+}
+
+=pod
+
+=head2 earlier_version(default version)
+
+Gives the private PostgreSQL an earlier version of the extension, which lacks a
+function that the default version has, and a script that upgrades it.  Returns
+the version's name.
+
+=cut
+
+sub earlier_version
+{
+	my ($default) = @_;
+	my $earlier = '0.9';
+	chomp(my $folder = qx{"$ENV{PG_CONFIG}" --sharedir});
+	my $script = "$folder/extension/pg_hygiene--";
+	my $lacking = qr/^CREATE FUNCTION hygiene\.reset\(\).*?^COMMENT ON FUNCTION hygiene\.reset\(\).*?;\n/ms;
+	my $old = slurp_file("$script$default.sql");
+
+	$old =~ s/($lacking)// or die "$script$default.sql has no hygiene.reset()";
+	append_to_file("$script$earlier--$default.sql", $1)
+	  unless -e "$script$earlier--$default.sql";
+	append_to_file("$script$earlier.sql", $old)
+	  unless -e "$script$earlier.sql";
+	return $earlier;
 }
 
 1;

@@ -392,8 +392,8 @@ for my $mode (qw(fast immediate))
 }
 
 #
-# The extension is dropped and created while its views are read, and its
-# database is dropped: the library goes on.
+# The extension is dropped, created and upgraded while its views are read, and
+# its database is dropped: the library goes on.
 #
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE doomed');
@@ -406,18 +406,21 @@ for my $mode (qw(fast immediate))
 			application => 'reader',
 			dbname => 'doomed')
 	} 1 .. 4;
-	my @views = qw(status sessions applications events leaks rules horizon);
+	my @views = qw(status sessions applications events leaks rules horizon samples);
+	my $earlier = earlier_version(
+		one(q{SELECT default_version FROM pg_available_extensions WHERE name = 'pg_hygiene'}));
+	my @steps = (
+		'DROP EXTENSION pg_hygiene; DROP SCHEMA IF EXISTS hygiene',
+		"CREATE EXTENSION pg_hygiene VERSION '$earlier'",
+		'ALTER EXTENSION pg_hygiene UPDATE');
 	my ($answered, $missing, $ended) = (0, 0, 0);
 	my %other;
 
-	for my $i (1 .. 20)
+	for my $i (1 .. 24)
 	{
 		$_->send_query('SELECT * FROM hygiene.' . $views[ rand @views ])
 		  for @readers;
-		$node->safe_psql('doomed',
-			$i % 2
-			? 'DROP EXTENSION pg_hygiene; DROP SCHEMA IF EXISTS hygiene'
-			: 'CREATE EXTENSION pg_hygiene');
+		$node->safe_psql('doomed', $steps[ ($i - 1) % @steps ]);
 		for my $reader (@readers)
 		{
 			$reader->wait_ready;
@@ -436,7 +439,7 @@ for my $mode (qw(fast immediate))
 		$ended++ if $leak->wait_closed->{C} eq '25P03';
 	}
 	note "$answered answers, $missing times there was no view";
-	is(join(',', %other), '', 'DROP and CREATE EXTENSION under load: no other error');
+	is(join(',', %other), '', 'DROP, CREATE and ALTER EXTENSION under load: no other error');
 	is($ended, 4, 'and limits act all the time, with or without it');
 
 	$before = worker_pid($node);
