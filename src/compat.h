@@ -63,13 +63,23 @@ pgh_reserved_slots(void)
  * May this role have the slots of reserved_connections (16, commit
  * 6e2775e4d)?  Asked only where there are such slots, since it reads the
  * role's memberships.
+ *
+ * At login core does not know the database yet, and so not whose owner the role
+ * is; but it keeps the memberships of the role that was asked about last.  Ask
+ * about another one, lest the session goes by what was found too early.
  */
 static inline bool
 pgh_may_use_reserved_connections(Oid roleid)
 {
 #if PG_VERSION_NUM >= 160000
-	return ReservedConnections > 0 &&
-		has_privs_of_role(roleid, ROLE_PG_USE_RESERVED_CONNECTIONS);
+	bool		may;
+
+	if (ReservedConnections == 0)
+		return false;
+	may = has_privs_of_role(roleid, ROLE_PG_USE_RESERVED_CONNECTIONS);
+	(void) has_privs_of_role(ROLE_PG_USE_RESERVED_CONNECTIONS,
+							 ROLE_PG_DATABASE_OWNER);
+	return may;
 #else
 	return false;
 #endif
