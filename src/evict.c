@@ -19,6 +19,7 @@
 #include "admission.h"
 #include "applications.h"
 #include "clock.h"
+#include "guc.h"
 #include "policy.h"
 
 /* While slots are short the worker looks again at most this often. */
@@ -26,6 +27,13 @@
 
 /* For how long a refusal makes the worker free slots. */
 #define PGH_REFUSED_LATELY USECS_PER_SEC
+
+/* Which candidates may be asked to leave, or only observed. */
+typedef enum PghRound
+{
+	PGH_ROUND_OBSERVE,			/* as if all rules were enforced */
+	PGH_ROUND_ENFORCE
+} PghRound;
 
 static PghCandidate *candidates;
 static PghTally *tallies;
@@ -53,13 +61,14 @@ tally(PghTally *counts, PghState state)
  * holds an advisory lock is idle on purpose.
  */
 static bool
-is_untouchable(const PghSession *session)
+is_untouchable(const PghSession *session, PghRound round)
 {
 	const PghLimits *limits = pgh_watch_limits(session->index,
 											   session->slot.changecount);
 
 	return limits == NULL ||
 		limits->mode == PGH_MODE_OFF ||
+		(limits->mode == PGH_MODE_OBSERVE && round == PGH_ROUND_ENFORCE) ||
 		pgh_exemption(&session->facts, limits) != NULL ||
 		(session->facts.state == PGH_STATE_IDLE &&
 		 (session->facts.listening || session->facts.advisory));
@@ -102,7 +111,7 @@ kept_for_reserves(void)
 
 /* List all sessions, and count what each application holds. */
 static int
-gather(TimestampTz now)
+gather(PghRound round, TimestampTz now)
 {
 	int			n = 0;
 
@@ -120,7 +129,7 @@ gather(TimestampTz now)
 		candidate->application = session.counted_as;
 		candidate->state = session.facts.state;
 		candidate->state_start = session.facts.state_start;
-		candidate->untouchable = is_untouchable(&session) ||
+		candidate->untouchable = is_untouchable(&session, round) ||
 			is_in_reserve(&session);
 		tally(&tallies[candidate->application], candidate->state);
 		n++;
@@ -129,12 +138,12 @@ gather(TimestampTz now)
 }
 
 /*
- * Ask one session to leave.  It is read again, and asked only if it still is
- * what it was when it was chosen.
+ * Ask one session to leave, or note that it would have been.  It is read again,
+ * and asked only if it still is what it was when it was chosen.
  */
 static void
-evict(const PghCandidate *chosen, const PghShortage *shortage,
-	  TimestampTz now)
+evict(const PghCandidate *chosen, PghRound round,
+	  const PghShortage *shortage, TimestampTz now)
 {
 	PghSession	session;
 	PghFacts	facts;
@@ -148,7 +157,8 @@ evict(const PghCandidate *chosen, const PghShortage *shortage,
 	if (facts.state_start != chosen->state_start)
 		return;
 	limits = pgh_watch_limits(chosen->session, session.slot.changecount);
-	if (limits == NULL)
+	if (limits == NULL ||
+		(limits->mode == PGH_MODE_ENFORCE) != (round == PGH_ROUND_ENFORCE))
 		return;
 	session.leak = pgh_watch_leak(chosen->session);
 	memset(&verdict, 0, sizeof(verdict));
@@ -176,17 +186,56 @@ take_out(PghCandidate *chosen)
 }
 
 /*
+ * Choose until enough slots are available, or nobody is left; returns when the
+ * next one becomes ripe.
+ */
+static TimestampTz
+choose(PghRound round, PghShortage shortage, TimestampTz now)
+{
+	TimestampTz ripe_at;
+	int			n = gather(round, now);
+
+	int			i;
+
+	while ((i = pgh_choose_eviction(candidates, n, tallies, &shortage, now,
+									&ripe_at)) >= 0)
+	{
+		evict(&candidates[i], round, &shortage, now);
+		take_out(&candidates[i]);
+		shortage.available++;
+	}
+	return ripe_at;
+}
+
+/* Does the server or a rule only observe? */
+static bool
+somebody_is_observed(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	if (pgh_mode == PGH_MODE_OBSERVE)
+		return true;
+	for (int i = 0; i < rules->n; i++)
+		if ((rules->rule[i].has >> PGH_RULE_MODE & 1) != 0 &&
+			rules->rule[i].mode == PGH_MODE_OBSERVE)
+			return true;
+	return false;
+}
+
+/*
  * A leak that is being evicted stays a leak when only two of it are left, and
  * the next pass sees it so; within one pass too, since the tallies shrink.
+ *
+ * Ending nobody frees no slot: those that are only observed are looked at first,
+ * for themselves, and then others are chosen as if they were not there.
  */
 TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage;
 	TimestampTz refused_at = pg_atomic_read_u64(&pgh_shared->headroom_refused_at);
+	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
-	int			n;
-	int			i;
 
 	shortage.available = MaxConnections - pgh_reserved_slots() - used +
 		pgh_watch_departing() - kept_for_reserves();
@@ -198,14 +247,10 @@ pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 	if (!pgh_slots_are_short(&shortage))
 		return PGH_NEVER;
 
-	n = gather(now);
-	while ((i = pgh_choose_eviction(candidates, n, tallies, &shortage, now,
-									&ripe_at)) >= 0)
-	{
-		evict(&candidates[i], &shortage, now);
-		take_out(&candidates[i]);
-		shortage.available++;
-	}
+	if (somebody_is_observed())
+		observed_ripe_at = choose(PGH_ROUND_OBSERVE, shortage, now);
+	ripe_at = choose(PGH_ROUND_ENFORCE, shortage, now);
+	ripe_at = Min(ripe_at, observed_ripe_at);
 
 	/* A session that becomes idle from now on is not ripe before that. */
 	ripe_at = Min(ripe_at, now + shortage.min_idle);

@@ -150,11 +150,13 @@ do_pass(int *n_sessions)
 	TimestampTz start = pgh_clock_read(&clock_was_set);
 	int64		shortest = pgh_shortest_limit();
 	TimestampTz next;
+	TimestampTz next_look;
 
 	if (clock_was_set)
 		pgh_watch_clock_set(start);
 	next = pgh_watch_pass(start, n_sessions);
-	next = Min(next, look_at_slots(*n_sessions, start));
+	next_look = look_at_slots(*n_sessions, start);
+	next = Min(next, next_look);
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);

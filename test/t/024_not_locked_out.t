@@ -276,6 +276,28 @@ configure($node,
 	map { $_ => undef }
 	  qw(mode connections_per_application headroom headroom_min_idle));
 
+# One application that is only observed, and would be the first to be evicted,
+# does not keep the server from evicting others.
+$node->safe_psql('postgres', 'SELECT hygiene.reset()');
+$admin = client('admin', user => $root);
+configure($node, headroom_min_idle => '0', rules => 'application=orders: mode=observe');
+@held = (clients(4, 'leaker'), clients(10, 'orders'));
+is(refused(@held), 0, 'nobody is refused who came early, or is observed');
+$_->query('BEGIN') for @held[ 4 .. 13 ], @held[ 0 .. 3 ];
+until_row($node,
+	q{SELECT count(*) > 0 FROM hygiene.events WHERE action = 'evict' AND outcome = 'done'});
+is( join(
+		',', map { join ' ', @$_ } @{
+			$admin->query(q{
+			SELECT DISTINCT outcome, application_name
+			FROM hygiene.events WHERE action = 'evict' ORDER BY 1})
+		}),
+	'done leaker,observed orders',
+	'observed by a rule: others are evicted');
+is(scalar(grep { !$_->is_open } @held[ 4 .. 13 ]), 0, 'and it is not touched');
+leave(@held, $admin);
+configure($node, headroom_min_idle => undef, rules => undef);
+
 #
 # An honest pool as large as the usable slots
 #
