@@ -127,12 +127,12 @@ pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
-		PghSession	session;
+		PghIdentity who;
 		PghRuleBits bits;
 
-		if (!pgh_scan_session(i, &session))
+		if (!pgh_scan_who(i, &who))
 			continue;
-		(void) pgh_rules_match(rules, &session.who, &bits);
+		(void) pgh_rules_match(rules, &who, &bits);
 		for (int r = 0; r < rules->n; r++)
 			counts[r] += pgh_bits_test(&bits, r);
 	}

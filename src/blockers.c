@@ -35,47 +35,91 @@ slot_of(int pid)
 	return -1;
 }
 
-/* Of the locks on what a process waits for, find its own request. */
-static const LockInstanceData *
-find_request(const BlockedProcsData *data, const BlockedProcData *waiter)
+/* Processes whose waiting has been counted, by their ids. */
+typedef struct PghWaiters
 {
-	for (int i = 0; i < waiter->num_locks; i++)
-	{
-		const LockInstanceData *lock = &data->locks[waiter->first_lock + i];
+	int		   *pid;
+	int			n;
+	int			size;
+} PghWaiters;
 
-		if (lock->pid == waiter->pid)
-			return lock;
-	}
-	return NULL;
+static bool
+is_counted(const PghWaiters *counted, int pid)
+{
+	for (int i = 0; i < counted->n; i++)
+		if (counted->pid[i] == pid)
+			return true;
+	return false;
+}
+
+/* Does one of these keep the other from getting the same lock? */
+static bool
+keeps_from(const LockInstanceData *holder, const LockInstanceData *waiter)
+{
+	LockMethod	method = GetLockTagsMethodTable(&waiter->locktag);
+
+	return holder->leaderPid != waiter->leaderPid &&
+		(holder->holdMask & method->conflictTab[waiter->waitLockMode]) != 0;
 }
 
 /*
- * Add one for every session that holds what "waiter" waits for.  Each session
- * has one entry for one lock, so none is counted twice; a parallel worker's
- * entry counts for its leader, who is active then and not looked at.
+ * Of all who hold one lock or wait for it, add one to each session for every
+ * process that it keeps waiting.  Each session has one entry for one lock, so
+ * none is counted twice; a parallel worker's entry counts for its leader, who
+ * is active then and not looked at.
  */
 static void
-count_holders(const BlockedProcsData *data, const BlockedProcData *waiter,
-			  int32 *blocking)
+count_lock(const LockInstanceData *locks, int n, PghWaiters *counted,
+		   int32 *blocking)
 {
-	const LockInstanceData *request = find_request(data, waiter);
-	LOCKMASK	conflicts;
+	int			first_new = counted->n;
 
-	if (request == NULL)
-		return;
-	conflicts = GetLockTagsMethodTable(&request->locktag)->conflictTab[request->waitLockMode];
-	for (int i = 0; i < waiter->num_locks; i++)
+	for (int i = 0; i < n; i++)
 	{
-		const LockInstanceData *lock = &data->locks[waiter->first_lock + i];
+		if (locks[i].waitLockMode == NoLock || counted->n >= counted->size ||
+			is_counted(counted, locks[i].pid))
+			continue;
+		counted->pid[counted->n++] = locks[i].pid;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int			waiting = 0;
 		int			slot;
 
-		if (lock == request || lock->leaderPid == request->leaderPid ||
-			(lock->holdMask & conflicts) == 0)
+		if (locks[i].holdMask == 0)
 			continue;
-		slot = slot_of(lock->pid);
+		for (int j = 0, next = first_new; j < n && next < counted->n; j++)
+		{
+			if (locks[j].waitLockMode == NoLock ||
+				locks[j].pid != counted->pid[next])
+				continue;
+			next++;
+			waiting += keeps_from(&locks[i], &locks[j]);
+		}
+		slot = waiting > 0 ? slot_of(locks[i].pid) : -1;
 		if (slot >= 0)
-			blocking[slot]++;
+			blocking[slot] += waiting;
 	}
+}
+
+/*
+ * Core tells all about the lock that a process waits for, the others that wait
+ * for it too included.  So it is asked once for each lock, not for each of
+ * them, and what it copies is given back at once.
+ */
+static void
+look_at(int pid, PghWaiters *counted, int32 *blocking)
+{
+	BlockedProcsData *data = GetBlockerStatusData(pid);
+
+	for (int i = 0; i < data->nprocs; i++)
+		if (data->procs[i].pid == pid)
+			count_lock(&data->locks[data->procs[i].first_lock],
+					   data->procs[i].num_locks, counted, blocking);
+	pfree(data->procs);
+	pfree(data->locks);
+	pfree(data->waiter_pids);
+	pfree(data);
 }
 
 int32 *
@@ -83,17 +127,18 @@ pgh_blocking_now(void)
 {
 	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
 											sizeof(int32)));
+	PghWaiters	counted = {NULL, 0, ProcGlobal->allProcCount};
 
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
-		BlockedProcsData *data;
+		int			pid = ProcGlobal->allProcs[i].pid;
 
 		if (!waits(i))
 			continue;
-		data = GetBlockerStatusData(ProcGlobal->allProcs[i].pid);
-		for (int j = 0; j < data->nprocs; j++)
-			if (data->procs[j].pid == ProcGlobal->allProcs[i].pid)
-				count_holders(data, &data->procs[j], blocking);
+		if (counted.pid == NULL)
+			counted.pid = palloc(mul_size(counted.size, sizeof(int)));
+		if (!is_counted(&counted, pid))
+			look_at(pid, &counted, blocking);
 	}
 	return blocking;
 }

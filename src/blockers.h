@@ -12,8 +12,8 @@
 
 /*
  * For each slot, how many processes wait for a lock that its session holds.
- * Looks at the lock table once for each waiting process, and not at all while
- * nobody waits.  Allocates in the current memory context.
+ * Looks at the lock table once for each lock that is waited for, and not at all
+ * while nobody waits.  Allocates in the current memory context.
  */
 extern int32 *pgh_blocking_now(void);
 

@@ -151,8 +151,9 @@ read_own(PghSession *session)
 	}
 }
 
-bool
-pgh_scan_session(int index, PghSession *session)
+/* "all" = also what takes a lock of core's, or more cache lines. */
+static bool
+scan(int index, PghSession *session, bool all)
 {
 	PghSlot    *slot = &pgh_slots[index];
 
@@ -164,13 +165,14 @@ pgh_scan_session(int index, PghSession *session)
 	session->name[0] = '\0';
 	session->leak = 0;
 	session->xmin_age = -1;
-	session->activity_changecount = -1;
+	session->activity_changecount = PGH_NO_CHANGECOUNT;
 	if (!pgh_slot_read(index, &session->slot))
 		return false;
 
 	session->counted_as = pg_atomic_read_u32(&slot->application);
-	session->transactions = pg_atomic_read_u64(&slot->transactions);
 	session->credited = pg_atomic_read_u64(&slot->credited);
+	pg_read_barrier();			/* it is never more than what follows */
+	session->transactions = pg_atomic_read_u64(&slot->transactions);
 	session->who.address = session->slot.address;
 	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
 	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
@@ -184,13 +186,13 @@ pgh_scan_session(int index, PghSession *session)
 		 */
 		memset(&session->facts, 0, sizeof(session->facts));
 		session->facts.superuser = session->slot.superuser;
-		session->activity_changecount = -1;
+		session->activity_changecount = PGH_NO_CHANGECOUNT;
 		if (session->counted_as != PGH_NO_APPLICATION)
 			memcpy(session->who.application,
 				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
 		memcpy(session->name, session->who.application, PGH_NAME_LEN);
 	}
-	else
+	else if (all)
 	{
 		read_proc(session);
 		read_own(session);
@@ -198,6 +200,23 @@ pgh_scan_session(int index, PghSession *session)
 
 	/* What was read is one session's only if the slot is still the same. */
 	return pgh_slot_is(index, session->slot.changecount);
+}
+
+bool
+pgh_scan_session(int index, PghSession *session)
+{
+	return scan(index, session, true);
+}
+
+bool
+pgh_scan_who(int index, PghIdentity *who)
+{
+	PghSession	session;
+
+	if (!scan(index, &session, false))
+		return false;
+	*who = session.who;
+	return true;
 }
 
 void
@@ -208,7 +227,7 @@ pgh_scan_query(const PghSession *session, char *buf, size_t size)
 	int			after;
 
 	buf[0] = '\0';
-	if (session->activity_changecount < 0)
+	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
 		return;
 	memcpy(buf, entry->st_activity_raw, length);
 	buf[length - 1] = '\0';
@@ -223,7 +242,7 @@ pgh_scan_client(const PghSession *session, SockAddr *address)
 {
 	volatile PgBackendStatus *entry = session->slot.beentry;
 
-	if (session->activity_changecount < 0)
+	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
 		return false;
 	memcpy(address, unvolatize(SockAddr *, &entry->st_clientaddr),
 		   sizeof(*address));

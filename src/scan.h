@@ -31,10 +31,19 @@ typedef struct PghSession
 } PghSession;
 
 /*
+ * No count of core's, which may be any even number: it is an int that begins
+ * anew below zero.
+ */
+#define PGH_NO_CHANGECOUNT (-1)
+
+/*
  * Read the session of slot "index".  False when there is none.  A session
  * that is still starting has state PGH_STATE_UNKNOWN.
  */
 extern bool pgh_scan_session(int index, PghSession *session);
+
+/* The same for who it is and no more, which takes no lock. */
+extern bool pgh_scan_who(int index, PghIdentity *who);
 
 /*
  * What a session is running or ran last, at most "size" bytes with the

@@ -39,6 +39,9 @@
 #define PGH_FIRST_RETRY 2000
 #define PGH_LAST_RETRY USECS_PER_SEC
 
+/* One that is asked again after more than this is not about to leave. */
+#define PGH_PATIENCE (100 * 1000)
+
 /* A session that was of use only while its pool was filled tells nothing. */
 #define PGH_POOL_FILLS (5 * USECS_PER_SEC)
 
@@ -64,7 +67,7 @@ typedef struct PghWatch
 	bool		noted;			/* as a leak */
 	bool		ages;			/* its deadline depends on the age of its xmin */
 	uint32		changecount;	/* the slot's claim */
-	int			activity_changecount;	/* core's; -1 = look again */
+	int			activity_changecount;	/* core's; none = look again */
 	uint32		counted_as;		/* its application */
 	int32		blocking;		/* who waits for it, a second ago at most */
 	PgBackendStatus *beentry;
@@ -80,6 +83,9 @@ static PghWatch *watches;
 static TimestampTz last_look = 0;	/* around, see look_around() */
 static TimestampTz known_since = 0; /* the leaks that were noted stand for */
 static PghUse *uses;
+
+/* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
+static const int32 *blocking_seen = NULL;
 
 void
 pgh_watch_start(void)
@@ -114,7 +120,7 @@ pgh_watch_clock_set(TimestampTz now)
 {
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
-		watches[i].activity_changecount = -1;
+		watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
 		if (watches[i].retry_at != 0)
 			watches[i].retry_at = now;
 	}
@@ -187,7 +193,7 @@ static bool
 at_rest(int index, const PghWatch *watch)
 {
 	return watch->live &&
-		watch->activity_changecount >= 0 &&
+		watch->activity_changecount != PGH_NO_CHANGECOUNT &&
 		pgh_slot_is(index, watch->changecount) &&
 		pgh_activity_changecount(watch->beentry) == watch->activity_changecount;
 }
@@ -220,12 +226,19 @@ note(int index, PghWatch *watch)
 }
 
 /*
- * What is to be done about a session, and when, by what holds this moment.
- *
  * Who waits for whom is up to a second old, and the session may have ended
  * the transaction that others waited for since then.  So before it is ended
- * for blocking, the lock table is looked at once more.
+ * for blocking, the lock table is looked at once more in this pass.
  */
+static const int32 *
+blocking_in_pass(void)
+{
+	if (blocking_seen == NULL)
+		blocking_seen = pgh_blocking_now();
+	return blocking_seen;
+}
+
+/* What is to be done about a session, and when, by what holds this moment. */
 static PghVerdict
 decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
@@ -238,7 +251,7 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = pgh_blocking_now()[index];
+	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
 	facts.blocking = watch->blocking;
 	return pgh_decide(&facts, limits, now);
 }
@@ -357,12 +370,14 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	else if (state == PGH_REQUEST_ACCEPTED &&
 			 slot->request.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, now);
+	else if (state == PGH_REQUEST_PENDING && watch->retry_at <= now)
+		watch->retry_at = 0;	/* it wakes us when it has answered */
 
 	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
 	{
 		watch->asked = false;
 		watch->retry_at = 0;
-		watch->activity_changecount = -1;
+		watch->activity_changecount = PGH_NO_CHANGECOUNT;
 	}
 }
 
@@ -379,7 +394,7 @@ follow_reset(void)
 	{
 		watches[i].noted = false;
 		watches[i].details->leak = 0;
-		watches[i].activity_changecount = -1;
+		watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
 	}
 }
 
@@ -418,21 +433,21 @@ look_around(void)
 {
 	bool		idle_transactions = false;
 	bool		changed = false;
-	int32	   *blocking;
+	const int32 *blocking;
 
 	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
 		idle_transactions = watches[i].live && watches[i].idle_transaction;
 	if (!idle_transactions)
 		return false;
 
-	blocking = pgh_blocking_now();
+	blocking = blocking_in_pass();
 	for (int i = 0; i < pgh_shared->n_slots; i++)
 	{
 		PghWatch   *watch = &watches[i];
 
 		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
 		{
-			watch->activity_changecount = -1;
+			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
 		watch->blocking = blocking[i];
@@ -480,8 +495,10 @@ attend_all(TimestampTz now, int *n_sessions)
 TimestampTz
 pgh_watch_pass(TimestampTz now, int *n_sessions)
 {
-	TimestampTz next = attend_all(now, n_sessions);
+	TimestampTz next;
 
+	blocking_seen = NULL;
+	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
@@ -540,13 +557,27 @@ pgh_watch_sample(PghSample *sample)
 	}
 }
 
+/*
+ * Will it be gone soon?  Not one whose statement is to be cancelled, nor one
+ * that has been asked in vain for a while.
+ */
+static bool
+is_departing(int index)
+{
+	const PghWatch *watch = &watches[index];
+
+	return watch->live && watch->asked &&
+		pgh_slots[index].request.action != PGH_ACTION_CANCEL &&
+		(watch->retry_at == 0 ||
+		 watch->details->retry_after <= PGH_PATIENCE);
+}
+
 int
 pgh_watch_departing(void)
 {
 	int			n = 0;
 
 	for (int i = 0; i < pgh_shared->n_slots; i++)
-		if (watches[i].live && watches[i].asked)
-			n++;
+		n += is_departing(i);
 	return n;
 }

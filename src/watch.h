@@ -44,7 +44,7 @@ extern uint64 pgh_watch_leak(int index);
  */
 extern void pgh_watch_sample(PghSample *sample);
 
-/* How many sessions have been asked to end and have not answered or gone. */
+/* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
 
 #endif							/* PGH_WATCH_H */
