@@ -179,6 +179,22 @@ pgh_proc_lxid(volatile PGPROC *proc)
 #endif
 }
 
+/*
+ * Do errors reach the server's log, and so emit_log_hook?  LOG sorts above ERROR
+ * there.  19 has a level for each sort of process.
+ */
+static inline bool
+pgh_errors_are_logged(void)
+{
+#if PG_VERSION_NUM >= 190000
+	int			least = log_min_messages[MyBackendType];
+#else
+	int			least = log_min_messages;
+#endif
+
+	return least != LOG && least <= ERROR;
+}
+
 /* 17 moved the number of a PGPROC (commit 024c52111); this holds everywhere. */
 static inline int
 pgh_my_proc_number(void)

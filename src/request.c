@@ -30,7 +30,11 @@
  * the victim's answer to the moment at which PostgreSQL heeds it, the
  * transaction may come to its end.  So before it commits the answer is heeded,
  * while it commits none is given, and a cancel that is still there at its end
- * is withdrawn (see at_transaction_event() in session.c).
+ * is withdrawn (see at_transaction_event() in session.c).  An end that is given
+ * while the transaction rolls back is not withdrawn, since it cannot be told
+ * from somebody else's SIGTERM.  It comes between two statements: core looks at
+ * interrupts before it begins with the next one, so that nothing of another
+ * transaction is lost.
  *
  * Why the signal reaches nobody else
  * ----------------------------------
@@ -179,9 +183,6 @@ pgh_request_cancel_done(PghSlot *slot)
 	uint32		expected = PGH_REQUEST_ACCEPTED;
 	bool		ours;
 
-	/* The error that is being raised will roll the transaction back. */
-	pg_atomic_write_u64(&slot->cancelled_transaction,
-						pg_atomic_read_u64(&slot->transactions) + 1);
 	ours = pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										  PGH_REQUEST_DONE);
 

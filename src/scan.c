@@ -131,14 +131,14 @@ read_own(PghSession *session)
 
 	/*
 	 * Core forgets when a transaction began as soon as it fails, although its
-	 * block goes on.  One that failed because we cancelled it is known: no
-	 * transaction has ended since.
+	 * block goes on.  The session itself remembers; no transaction has ended
+	 * since.
 	 */
 	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
 		facts->xact_start == 0 &&
-		pg_atomic_read_u64(&slot->cancelled_transaction) ==
+		pg_atomic_read_u64(&slot->failed_transaction) ==
 		session->transactions)
-		facts->xact_start = pg_atomic_read_u64(&slot->cancelled_xact_start);
+		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
 
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);

@@ -215,14 +215,31 @@ before_commit(PghSlot *slot)
 /*
  * A cancel that was not raised until the end of its transaction would hit the
  * next one.  Somebody else's that came in the same microseconds is forgotten
- * with it.
+ * with it.  (One that was raised has been completed by emit_log(), unless
+ * errors are not logged.)
  */
 static void
-withdraw_cancel(PghSlot *slot)
+end_cancel(PghSlot *slot, bool aborted)
 {
+	bool		raised = aborted && !QueryCancelPending &&
+		!pgh_errors_are_logged();
+
 	cancelling = false;
 	QueryCancelPending = false;
-	pgh_request_withdraw_cancel(slot);
+	if (raised)
+		(void) pgh_request_cancel_done(slot);
+	else
+		pgh_request_withdraw_cancel(slot);
+}
+
+/* How a transaction that fails is known while its block goes on. */
+static void
+note_failure(PghSlot *slot)
+{
+	pg_atomic_write_u64(&slot->failed_xact_start,
+						GetCurrentTransactionStartTimestamp());
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->failed_transaction, transactions_ended);
 }
 
 /*
@@ -245,8 +262,10 @@ at_transaction_event(XactEvent event, void *arg)
 	if (slot != NULL)
 	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (event == XACT_EVENT_ABORT)
+			note_failure(slot);
 		if (cancelling)
-			withdraw_cancel(slot);
+			end_cancel(slot, event == XACT_EVENT_ABORT);
 		if (unlikely(application_name != working_name) &&
 			event == XACT_EVENT_COMMIT)
 			follow_name(slot);

@@ -28,10 +28,13 @@
  *								worker (rename); atomic exchange and
  *								compare-exchange, so that each count is given
  *								back exactly once
- * PghSlot.transactions, credited, renames, listening
+ * PghSlot.transactions, renames, listening
  *								W its backend; R anyone; atomics
- * PghSlot.cancelled_transaction	W its backend, when the cancel is raised; R
- *								anyone; atomic
+ * PghSlot.credited				W its backend, reset(); only raised, by
+ *								compare-exchange; R anyone
+ * PghSlot.failed_*				W its backend; R anyone; atomics.
+ *								failed_xact_start first: it counts only beside
+ *								the right transaction
  * PghSlot.cancelled_*			W the worker (its backend clears them at
  *								claim); R anyone; atomics.  cancelled_at first:
  *								it counts only beside the right transaction
@@ -181,8 +184,10 @@ typedef struct PghSlot
 	/* When its transaction's statement was cancelled for age, and which. */
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
-	pg_atomic_uint64 cancelled_transaction; /* "transactions" once it has been
-											 * rolled back */
+
+	/* When the last transaction began that was rolled back, and which. */
+	pg_atomic_uint64 failed_xact_start;
+	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
 
 	PghRequest	request;
 

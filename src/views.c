@@ -87,7 +87,8 @@ static bool
 is_abandoned(const PghSession *session, TimestampTz now)
 {
 	int64		transactions = session->transactions +
-		(session->facts.xact_start != 0);
+		(session->facts.xact_start != 0 &&
+		 session->facts.state != PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
 
 	return pgh_session_is_abandoned(&session->facts, transactions, now);
 }

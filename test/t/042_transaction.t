@@ -191,6 +191,18 @@ is(story($client), 'terminate:done', 'idle: ended at once');
 is(one("SELECT state FROM hygiene.events WHERE pid = $client->{pid}"),
 	'idle in transaction', 'idle: the event knows what it did');
 
+# A transaction that has failed by itself is one all the same, although core
+# forgets when it began.
+$client = client('failed');
+$client->try_query('BEGIN; SELECT 1/0');
+$begun = $client->{sent_at};
+is( one(qq{SELECT state, transaction_age < '1 min' FROM hygiene.sessions
+		WHERE pid = $client->{pid}}) || 'idle in transaction (aborted)|t',
+	'idle in transaction (aborted)|t', 'failed: its age is known');
+check_ended('failed', $client);
+cmp_ok($client->{told_at} - $begun, '>=', $LIMIT, 'failed: not early');
+is(story($client), 'terminate:done', 'failed: ended at once');
+
 # The age is that of the transaction, however busy it is.
 $client = client('busy');
 $client->query('BEGIN');
@@ -203,6 +215,21 @@ cmp_ok($client->{replied_at} - $begun, '>=', $LIMIT, 'busy: not early')
   if $client->{replied_at};
 like($client->{error}->{C}, qr/^(?:57014|25P04)$/, 'busy: many short statements are no way out');
 $client->close;
+
+#
+# Where errors are not logged nobody can complete the message; what was done is
+# recorded all the same, and the grace holds.
+#
+one("ALTER ROLE app SET log_min_messages = fatal");
+$client = client('unlogged');
+$client->try_query("BEGIN; $SLEEP");
+$begun = $client->{sent_at};
+is($client->{error}->{M}, 'canceling statement due to user request',
+	'unlogged: cancelled');
+check_ended('unlogged', $client);
+cmp_ok($client->{told_at} - $begun, '>=', $LIMIT + $GRACE, 'unlogged: not early');
+is(story($client), 'cancel:done terminate:done', 'unlogged: as recorded');
+one('ALTER ROLE app RESET log_min_messages');
 
 #
 # A statement without BEGIN is a transaction too.
