@@ -22,7 +22,7 @@ typedef struct PghSession
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	uint64		transactions;
-	uint64		credited;		/* of them: counted for earlier names */
+	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the

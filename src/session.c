@@ -190,9 +190,7 @@ follow_name(PghSlot *slot)
 		return;
 	if (working_for != PGH_NO_APPLICATION && transactions_ended > 0)
 	{
-		pgh_application_credit(working_for, earlier -
-							   pg_atomic_read_u64(&slot->credited));
-		pg_atomic_write_u64(&slot->credited, earlier);
+		pgh_application_credit(working_for, pgh_slot_credit(slot, earlier));
 		pg_atomic_write_u32(&slot->renames,
 							pg_atomic_read_u32(&slot->renames) + 1);
 	}
@@ -304,18 +302,23 @@ end_session(int code, Datum arg)
 {
 	PghSlot    *slot = pgh_my_slot;
 	TimestampTz login_at;
+	int64		transactions;
 	uint64		credited;
 	uint32		application;
 
 	if (slot == NULL)
 		return;
+
+	/* One that is rolled back with the session is not announced any more. */
+	transactions = Max(transactions_ended, 0) +
+		(transactions_ended >= 0 && IsTransactionState());
 	login_at = slot->login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
 	application = pgh_slot_release();
 	finish_request(slot, application);
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
-							Max(transactions_ended, 0) - credited,
+							transactions - credited,
 							Max(GetCurrentTimestamp() - login_at, 0));
 }
 

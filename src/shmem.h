@@ -177,7 +177,8 @@ typedef struct PghSlot
 
 	pg_atomic_uint32 application;	/* index of the name it is counted under */
 	pg_atomic_uint64 transactions;
-	pg_atomic_uint64 credited;	/* of them: counted for earlier names */
+	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
+								 * before a reset() */
 	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
 	pg_atomic_uint32 renames;	/* how often it took another name */
 

@@ -95,6 +95,28 @@ pgh_slot_release(void)
 	return pg_atomic_exchange_u32(&slot->application, PGH_NO_APPLICATION);
 }
 
+uint64
+pgh_slot_credit(PghSlot *slot, uint64 transactions)
+{
+	uint64		credited = pg_atomic_read_u64(&slot->credited);
+
+	while (credited < transactions)
+	{
+		if (pg_atomic_compare_exchange_u64(&slot->credited, &credited,
+										   transactions))
+			return transactions - credited;
+	}
+	return 0;
+}
+
+void
+pgh_slots_reset(void)
+{
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+		(void) pgh_slot_credit(&pgh_slots[i],
+							   pg_atomic_read_u64(&pgh_slots[i].transactions));
+}
+
 bool
 pgh_slot_read(int index, PghSlotCopy *copy)
 {

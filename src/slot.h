@@ -41,6 +41,15 @@ extern bool pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
  */
 extern uint32 pgh_slot_release(void);
 
+/*
+ * Count this many transactions of the session as credited; returns how many of
+ * them were not yet.
+ */
+extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
+
+/* From now on only transactions that end later count, for all sessions. */
+extern void pgh_slots_reset(void);
+
 /* Copy who holds slot "index"; false when nobody does. */
 extern bool pgh_slot_read(int index, PghSlotCopy *copy);
 

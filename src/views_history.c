@@ -141,6 +141,7 @@ pgh_reset(PG_FUNCTION_ARGS)
 		pg_atomic_write_u64(&pgh_shared->rules[i].ended, 0);
 		pg_atomic_write_u64(&pgh_shared->rules[i].last_used, 0);
 	}
+	pgh_slots_reset();
 	pgh_applications_reset();
 	pgh_events_reset();
 	pgh_leaks_reset();

@@ -99,6 +99,19 @@ $worker->close;
 closed(1, 'worker');
 is(row('transactions', 'worker'), '6', 'they stay when the session has gone');
 
+my $leaver = client('leaver');
+$leaver->query('SELECT 1');
+$leaver->query('BEGIN');
+$leaver->close;
+closed(1, 'leaver');
+is(row('transactions', 'leaver'), '2', 'one that ends with its session counts');
+$leaver = client('leaver');
+$leaver->query('BEGIN');
+$leaver->try_query('SELECT 1 / 0');
+$leaver->close;
+closed(2, 'leaver');
+is(row('transactions', 'leaver'), '3', 'and one that failed before it counts once');
+
 #
 # Mean session: of those that have ended, from login to end.
 #
@@ -144,10 +157,17 @@ is(row('refused', 'many'), '1', 'which is counted');
 #
 # Reset keeps what is open.
 #
+$many[1]->query('SELECT 1') for 1 .. 3;
+$many[0]->query('SELECT 1');
 one('SELECT hygiene.reset()');
 is(row($counts, 'many'), '5|5|0|0|5', 'reset: what is open was opened, and is the peak');
+is(one(q{SELECT sum(transactions) FROM hygiene.applications WHERE application_name IN ('many', 'shop')}),
+	'0', 'reset: what was done before does not count');
+$many[1]->query('SELECT 1');
+is(row('transactions', 'many'), '1', 'reset: what is done afterwards does');
 $_->close for @clients, @many;
 closed(5, 'many');
+is(row('transactions', 'many'), '1', 'reset: also when the sessions have gone');
 is(one('SELECT bool_and(opened - closed = connections) FROM hygiene.applications'),
 	't', 'opened - closed = connections');
 
