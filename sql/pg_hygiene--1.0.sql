@@ -137,7 +137,7 @@ COMMENT ON COLUMN hygiene.sessions.state IS
 COMMENT ON COLUMN hygiene.sessions.state_age IS
 	'Time since it entered this state';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS
-	'Time since its transaction began; null outside a transaction';
+	'Time since its transaction began, also of one that has failed and was not rolled back; null outside a transaction';
 COMMENT ON COLUMN hygiene.sessions.wrote IS
 	'Whether its transaction has been assigned a transaction id';
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS
@@ -157,7 +157,7 @@ COMMENT ON COLUMN hygiene.sessions.limit_setting IS
 COMMENT ON COLUMN hygiene.sessions.ends_in IS
 	'Time until that limit acts; null when nothing will end the session';
 COMMENT ON COLUMN hygiene.sessions.query IS
-	'The statement it runs or ran last; hidden like client_addr';
+	'The statement it runs or ran last, its first 1023 bytes; hidden like client_addr';
 
 --
 -- hygiene.applications: one row for each application name
@@ -248,7 +248,7 @@ COMMENT ON VIEW hygiene.events IS
 COMMENT ON COLUMN hygiene.events.action IS
 	'terminate, evict, cancel, refuse or warn';
 COMMENT ON COLUMN hygiene.events.outcome IS
-	'done; spared: the session had gone back to work; observed: only recorded, as pg_hygiene.mode says; pending: not answered yet';
+	'done; spared: the session had gone back to work, or left by itself; observed: only recorded, as pg_hygiene.mode says; pending: not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
 	'The setting that acted, without its prefix';
 COMMENT ON COLUMN hygiene.events.rule IS

@@ -44,6 +44,7 @@ label_rule(int rule, char *label, size_t size)
 	label[0] = '\0';
 	if (rule > 0 && rule <= rules->n)
 		(void) pgh_rule_print_selectors(&rules->rule[rule - 1], label, size);
+	pgh_copy_ascii(label, label, size);
 }
 
 static void
@@ -153,7 +154,10 @@ observe(const PghSession *session, const PghVerdict *verdict,
 	pgh_message_for_request(request, session->name,
 							verdict->measured, &message);
 	ereport(LOG,
-			(errmsg("pg_hygiene would end process %d, but only observes: %s",
+			(verdict->action == PGH_ACTION_CANCEL ?
+			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
+					session->slot.pid, pgh_reason_name(verdict->reason)) :
+			 errmsg("pg_hygiene would end process %d, but only observes: %s",
 					session->slot.pid, pgh_reason_name(verdict->reason)),
 			 errdetail_internal("%s", message.detail)));
 }

@@ -36,6 +36,9 @@
 
 #define PGH_MILLION INT64CONST(1000000)
 
+/* So many refusals of a series are logged and recorded one by one. */
+#define PGH_FULLY_REPORTED 10
+
 /* In a count of refusals: its series was reported once a second already. */
 #define PGH_SERIES UINT32_C(0x80000000)
 
@@ -274,7 +277,8 @@ record_refusal(const PghArrival *arrival, const PghRefusalFacts *told,
 	event.outcome = outcome;
 	event.reason = told->reason;
 	event.rule = told->rule;
-	event.measured = told->held;
+	event.measured = told->reason == PGH_REASON_CONNECT_RATE ?
+		told->limit : told->held;
 	event.limit = told->limit;
 	event.has_session = true;
 	event.pid = MyProcPid;
@@ -293,9 +297,9 @@ count_refusal(const PghArrival *arrival)
 }
 
 /*
- * A thousand refusals a second must leave log and history readable: the first
- * one is logged at once, then the worker logs a count once a second; of each
- * second the first (at the beginning, two) is recorded as an event.  Returns
+ * A thousand refusals a second must leave log and history readable: of a series
+ * the first few are logged and recorded one by one; then the worker logs a count
+ * once a second, and of each second the first is recorded as an event.  Returns
  * what to do with this one.
  */
 static void
@@ -309,8 +313,8 @@ summarise(const PghArrival *arrival, bool observed, bool *log_it,
 												 &app->refusals[i], 1);
 
 	pg_atomic_write_u32(&pgh_shared->refusals_to_report, 1);
-	*log_it = before == 0;
-	*record_it = before <= 1 || before == PGH_SERIES;
+	*log_it = before < PGH_FULLY_REPORTED;
+	*record_it = *log_it || before == PGH_SERIES;
 }
 
 static void
@@ -475,8 +479,9 @@ take_refusals(pg_atomic_uint32 *refusals)
 		return 0;
 	n = pg_atomic_exchange_u32(refusals, PGH_SERIES);
 
-	/* The first one of a series was logged when it came. */
-	return (n & PGH_SERIES) != 0 ? n & ~PGH_SERIES : n - 1;
+	/* The first of a series were logged when they came. */
+	return (n & PGH_SERIES) != 0 ? n & ~PGH_SERIES :
+		n - Min(n, PGH_FULLY_REPORTED);
 }
 
 static void

@@ -197,6 +197,24 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 			 deed, allowance);
 }
 
+void
+pgh_copy_ascii(const char *from, char *to, size_t size)
+{
+	size_t		n = 0;
+
+	for (const char *c = from; *c != '\0' && n < size - 1; c++)
+	{
+		if (IS_HIGHBIT_SET(*c))
+		{
+			if (!IS_HIGHBIT_SET(c[1]))
+				to[n++] = '?';	/* for all that stand together */
+		}
+		else
+			to[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
+	}
+	to[n] = '\0';
+}
+
 static void
 print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 {
@@ -238,9 +256,8 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 					 facts->application, held, facts->limit);
 			break;
 		case PGH_REASON_CONNECT_RATE:
-			snprintf(detail, size, "Application \"%s\" connects too often; rule %d (%s) allows %d new connections a second.",
-					 facts->application, facts->rule, facts->rule_label,
-					 facts->limit);
+			snprintf(detail, size, "As many new connections came within a second as rule %d (%s) allows, which is %d.",
+					 facts->rule, facts->rule_label, facts->limit);
 			break;
 		case PGH_REASON_RESERVE:
 			snprintf(detail, size, "%d of %d connection slots are available; rule %d (%s) keeps %d for its own sessions.",
@@ -249,8 +266,9 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 			break;
 		default:
 			if (facts->available == 0)
-				snprintf(detail, size, "Application \"%s\" holds %s, and none of %d slots is available to it.",
-						 facts->application, held, facts->usable);
+				snprintf(detail, size, "Application \"%s\" holds %s, and none of %d slots is available to it, although pg_hygiene.headroom keeps %d free as long as it can.",
+						 facts->application, held, facts->usable,
+						 facts->limit);
 			else
 				snprintf(detail, size, "Application \"%s\" holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
 						 facts->application, held, facts->available,

@@ -444,12 +444,17 @@ restore(PghStream *stream, const PghFileHeader *header)
 static void
 set_aside(const char *why)
 {
+	bool		kept = rename(PGH_FILE, PGH_FILE_CORRUPT) == 0;
+	int			rename_errno = errno;
+
 	ereport(LOG,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("ignoring file \"%s\": %s", PGH_FILE, why),
+			 kept ?
 			 errdetail("It is kept as \"%s\"; the history of pg_hygiene begins anew.",
-					   PGH_FILE_CORRUPT)));
-	if (rename(PGH_FILE, PGH_FILE_CORRUPT) != 0)
+					   PGH_FILE_CORRUPT) : 0));
+	errno = rename_errno;
+	if (!kept)
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not rename file \"%s\" to \"%s\": %m",

@@ -116,8 +116,10 @@ warn(int used, int usable, int percent)
 	ereport(WARNING,
 			(errmsg("%d of %d connection slots are in use (%d %%)",
 					used, usable, percent),
+			 largest[0] != '\0' ?
 			 errdetail("The applications with the most connections: %s.",
-					   largest),
+					   largest) :
+			 errdetail("Nobody has got past authentication yet."),
 			 errhint("See the views hygiene.applications and hygiene.sessions. The limit for this warning is \"pg_hygiene.warn_at\".")));
 }
 

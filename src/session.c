@@ -155,7 +155,7 @@ emit_log(ErrorData *edata)
 		return;
 	busy = true;
 	if (pgh_refusing(&quiet))
-		edata->output_to_server = !quiet;
+		edata->output_to_server &= !quiet;
 	else if (is_our_message(edata, pgh_my_slot))
 		complete_message(edata, pgh_my_slot);
 	else if (is_server_refusal(edata))

@@ -22,30 +22,6 @@
 #include "leaks.h"
 #include "policy.h"
 
-/*
- * An example of a statement in one short line, in ASCII.  It may come from a
- * database of another encoding than this client's; where it cannot be
- * converted, the client would be refused for it.  A refused one gets the
- * bytes as they are, for no encoding is set up yet.
- */
-static void
-quote_statement(const char *query, char *buf, size_t size)
-{
-	size_t		n = 0;
-
-	for (const char *c = query; *c != '\0' && n < size - 1; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-		{
-			if (!IS_HIGHBIT_SET(c[1]))
-				buf[n++] = '?'; /* for all that stand together */
-		}
-		else
-			buf[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
-	}
-	buf[n] = '\0';
-}
-
 void
 pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 			  PghRefusalFacts *told)
@@ -67,7 +43,7 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 		return;
 	told->pattern = pgh_leak_pattern(&leak, told->leaking);
 	if (leak.roleid == roleid)
-		quote_statement(leak.query, told->statement, sizeof(told->statement));
+		pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
 
 /*
@@ -108,7 +84,7 @@ print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
 	char		first[32];
 	char		last[32];
 
-	quote_statement(leak->query, statement, sizeof(statement));
+	pgh_copy_ascii(leak->query, statement, sizeof(statement));
 	pgh_print_measured(Max(now - leak->lately_since, 0), first, sizeof(first));
 	pgh_print_measured(Max(now - leak->last_ended, 0), last, sizeof(last));
 	if (leak->lately_ended == 1)

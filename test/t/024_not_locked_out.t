@@ -230,7 +230,7 @@ $admin = client('admin', user => $root);
 wait_out($admin);    # what was refused above is logged within a second
 my $position = log_position($node);
 configure($node, mode => 'observe', connections_per_application => 2);
-@held = clients(5, 'orders');
+@held = clients(14, 'orders');
 is(refused(@held), 0, 'observe: everybody gets in');
 is( join(
 		',', map { join ' ', @$_ } @{
@@ -247,7 +247,7 @@ ok( $node->log_contains(
 		$position),
 	'and logged');
 
-# The others follow as a count, which must not claim what did not happen.
+# After ten the others follow as a count, which must not claim what did not happen.
 wait_log($node, qr/LOG:  \d+ more connections? of application "orders"/,
 	$position);
 my @claims = slurp_file($node->logfile, $position) =~

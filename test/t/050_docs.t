@@ -396,7 +396,7 @@ $_->close for @others;
 # Repeated refusals are counted in the log.
 my $position = log_position($node);
 with_settings(connections_per_application => '1');
-@others = map { client('orders') } 1 .. 10;
+@others = map { client('orders') } 1 .. 20;
 heard($others[1], 'connections_per_application');
 $_->close for @others;
 ok(wait_log($node, qr/more connections? of application "orders"/, $position),
@@ -436,9 +436,9 @@ ok(wait_log($node, qr/would end process \d+, but only observes: /, $position)
 	'provoked: what is only observed');
 
 # Those of one second are counted together, and a slow machine may need several.
-for (1 .. 8)
+for (1 .. 5)
 {
-	push @others, map { client('web') } 1 .. 8;
+	push @others, map { client('web') } 1 .. 14;
 	two_passes($node);
 	last if slurp_file($node->logfile, $position) =~ /would have been refused/;
 }
@@ -446,6 +446,13 @@ like(slurp_file($node->logfile, $position),
 	qr/more connections? of application "web" would have been refused/,
 	'provoked: the count of what would be refused');
 $_->close for @others;
+
+with_settings(mode => 'observe', transaction_timeout => '1s');
+$client = client('web');
+$client->query('SELECT pg_sleep(1.5)');
+ok(wait_log($node, qr/would cancel the statement of process \d+, but only observes: /, $position),
+	'provoked: a cancel that is only observed');
+$client->close;
 
 with_settings(warn_at => '8');
 @others = map { client("w$_") } 1 .. 9;
