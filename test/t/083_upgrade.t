@@ -131,6 +131,12 @@ is( one('other', q{
 	'0',
 	'DROP EXTENSION leaves nothing');
 
+# It needs no schema but its own.
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+one('bare', 'DROP SCHEMA public');
+one('bare', q{SET search_path = ''; CREATE EXTENSION pg_hygiene});
+is(objects('bare'), $fresh, 'without a schema public: the same objects');
+
 #
 # It comes back from a dump as it was.
 #
