@@ -392,6 +392,49 @@ for my $mode (qw(fast immediate))
 }
 
 #
+# A session that waits for a standby while it commits is asked again and again,
+# and then does not answer at all: the worker waits for it as for any other.
+#
+SKIP:
+{
+	my $worker = worker_pid($node);
+
+	skip 'no /proc on this machine', 2 unless -r "/proc/$worker/stat";
+	my $ticks = sub {
+		my @fields = split / /, slurp_file("/proc/$worker/stat") =~ s/.*\) //sr;
+
+		return $fields[11] + $fields[12];
+	};
+
+	$node->safe_psql('postgres', 'CREATE TABLE committed AS SELECT 1 AS i; GRANT ALL ON committed TO app');
+	configure($node, transaction_timeout => '200ms');
+	$node->safe_psql('postgres',
+		q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()});
+	until_row($node, 'SHOW synchronous_standby_names', 'nobody');
+
+	my $client = client('committer');
+	$client->send_query('INSERT INTO committed VALUES (2)');
+	until_row($node,
+		"SELECT count(*) = 1 FROM hygiene.events WHERE pid = $client->{pid} AND outcome = 'pending'");
+	kill 'STOP', $client->{pid};
+
+	# it is asked once a second at the latest
+	select undef, undef, undef, 1.2;
+	my $used = $ticks->();
+	select undef, undef, undef, 1;
+	$used = $ticks->() - $used;
+	cmp_ok($used, '<=', 20, 'the worker does not spin while it waits for an answer');
+	kill 'CONT', $client->{pid};
+	configure($node, transaction_timeout => undef);
+	$node->safe_psql('postgres',
+		'ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()');
+	$client->wait_ready;
+	is($client->{error}, undef, 'and the commit is not cancelled');
+	$client->close;
+	exact('after a commit that waited');
+}
+
+#
 # The extension is dropped, created and upgraded while its views are read, and
 # its database is dropped: the library goes on.
 #
