@@ -171,7 +171,9 @@ sub stop
 	my ($self) = @_;
 
 	return unless $self->{run};
-	$self->{run}->signal('TERM');
+
+	# Some versions wait for their clients at any other signal.
+	$self->{run}->signal('KILL');
 	eval { $self->{run}->finish; };
 	$self->{run} = undef;
 	return;
