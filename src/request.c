@@ -50,6 +50,7 @@
 
 #include <signal.h>
 
+#include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
 
 #include "events.h"
@@ -104,6 +105,24 @@ pgh_request_repeat(int index, uint32 changecount)
 	return ok;
 }
 
+bool
+pgh_request_repeat_cancel(int index, uint32 changecount)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+	bool		ok;
+
+	/* Unless it is being raised this moment. */
+	pgh_lock(PGH_LOCK_SIGNAL, LW_SHARED);
+	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
+		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   PGH_REQUEST_PENDING);
+	if (ok)
+		(void) kill(slot->pid, SIGUSR2);
+	pgh_unlock(PGH_LOCK_SIGNAL);
+	return ok;
+}
+
 /* Is this session as idle as the worker saw it? */
 static bool
 still_idle(const PghRequest *request)
@@ -139,13 +158,17 @@ same_transaction(const PghRequest *request)
 		pgh_proc_lxid(MyProc) == request->lxid;
 }
 
-/* Is there a statement to cancel? */
+/*
+ * Is there a statement to cancel?  Between the messages of one that comes in
+ * several the state says so too, but core ignores a cancel there.
+ */
 static bool
 is_running(void)
 {
 	BackendState state = ((volatile PgBackendStatus *) MyBEEntry)->st_state;
 
-	return state == STATE_RUNNING || state == STATE_FASTPATH;
+	return state == STATE_FASTPATH ||
+		(state == STATE_RUNNING && debug_query_string != NULL);
 }
 
 /*
@@ -164,6 +187,9 @@ pgh_request_answer(PghSlot *slot, bool committing)
 		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
 	if (slot->request.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
+	pg_atomic_write_u64(&slot->accepted_in,
+						((volatile PgBackendStatus *) MyBEEntry)->st_state_start_timestamp);
+	pg_write_barrier();
 	pg_atomic_write_u32(&slot->request_state, accepted ?
 						PGH_REQUEST_ACCEPTED : PGH_REQUEST_SPARED);
 	if (!accepted)
@@ -178,17 +204,30 @@ pgh_request_accepted(PghSlot *slot)
 }
 
 bool
+pgh_request_cancelling(PghSlot *slot)
+{
+	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
+
+	return slot->request.action == PGH_ACTION_CANCEL &&
+		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING);
+}
+
+bool
 pgh_request_cancel_done(PghSlot *slot)
 {
-	uint32		expected = PGH_REQUEST_ACCEPTED;
-	bool		ours;
+	uint32		expected = pg_atomic_read_u32(&slot->request_state);
 
-	ours = pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
-										  PGH_REQUEST_DONE);
-
-	if (ours)
-		pgh_wake_worker();
-	return ours;
+	/* The worker may be asking again just now. */
+	while (expected == PGH_REQUEST_ACCEPTED || expected == PGH_REQUEST_PENDING)
+	{
+		if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+										   PGH_REQUEST_DONE))
+		{
+			pgh_wake_worker();
+			return true;
+		}
+	}
+	return false;
 }
 
 void

@@ -25,6 +25,12 @@ extern bool pgh_request_post(int index, uint32 changecount,
 extern bool pgh_request_repeat(int index, uint32 changecount);
 
 /*
+ * Worker: ask once more for a cancel that was accepted, but not carried out.
+ * False when it was, or the session has gone.
+ */
+extern bool pgh_request_repeat_cancel(int index, uint32 changecount);
+
+/*
  * Victim, in its signal handler: answer a pending request.  Returns true when
  * it was accepted; the caller then makes this backend die or cancel.  One that
  * has begun to commit is not interrupted.
@@ -33,6 +39,9 @@ extern bool pgh_request_answer(PghSlot *slot, bool committing);
 
 /* Has this backend accepted a request that has not ended yet? */
 extern bool pgh_request_accepted(PghSlot *slot);
+
+/* Is that a cancel, perhaps one that is being asked for once more? */
+extern bool pgh_request_cancelling(PghSlot *slot);
 
 /*
  * Victim: the cancel that was asked for is being raised.  False when the

@@ -86,15 +86,15 @@ handle_request(SIGNAL_ARGS)
 static bool
 is_our_message(const ErrorData *edata, PghSlot *slot)
 {
-	if (slot == NULL || !pgh_request_accepted(slot))
+	if (slot == NULL)
 		return false;
-	if (slot->request.action == PGH_ACTION_CANCEL)
+	if (cancelling && pgh_request_cancelling(slot))
 		return edata->elevel == ERROR &&
 			edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
 			edata->message_id != NULL &&
 			strcmp(edata->message_id,
 				   "canceling statement due to user request") == 0;
-	return edata->elevel == FATAL &&
+	return pgh_request_accepted(slot) && edata->elevel == FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
 }
 

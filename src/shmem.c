@@ -86,6 +86,7 @@ init_slots(void)
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u64(&slot->accepted_in, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
 }

@@ -35,6 +35,8 @@
  * PghSlot.failed_*				W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
+ * PghSlot.accepted_in			W its backend, in the signal handler, before
+ *								request_state says so; R the worker; atomic
  * PghSlot.cancelled_*			W the worker (its backend clears them at
  *								claim); R anyone; atomics.  cancelled_at first:
  *								it counts only beside the right transaction
@@ -127,10 +129,12 @@ typedef enum PghCounter
  *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
  *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
  *						could be cancelled
- *	ACCEPTED -> DONE	a cancel: the error was raised
+ *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING
+ *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
- * Each arrow has one writer, so a plain atomic store after a barrier will do.
+ * Where two arrows of different writers leave a state, it is left by
+ * compare-exchange; elsewhere a plain atomic store after a barrier will do.
  */
 typedef enum PghRequestState
 {
@@ -189,6 +193,9 @@ typedef struct PghSlot
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
+
+	/* state_start of what it was doing when it accepted the last request. */
+	pg_atomic_uint64 accepted_in;
 
 	PghRequest	request;
 

@@ -33,13 +33,12 @@
 
 /*
  * A session that is idle but not in ClientRead (it is on its way there, or
- * was stopped), or that commits, is asked again, after 2 ms and then at doubling intervals up
- * to a second.
+ * was stopped), or that commits, is asked again: after 2 ms, then after twice
+ * that, up to a second.  One with which it has come to more than 100 ms is not
+ * about to leave.
  */
 #define PGH_FIRST_RETRY 2000
 #define PGH_LAST_RETRY USECS_PER_SEC
-
-/* One that is asked again after more than this is not about to leave. */
 #define PGH_PATIENCE (100 * 1000)
 
 /* A session that was of use only while its pool was filled tells nothing. */
@@ -296,6 +295,21 @@ still_due(int index, const PghRequest *request)
 		session.lxid == request->lxid;
 }
 
+/* Is it time to look, or ask, again?  Intervals double; the first one begins. */
+static bool
+retry_is_due(PghWatch *watch, TimestampTz now)
+{
+	PghWatchDetails *details = watch->details;
+	bool		due = watch->retry_at != 0;
+
+	if (watch->retry_at > now)
+		return false;
+	details->retry_after = due ?
+		Min(details->retry_after * 2, PGH_LAST_RETRY) : PGH_FIRST_RETRY;
+	watch->retry_at = now + details->retry_after;
+	return due;
+}
+
 /*
  * A spared request: ask again if the session was only between two waits, else
  * let it go.  The event stays pending while the session may yet be ended.
@@ -304,7 +318,6 @@ static void
 reap_spared(int index, PghWatch *watch, TimestampTz now)
 {
 	PghSlot    *slot = &pgh_slots[index];
-	PghWatchDetails *details = watch->details;
 
 	if (!still_due(index, &slot->request))
 	{
@@ -315,17 +328,8 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 						   pg_atomic_read_u32(&slot->application));
 		return;
 	}
-	if (watch->retry_at == 0)
-	{
-		details->retry_after = PGH_FIRST_RETRY;
-		watch->retry_at = now + details->retry_after;
-	}
-	else if (watch->retry_at <= now)
-	{
-		details->retry_after = Min(details->retry_after * 2, PGH_LAST_RETRY);
-		watch->retry_at = now + details->retry_after;
+	if (retry_is_due(watch, now))
 		(void) pgh_request_repeat(index, pg_atomic_read_u32(&slot->changecount));
-	}
 }
 
 /*
@@ -333,6 +337,10 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
  * meanwhile, or the statement does not react (it may wait for its client)
  * until its grace is over.  Either way nothing was cancelled, and the session
  * is judged anew.
+ *
+ * Or it came just when what was running was over, and core ignored it.  So a
+ * session that has gone on to something else is asked again.  While it is at the
+ * same, it is not: it may be cleaning up.
  */
 static void
 reap_cancel(int index, PghWatch *watch, TimestampTz now)
@@ -340,16 +348,24 @@ reap_cancel(int index, PghWatch *watch, TimestampTz now)
 	PghSlot    *slot = &pgh_slots[index];
 	PghSession	session;
 	TimestampTz grace_ends = 0;
+	bool		goes_on = false;
 
 	if (pgh_scan_session(index, &session) &&
 		session.facts.xact_start == slot->request.xact_start)
 	{
+		goes_on = session.facts.state == PGH_STATE_ACTIVE &&
+			session.lxid == slot->request.lxid &&
+			session.facts.state_start != pg_atomic_read_u64(&slot->accepted_in);
 		pgh_clock_correct(&session.facts, now);
 		grace_ends = session.facts.cancelled_at +
 			watch->details->limits.value[PGH_LIMIT_CANCEL_GRACE];
 	}
 	if (now < grace_ends)
-		watch->retry_at = grace_ends;
+	{
+		if (retry_is_due(watch, now) && goes_on)
+			(void) pgh_request_repeat_cancel(index, pg_atomic_read_u32(&slot->changecount));
+		watch->retry_at = Min(watch->retry_at, grace_ends);
+	}
 	else
 		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,
 						   pg_atomic_read_u32(&slot->application));
@@ -370,8 +386,8 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	else if (state == PGH_REQUEST_ACCEPTED &&
 			 slot->request.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, now);
-	else if (state == PGH_REQUEST_PENDING && watch->retry_at <= now)
-		watch->retry_at = 0;	/* it wakes us when it has answered */
+	else if (state == PGH_REQUEST_PENDING && watch->retry_at != 0)
+		(void) retry_is_due(watch, now);	/* not answered yet */
 
 	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
 	{

@@ -192,8 +192,12 @@ send_sql(Racer *racer, State state, const char *sql, bool in_parts)
 								 0, NULL, NULL, NULL, NULL, 0);
 	else
 		sent = PQsendQuery(racer->conn, sql);
-	if (!sent)
-		be_ended(racer);
+	if (sent)
+		return;
+
+	/* Have libpq look at what came before the end. */
+	(void) PQisBusy(racer->conn);
+	be_ended(racer);
 }
 
 static void
