@@ -50,7 +50,6 @@
 
 #include <signal.h>
 
-#include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
 
 #include "events.h"
@@ -160,15 +159,15 @@ same_transaction(const PghRequest *request)
 
 /*
  * Is there a statement to cancel?  Between the messages of one that comes in
- * several the state says so too, but core ignores a cancel there.
+ * several the state says so too, but core ignores a cancel while it reads one;
+ * see reap_cancel() in watch.c.
  */
 static bool
 is_running(void)
 {
 	BackendState state = ((volatile PgBackendStatus *) MyBEEntry)->st_state;
 
-	return state == STATE_FASTPATH ||
-		(state == STATE_RUNNING && debug_query_string != NULL);
+	return state == STATE_RUNNING || state == STATE_FASTPATH;
 }
 
 /*

@@ -132,12 +132,12 @@ read_own(PghSession *session)
 	/*
 	 * Core forgets when a transaction began as soon as it fails, although its
 	 * block goes on.  The session itself remembers; no transaction has ended
-	 * since.
+	 * since, by a count that is read after the state.
 	 */
 	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
 		facts->xact_start == 0 &&
 		pg_atomic_read_u64(&slot->failed_transaction) ==
-		session->transactions)
+		pg_atomic_read_u64(&slot->transactions))
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
 
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
@@ -170,9 +170,9 @@ scan(int index, PghSession *session, bool all)
 		return false;
 
 	session->counted_as = pg_atomic_read_u32(&slot->application);
-	session->credited = pg_atomic_read_u64(&slot->credited);
-	pg_read_barrier();			/* it is never more than what follows */
 	session->transactions = pg_atomic_read_u64(&slot->transactions);
+	session->credited = pg_atomic_read_u64(&slot->credited);
+	session->credited = Min(session->credited, session->transactions);
 	session->who.address = session->slot.address;
 	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
 	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);

@@ -214,7 +214,7 @@ before_commit(PghSlot *slot)
  * A cancel that was not raised until the end of its transaction would hit the
  * next one.  Somebody else's that came in the same microseconds is forgotten
  * with it.  (One that was raised has been completed by emit_log(), unless
- * errors are not logged.)
+ * errors are not logged; then one that core ignored cannot be told from it.)
  */
 static void
 end_cancel(PghSlot *slot, bool aborted)
@@ -303,7 +303,7 @@ end_session(int code, Datum arg)
 	PghSlot    *slot = pgh_my_slot;
 	TimestampTz login_at;
 	int64		transactions;
-	uint64		credited;
+	int64		credited;
 	uint32		application;
 
 	if (slot == NULL)
@@ -318,7 +318,7 @@ end_session(int code, Datum arg)
 	finish_request(slot, application);
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
-							transactions - credited,
+							transactions - Min(credited, transactions),
 							Max(GetCurrentTimestamp() - login_at, 0));
 }
 

@@ -31,7 +31,8 @@
  * PghSlot.transactions, renames, listening
  *								W its backend; R anyone; atomics
  * PghSlot.credited				W its backend, reset(); only raised, by
- *								compare-exchange; R anyone
+ *								compare-exchange, and 0 at claim; R anyone, as
+ *								never more than transactions
  * PghSlot.failed_*				W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction

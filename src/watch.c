@@ -34,8 +34,7 @@
 /*
  * A session that is idle but not in ClientRead (it is on its way there, or
  * was stopped), or that commits, is asked again: after 2 ms, then after twice
- * that, up to a second.  One with which it has come to more than 100 ms is not
- * about to leave.
+ * that, up to a second.  With more than 100 ms it is not about to leave.
  */
 #define PGH_FIRST_RETRY 2000
 #define PGH_LAST_RETRY USECS_PER_SEC
@@ -255,6 +254,21 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 	return pgh_decide(&facts, limits, now);
 }
 
+/* Is it time to look, or ask, again?  Intervals double; the first one begins. */
+static bool
+retry_is_due(PghWatch *watch, TimestampTz now)
+{
+	PghWatchDetails *details = watch->details;
+	bool		due = watch->retry_at != 0;
+
+	if (watch->retry_at > now)
+		return false;
+	details->retry_after = due ?
+		Min(details->retry_after * 2, PGH_LAST_RETRY) : PGH_FIRST_RETRY;
+	watch->retry_at = now + details->retry_after;
+	return due;
+}
+
 /* Decide on a session, and act if it is due. */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
@@ -273,7 +287,11 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	if (verdict.deadline + PGH_REPLY_MARGIN > now)
 		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
 	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
+	{
 		watch->asked = true;
+		if (verdict.action == PGH_ACTION_CANCEL)
+			(void) retry_is_due(watch, now);	/* core may ignore it */
+	}
 }
 
 /*
@@ -293,21 +311,6 @@ still_due(int index, const PghRequest *request)
 	return session.facts.state == PGH_STATE_ACTIVE &&
 		session.facts.xact_start == request->xact_start &&
 		session.lxid == request->lxid;
-}
-
-/* Is it time to look, or ask, again?  Intervals double; the first one begins. */
-static bool
-retry_is_due(PghWatch *watch, TimestampTz now)
-{
-	PghWatchDetails *details = watch->details;
-	bool		due = watch->retry_at != 0;
-
-	if (watch->retry_at > now)
-		return false;
-	details->retry_after = due ?
-		Min(details->retry_after * 2, PGH_LAST_RETRY) : PGH_FIRST_RETRY;
-	watch->retry_at = now + details->retry_after;
-	return due;
 }
 
 /*
@@ -386,8 +389,9 @@ reap(int index, PghWatch *watch, TimestampTz now)
 	else if (state == PGH_REQUEST_ACCEPTED &&
 			 slot->request.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, now);
-	else if (state == PGH_REQUEST_PENDING && watch->retry_at != 0)
-		(void) retry_is_due(watch, now);	/* not answered yet */
+	else if (watch->retry_at != 0)
+		(void) retry_is_due(watch, now);	/* no answer yet, or on its way
+											 * out */
 
 	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
 	{
@@ -439,10 +443,8 @@ publish_usage(void)
 }
 
 /*
- * What changes about an idle transaction while it is at rest: others may
- * begin to wait for it, and its xmin grows old.  Those for which it did are
- * to be judged again; is there one?  The lock table is looked at only while
- * somebody waits and an idle transaction is there.
+ * What changes about an idle transaction while it is at rest: others may begin
+ * to wait for it, and its xmin grows old.  Is there one to be judged again?
  */
 static bool
 look_around(void)
@@ -573,19 +575,17 @@ pgh_watch_sample(PghSample *sample)
 	}
 }
 
-/*
- * Will it be gone soon?  Not one whose statement is to be cancelled, nor one
- * that has been asked in vain for a while.
- */
+/* Will it be gone soon?  Not one that has said no for a while. */
 static bool
 is_departing(int index)
 {
 	const PghWatch *watch = &watches[index];
+	PghSlot    *slot = &pgh_slots[index];
 
 	return watch->live && watch->asked &&
-		pgh_slots[index].request.action != PGH_ACTION_CANCEL &&
-		(watch->retry_at == 0 ||
-		 watch->details->retry_after <= PGH_PATIENCE);
+		slot->request.action != PGH_ACTION_CANCEL &&
+		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
+		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
 }
 
 int

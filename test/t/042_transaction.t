@@ -274,6 +274,25 @@ for my $begin ('BEGIN', 'SELECT 1')
 }
 is(one('SELECT count(*) FROM t'), '0', 'copy: nothing was stored');
 
+# Between two messages of a pipeline a session is at work, but core ignores a
+# cancel there.
+for my $more (0, 1)
+{
+	my $pipeline = client('pipeline');
+
+	$pipeline->pipeline('SELECT 1');
+	$begun = $pipeline->{sent_at};
+	if ($more)
+	{
+		until_row($node, "SELECT count(*) = 1 FROM hygiene.events WHERE pid = $pipeline->{pid}");
+		$pipeline->pipeline('SELECT 2');
+	}
+	check_ended('pipeline', $pipeline);
+	cmp_ok($pipeline->{told_at} - $begun, '>=', $LIMIT + $GRACE, 'pipeline: not early');
+	like(story($pipeline), $more ? qr/^cancel:\w+ terminate:done$/ : qr/^cancel:spared terminate:done$/,
+		'pipeline: not cancelled, but ended');
+}
+
 # One that sends until it cannot: on a slow machine it may be cancelled before.
 my $reader;
 $position = log_position($node);

@@ -101,6 +101,11 @@ The same, but does not die: look at C<error>.
 
 Runs a statement by Parse, Bind, Execute, Sync.
 
+=head2 pipeline(SQL)
+
+The same, but sends Flush instead of Sync: the transaction stays open, and the
+server reads on.
+
 =head2 send_query(SQL)
 
 Sends it and does not wait.
@@ -157,6 +162,19 @@ sub extended
 
 	$self->_check_reply($sql);
 	return $rows;
+}
+
+sub pipeline
+{
+	my ($self, $sql) = @_;
+
+	$self->_begin_request;
+	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
+		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
+		  . _message('E', "\0" . pack('N', 0))
+		  . _message('H', ''));
+	$self->_read_until(sub { $_[0] eq 'C' });
+	return;
 }
 
 sub send_query
