@@ -39,8 +39,13 @@
 /* So many refusals of a series are logged and recorded one by one. */
 #define PGH_FULLY_REPORTED 10
 
-/* In a count of refusals: its series was reported once a second already. */
-#define PGH_SERIES UINT32_C(0x80000000)
+/*
+ * A count of refusals: those since the worker last looked, and above them how many
+ * of the series were reported one by one before that.
+ */
+#define PGH_COUNT_BITS 24
+#define PGH_COUNTED(n) ((n) & ((UINT32_C(1) << PGH_COUNT_BITS) - 1))
+#define PGH_REPORTED(n) ((n) >> PGH_COUNT_BITS)
 
 /* The newcomer, and all that its admission rests on. */
 typedef struct PghArrival
@@ -313,8 +318,8 @@ summarise(const PghArrival *arrival, bool observed, bool *log_it,
 												 &app->refusals[i], 1);
 
 	pg_atomic_write_u32(&pgh_shared->refusals_to_report, 1);
-	*log_it = before < PGH_FULLY_REPORTED;
-	*record_it = *log_it || before == PGH_SERIES;
+	*log_it = PGH_REPORTED(before) + PGH_COUNTED(before) < PGH_FULLY_REPORTED;
+	*record_it = *log_it || PGH_COUNTED(before) == 0;
 }
 
 static void
@@ -473,15 +478,15 @@ static uint32
 take_refusals(pg_atomic_uint32 *refusals)
 {
 	uint32		n = pg_atomic_read_u32(refusals);
+	uint32		told;
+	uint32		next;
 
-	if (n == 0 ||
-		(n == PGH_SERIES && pg_atomic_compare_exchange_u32(refusals, &n, 0)))
-		return 0;
-	n = pg_atomic_exchange_u32(refusals, PGH_SERIES);
-
-	/* The first of a series were logged when they came. */
-	return (n & PGH_SERIES) != 0 ? n & ~PGH_SERIES :
-		n - Min(n, PGH_FULLY_REPORTED);
+	do
+	{
+		told = Min(PGH_REPORTED(n) + PGH_COUNTED(n), PGH_FULLY_REPORTED);
+		next = PGH_COUNTED(n) == 0 ? 0 : told << PGH_COUNT_BITS;
+	} while (n != 0 && !pg_atomic_compare_exchange_u32(refusals, &n, next));
+	return PGH_REPORTED(n) + PGH_COUNTED(n) - told;
 }
 
 static void

@@ -53,9 +53,9 @@
  * PghApplication.peak_busy, leaking*	W the worker; R anyone; atomics
  * PghApplication.lost_at		W victims at their exit; R anyone; atomic
  * PghApplication.*refusals		0 = nothing was refused lately; else what was
- *								since the worker last took it, and the mark
- *								PGH_SERIES once it did; W refusing
- *								backends (add), the worker (exchange)
+ *								since the worker last took it, and what it made
+ *								of it then (see admission.c); W refusing
+ *								backends (add), the worker (compare-exchange)
  * PghRuleState.hash, bucket	W, R under PGH_LOCK_ADMISSION exclusive; R of hash
  *								by the process that writes the file, shared
  * PghRuleState counters		W anyone; R anyone; atomics
