@@ -390,8 +390,7 @@ reap(int index, PghWatch *watch, TimestampTz now)
 			 slot->request.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, now);
 	else if (watch->retry_at != 0)
-		(void) retry_is_due(watch, now);	/* no answer yet, or on its way
-											 * out */
+		(void) retry_is_due(watch, now);	/* not answered, or leaving */
 
 	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
 	{

@@ -153,11 +153,7 @@ sub extended
 {
 	my ($self, $sql) = @_;
 
-	$self->_begin_request;
-	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
-		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
-		  . _message('E', "\0" . pack('N', 0))
-		  . _message('S', ''));
+	$self->_send_extended($sql, 'S');
 	my $rows = $self->wait_ready;
 
 	$self->_check_reply($sql);
@@ -168,11 +164,7 @@ sub pipeline
 {
 	my ($self, $sql) = @_;
 
-	$self->_begin_request;
-	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
-		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
-		  . _message('E', "\0" . pack('N', 0))
-		  . _message('H', ''));
+	$self->_send_extended($sql, 'H');
 	$self->_read_until(sub { $_[0] eq 'C' });
 	return;
 }
@@ -319,6 +311,19 @@ sub _message
 	my ($type, $body) = @_;
 
 	return $type . pack('N', 4 + length $body) . $body;
+}
+
+# Parse, Bind, Execute, and the message that comes after them.
+sub _send_extended
+{
+	my ($self, $sql, $last) = @_;
+
+	$self->_begin_request;
+	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
+		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
+		  . _message('E', "\0" . pack('N', 0))
+		  . _message($last, ''));
+	return;
 }
 
 sub _begin_request
