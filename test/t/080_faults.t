@@ -94,20 +94,6 @@ sub exact
 	return;
 }
 
-# Waits until these processes are gone; a signal 0 finds those that are not.
-sub gone
-{
-	my (@pids) = @_;
-	my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
-
-	while (time < $give_up)
-	{
-		return 1 unless kill 0, @pids;
-		select undef, undef, undef, 0.01;
-	}
-	return 0;
-}
-
 sub counters
 {
 	my ($application) = @_;
@@ -288,7 +274,7 @@ my @processes = (
 is(scalar(grep { $_ > 0 && kill 0, $_ } @processes),
 	4, 'two clients and both workers of ours are there');
 $node->kill9;
-ok(gone(@processes), 'postmaster killed: no process stays');
+ok(processes_gone($PostgreSQL::Test::Utils::timeout_default, @processes), 'postmaster killed: no process stays');
 $_->wait_closed for @idle;
 $node->start;
 configure($node, idle_in_transaction_timeout => '100ms');
@@ -313,7 +299,7 @@ for my $mode (qw(fast immediate))
 		$last ? $last->{C} : '',
 		qr/^(25P03|57P0[12]|)$/,
 		"$mode shutdown with a request open: the victim hears why");
-	ok(gone($node->{_pid}), 'the server stops');
+	ok(processes_gone($PostgreSQL::Test::Utils::timeout_default, $node->{_pid}), 'the server stops');
 	$node->_update_pid(0);
 	unlike(
 		slurp_file($node->logfile, $position),

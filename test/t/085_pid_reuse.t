@@ -77,20 +77,6 @@ sub sleep_until
 	return;
 }
 
-# Wait for a process to be gone, but not forever.
-sub is_gone
-{
-	my ($pid, $patience) = @_;
-	my $give_up = time + $patience;
-
-	while (kill 0, $pid)
-	{
-		return 0 if time >= $give_up;
-		sleep 0.0002;
-	}
-	return 1;
-}
-
 # A process that SIGUSR2 would end; returns its id, or 0 if it got another one.
 sub any_process
 {
@@ -138,7 +124,7 @@ sub race
 	kill 'STOP', $worker;
 	$seen{ $client->is_open ? 'left' : 'ended' }++;
 	close $client->socket;
-	if (!is_gone($pid, 0.03))
+	if (!processes_gone(0.03, $pid))
 	{
 		# It wants the lock that the worker holds.
 		$seen{waited}++;
@@ -168,7 +154,7 @@ sub race
 		waitpid $heir, 0;
 		push @killed, $? & 127 if ($? & 127) != 9;
 	}
-	is_gone($pid, $PostgreSQL::Test::Utils::timeout_default)
+	processes_gone($PostgreSQL::Test::Utils::timeout_default, $pid)
 	  or die "process $pid did not exit";
 	return;
 }

@@ -20,8 +20,10 @@ use warnings;
 
 use Carp;
 use Exporter 'import';
+use Time::HiRes qw(time);
 
-our @EXPORT = qw(until_row two_passes configure outcomes worker_pid);
+our @EXPORT = qw(until_row two_passes configure outcomes worker_pid
+  processes_gone);
 
 =pod
 
@@ -79,6 +81,29 @@ sub worker_pid
 
 	until_row($node, 'SELECT worker_pid IS NOT NULL FROM hygiene.status');
 	return $node->safe_psql('postgres', 'SELECT worker_pid FROM hygiene.status');
+}
+
+=pod
+
+=head2 processes_gone(patience, process ids...)
+
+Waits until none of these processes is there; false when that took longer than
+so many seconds.
+
+=cut
+
+sub processes_gone
+{
+	my ($patience, @pids) = @_;
+	my $give_up = time + $patience;
+
+	# a signal 0 finds those that are there
+	while (kill 0, @pids)
+	{
+		return 0 if time >= $give_up;
+		select undef, undef, undef, 0.0002;
+	}
+	return 1;
 }
 
 =pod
