@@ -13,7 +13,8 @@
 # PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.
 
 MODULE_big = pg_hygiene
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+SOURCES = $(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c))
+OBJS = $(SOURCES:.c=.o)
 PGFILEDESC = "pg_hygiene - keeps one application from exhausting the server"
 
 EXTENSION = pg_hygiene
@@ -41,11 +42,11 @@ endif
 include $(PGXS)
 
 # PGXS knows nothing of headers.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 
-$(SHLIB_EXPORTS): $(wildcard src/*.c) Makefile
+$(SHLIB_EXPORTS): $(SOURCES) Makefile
 	@printf '%s\n' _PG_init Pg_magic_func pgh_worker_main >$@
-	@sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\)).*/\1\npg_finfo_\1/p' src/*.c >>$@
+	@sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\)).*/\1\npg_finfo_\1/p' $(SOURCES) >>$@
 endif
 
 # Hand on PG_CONFIG only when somebody chose one.

@@ -13,7 +13,7 @@
 #define PGH_GUC_H
 
 #include "compat.h"
-#include "rules.h"
+#include "pure/rules.h"
 
 extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_ms[PGH_N_LIMITS]; /* ms; PGH_LIMIT_HORIZON in ids */

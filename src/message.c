@@ -10,8 +10,8 @@
  */
 #include "message.h"
 
-#include "diagnosis.h"
-#include "policy.h"
+#include "pure/diagnosis.h"
+#include "pure/policy.h"
 
 #define USECS_PER_MS INT64CONST(1000)
 

@@ -8,8 +8,8 @@
 #ifndef PGH_MESSAGE_H
 #define PGH_MESSAGE_H
 
-#include "diagnosis.h"
-#include "shmem.h"
+#include "pure/diagnosis.h"
+#include "shared/shmem.h"
 
 /* Longest statement that is quoted in a message. */
 #define PGH_STATEMENT_LEN 160

@@ -8,13 +8,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "worker.h"
+#include "worker/loop.h"
 
 #include "fmgr.h"
 
-#include "admission.h"
-#include "persist.h"
-#include "session.h"
+#include "session/admission.h"
+#include "shared/history.h"
+#include "session/hooks.h"
 
 PG_MODULE_MAGIC;
 

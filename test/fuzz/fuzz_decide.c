@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy.h"
-#include "rules.h"
+#include "pure/policy.h"
+#include "pure/rules.h"
 
 #define HEAD_LEN 64
 #define MAX_TEXT 4096

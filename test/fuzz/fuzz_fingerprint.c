@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fingerprint.h"
+#include "pure/fingerprint.h"
 
 /* Stop here as a crash would, in every build. */
 #define REQUIRE(condition) \

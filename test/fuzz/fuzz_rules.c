@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules.h"
+#include "pure/rules.h"
 
 /* Stop here as a crash would, in every build. */
 #define REQUIRE(condition) \

@@ -112,7 +112,7 @@ my %only_in_rules =
 same_names(
 	\@names,
 	[
-		slurp_file('src/rules_names.c') =~
+		slurp_file('src/pure/rules/words.c') =~
 		  /^\s+(?:DURATION|NUMBER|FLAG)_SETTING\("(\w+)"/mg,
 		'mode'
 	],
@@ -587,7 +587,7 @@ for my $line (section($doc{'doc/messages.md'}, 'The log') =~
 # The advice: each sentence is made of string constants on lines of their own.
 #
 my ($sentences) =
-  slurp_file('src/diagnosis.c') =~ /advice\[PGH_N_PATTERNS\] = \{(.*?)^\};/ms;
+  slurp_file('src/pure/diagnosis.c') =~ /advice\[PGH_N_PATTERNS\] = \{(.*?)^\};/ms;
 same_names(
 	\@advice,
 	[
@@ -598,15 +598,20 @@ same_names(
 	'doc/messages.md has the sentences of the advice, and no other');
 
 #
-# The map of the sources.
+# The map of the sources: it names each file, or the family it is of.
 #
-my %units = map { m{src/([a-z]+|pg_hygiene)(?:_\w+)?\.[ch]$} ? ($1 => 1) : () }
-  grep { !m{/pg_hygiene} } glob('src/*.[ch]');
 my ($map) = $doc{'CONTRIBUTING.md'} =~ /^## Where things are\n(.*?)^## /ms;
-for my $unit (sort keys %units)
+for my $unit (sort { $a cmp $b } keys %{ {
+	map { s{^src/}{}r =~ s/\.[ch]$//r => 1 }
+	  glob('src/*.[ch] src/*/*.[ch] src/*/*/*.[ch]') } })
 {
-	like($map || '', qr/`$unit[*.]/,
-		"CONTRIBUTING.md says what src/$unit* is for");
+	my ($folder, $name) = $unit =~ m{^(?:(.*)/)?([^/]+)$};
+
+	ok( ($map || '') =~ (
+			($folder // 'src') eq 'src'
+			? qr/^\| `src\/` \| `\Q$name\E`/m
+			: qr/^\| `\Q$folder\E\/` \| `\Q$name\E`/m),
+		"CONTRIBUTING.md says what src/$unit is for");
 }
 
 done_testing();

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "rules.h"
+#include "pure/rules.h"
 #include "table.h"
 
 static void

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "diagnosis.h"
+#include "pure/diagnosis.h"
 #include "table.h"
 
 /* The moment at which the sessions of the table are looked at. */

@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "fingerprint.h"
+#include "pure/fingerprint.h"
 #include "table.h"
 
 /* The shape of a copy that ends where its memory does. */

@@ -17,8 +17,8 @@
  */
 #include <arpa/inet.h>
 
-#include "policy.h"
-#include "rules.h"
+#include "pure/policy.h"
+#include "pure/rules.h"
 #include "tap.h"
 
 #define MAX_FIELDS 5

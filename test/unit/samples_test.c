@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "samples.h"
+#include "pure/samples.h"
 #include "tap.h"
 
 #define SECOND INT64_C(1000000)

@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "policy.h"
+#include "pure/policy.h"
 #include "tap.h"
 
 #define LINE_LEN 512

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "policy.h"
+#include "pure/policy.h"
 #include "tap.h"
 
 #define SECOND INT64_C(1000000)

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * look/clock.h
+ *	  Steps of the system clock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_CLOCK_H
+#define PGH_CLOCK_H
+
+#include "shared/shmem.h"
+
+#include "pure/facts.h"
+
+/*
+ * Worker, at the start of each pass: the time, and whether the clock was set
+ * since the last call.  That is logged.
+ */
+extern TimestampTz pgh_clock_read(bool *was_set);
+
+/*
+ * Have facts say since when something holds by the clock as it goes now:
+ * what began before the clock was last set is taken to have begun then.
+ */
+extern void pgh_clock_correct(PghFacts *facts, TimestampTz now);
+
+#endif							/* PGH_CLOCK_H */

@@ -1,0 +1,270 @@
+/*-------------------------------------------------------------------------
+ *
+ * look/scan.c
+ *	  From shared state to facts.
+ *
+ * Owns: every read of core's PgBackendStatus and PGPROC.  Must not: write
+ * anything shared, hold a lock of ours, or decide.  Any process that has a
+ * PGPROC may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "look/scan.h"
+
+#include "access/transam.h"
+
+/*
+ * How often a changing entry is read again.  A backend changes its entry for
+ * a few dozen instructions at a time, so more than a few rounds mean that it
+ * was stopped in the middle, and the next pass will do.
+ */
+#define PGH_MAX_READS 1000
+
+static PghState
+state_from_core(BackendState state)
+{
+	switch (state)
+	{
+		case STATE_IDLE:
+			return PGH_STATE_IDLE;
+		case STATE_RUNNING:
+		case STATE_FASTPATH:
+			return PGH_STATE_ACTIVE;
+		case STATE_IDLEINTRANSACTION:
+			return PGH_STATE_IDLE_IN_TRANSACTION;
+		case STATE_IDLEINTRANSACTION_ABORTED:
+			return PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+		case STATE_DISABLED:
+			return PGH_STATE_DISABLED;
+		default:
+			return PGH_STATE_UNKNOWN;
+	}
+}
+
+/*
+ * Read the entry with core's changecount protocol.  False when it is not (or
+ * no longer) this session's.
+ */
+static bool
+read_activity(PghSession *session)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+
+	for (int i = 0; i < PGH_MAX_READS; i++)
+	{
+		int			before;
+		int			after;
+		int			pid;
+
+		pgstat_begin_read_activity(entry, before);
+		pid = entry->st_procpid;
+		session->facts.state = state_from_core(entry->st_state);
+		session->facts.backend_start = entry->st_proc_start_timestamp;
+		session->facts.state_start = entry->st_state_start_timestamp;
+		session->facts.xact_start = entry->st_xact_start_timestamp;
+		session->query_id = (uint64) entry->st_query_id;
+		memcpy(session->name, entry->st_appname, NAMEDATALEN);
+		pgstat_end_read_activity(entry, after);
+
+		if (pgstat_read_activity_complete(before, after))
+		{
+			session->activity_changecount = after;
+			session->name[NAMEDATALEN - 1] = '\0';
+			strlcpy(session->who.application, session->name,
+					pgh_application_length(session->name) + 1);
+			return pid == session->slot.pid;
+		}
+	}
+	return false;
+}
+
+/*
+ * How far behind the next transaction id the older of xid and xmin is: what
+ * VACUUM sees of this process.
+ */
+int64
+pgh_scan_xmin_age(int proc_number)
+{
+	volatile PGPROC *proc = &ProcGlobal->allProcs[proc_number];
+	TransactionId xid = proc->xid;
+	TransactionId oldest = proc->xmin;
+	TransactionId next;
+
+	if (!TransactionIdIsNormal(oldest) ||
+		(TransactionIdIsNormal(xid) && TransactionIdPrecedes(xid, oldest)))
+		oldest = xid;
+	if (!TransactionIdIsNormal(oldest))
+		return -1;
+	next = XidFromFullTransactionId(ReadNextFullTransactionId());
+
+	/* One that was begun this moment is not a whole round old. */
+	return TransactionIdPrecedes(oldest, next) ? next - oldest : 0;
+}
+
+/*
+ * What the session holds.  Each is one word that its owner writes without
+ * telling us; between the states of a session they stand still while it is
+ * idle, which is when they matter.
+ */
+static void
+read_proc(PghSession *session)
+{
+	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
+	PghFacts   *facts = &session->facts;
+
+	session->lxid = pgh_proc_lxid(proc);
+	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
+	session->xmin_age = pgh_scan_xmin_age(session->index);
+	facts->xmin_age = Max(session->xmin_age, 0);
+
+	/* Outside a transaction, what is still locked is so for the session. */
+	facts->advisory = facts->state == PGH_STATE_IDLE &&
+		pgh_proc_has_locks(proc);
+}
+
+/* What the extension itself keeps of the session. */
+static void
+read_own(PghSession *session)
+{
+	PghSlot    *slot = &pgh_slots[session->index];
+	PghFacts   *facts = &session->facts;
+
+	/*
+	 * Core forgets when a transaction began as soon as it fails, although its
+	 * block goes on.  The session itself remembers; no transaction has ended
+	 * since, by a count that is read after the state.
+	 */
+	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
+		facts->xact_start == 0 &&
+		pg_atomic_read_u64(&slot->failed_transaction) ==
+		pg_atomic_read_u64(&slot->transactions))
+		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
+
+	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	facts->renames = pg_atomic_read_u32(&slot->renames);
+	if (facts->xact_start != 0 &&
+		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
+		facts->xact_start)
+	{
+		pg_read_barrier();
+		facts->cancelled_at = pg_atomic_read_u64(&slot->cancelled_at);
+	}
+}
+
+/* "all" = also what takes a lock of core's, or more cache lines. */
+static bool
+scan(int index, PghSession *session, bool all)
+{
+	PghSlot    *slot = &pgh_slots[index];
+
+	memset(&session->facts, 0, sizeof(session->facts));
+	session->index = index;
+	session->lxid = InvalidLocalTransactionId;
+	session->query_id = 0;
+	memset(session->who.application, 0, PGH_NAME_LEN);
+	session->name[0] = '\0';
+	session->leak = 0;
+	session->xmin_age = -1;
+	session->activity_changecount = PGH_NO_CHANGECOUNT;
+	if (!pgh_slot_read(index, &session->slot))
+		return false;
+
+	session->counted_as = pg_atomic_read_u32(&slot->application);
+	session->transactions = pg_atomic_read_u64(&slot->transactions);
+	session->credited = pg_atomic_read_u64(&slot->credited);
+	session->credited = Min(session->credited, session->transactions);
+	session->who.address = session->slot.address;
+	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
+	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
+	session->facts.superuser = session->slot.superuser;
+
+	if (!read_activity(session) || session->facts.state == PGH_STATE_UNKNOWN)
+	{
+		/*
+		 * Still starting: not in core's list, or (since 18) there without its
+		 * application name.  It has the one that it was let in with.
+		 */
+		memset(&session->facts, 0, sizeof(session->facts));
+		session->facts.superuser = session->slot.superuser;
+		session->activity_changecount = PGH_NO_CHANGECOUNT;
+		if (session->counted_as != PGH_NO_APPLICATION)
+			memcpy(session->who.application,
+				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
+		memcpy(session->name, session->who.application, PGH_NAME_LEN);
+	}
+	else if (all)
+	{
+		read_proc(session);
+		read_own(session);
+	}
+
+	/* What was read is one session's only if the slot is still the same. */
+	return pgh_slot_is(index, session->slot.changecount);
+}
+
+bool
+pgh_scan_session(int index, PghSession *session)
+{
+	return scan(index, session, true);
+}
+
+bool
+pgh_scan_who(int index, PghIdentity *who)
+{
+	PghSession	session;
+
+	if (!scan(index, &session, false))
+		return false;
+	*who = session.who;
+	return true;
+}
+
+void
+pgh_scan_query(const PghSession *session, char *buf, size_t size)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+	size_t		length = Min(size, (size_t) pgstat_track_activity_query_size);
+	int			after;
+
+	buf[0] = '\0';
+	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
+		return;
+	memcpy(buf, entry->st_activity_raw, length);
+	buf[length - 1] = '\0';
+	pgstat_end_read_activity(entry, after);
+	if (after != session->activity_changecount ||
+		!pgh_slot_is(session->index, session->slot.changecount))
+		buf[0] = '\0';
+}
+
+bool
+pgh_scan_client(const PghSession *session, SockAddr *address)
+{
+	volatile PgBackendStatus *entry = session->slot.beentry;
+
+	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
+		return false;
+	memcpy(address, unvolatize(SockAddr *, &entry->st_clientaddr),
+		   sizeof(*address));
+	pg_read_barrier();
+	return pgh_slot_is(session->index, session->slot.changecount);
+}
+
+/*
+ * A process that has a PGPROC owns the latch in it from its first moment to
+ * its last, on every version; PGPROC.pid is not cleared before 16.
+ */
+int
+pgh_scan_used_slots(void)
+{
+	int			used = 0;
+
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		volatile Latch *latch = &ProcGlobal->allProcs[i].procLatch;
+
+		if (latch->owner_pid != 0)
+			used++;
+	}
+	return used;
+}

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * look/scan.h
+ *	  From shared state to facts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_SCAN_H
+#define PGH_SCAN_H
+
+#include "shared/slot.h"
+
+/* One session at one moment. */
+typedef struct PghSession
+{
+	int			index;			/* of its slot */
+	int			activity_changecount;	/* core's, when this was read */
+	PghSlotCopy slot;
+	PghIdentity who;
+	PghFacts	facts;
+	uint32		counted_as;		/* index of the application it counts for */
+	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
+	LocalTransactionId lxid;	/* number of its transaction; or invalid */
+	uint64		transactions;
+	uint64		credited;		/* of them: no longer counted for it */
+	uint64		query_id;
+	uint64		leak;			/* key of the leak that this idle spell was
+								 * noted under; 0 = not noted.  Set by the
+								 * watch */
+	int64		xmin_age;		/* -1 = it holds VACUUM back by nothing */
+} PghSession;
+
+/*
+ * No count of core's, which may be any even number: it is an int that begins
+ * anew below zero.
+ */
+#define PGH_NO_CHANGECOUNT (-1)
+
+/*
+ * Read the session of slot "index".  False when there is none.  A session
+ * that is still starting has state PGH_STATE_UNKNOWN.
+ */
+extern bool pgh_scan_session(int index, PghSession *session);
+
+/* The same for who it is and no more, which takes no lock. */
+extern bool pgh_scan_who(int index, PghIdentity *who);
+
+/*
+ * What a session is running or ran last, at most "size" bytes with the
+ * terminator, possibly cut within a character, as core keeps it.  Empty when
+ * the session has gone on since it was read.
+ */
+extern void pgh_scan_query(const PghSession *session, char *buf, size_t size);
+
+/*
+ * Core's count of changes of the entry: as long as it is the same, nothing
+ * that pgh_scan_session() reads from the entry has changed.
+ */
+static inline int
+pgh_activity_changecount(const PgBackendStatus *beentry)
+{
+	return ((volatile const PgBackendStatus *) beentry)->st_changecount;
+}
+
+/*
+ * How many transaction ids behind the next one the oldest is that a process
+ * keeps VACUUM from going beyond; -1 if there is none.  "proc_number" is an
+ * index into core's allProcs.
+ */
+extern int64 pgh_scan_xmin_age(int proc_number);
+
+/* Client address of a session, as core has it; false when it has gone. */
+extern bool pgh_scan_client(const PghSession *session, SockAddr *address);
+
+/*
+ * Slots for client backends that are taken, those of clients that are still
+ * authenticating among them.
+ */
+extern int	pgh_scan_used_slots(void);
+
+#endif							/* PGH_SCAN_H */

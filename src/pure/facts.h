@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * pure/facts.h
+ *	  The plain structs that the pure files exchange: who a session is, what
+ *	  it does, which limits hold for it, and what is to be done about it.
+ *
+ * Owns: the vocabulary.  Must not: know PostgreSQL, allocate, or hold a
+ * function with a side effect.  Anyone may include it.
+ *
+ * Every time is in microseconds.  Points in time count from an epoch that
+ * the caller chooses (the server uses PostgreSQL's, a test may use 0); a
+ * point of 0 or PGH_NEVER means "none".
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_FACTS_H
+#define PGH_FACTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest name including its terminator: PostgreSQL's NAMEDATALEN. */
+#define PGH_NAME_LEN 64
+
+/* A point in time or a length of time that never comes. */
+#define PGH_NEVER INT64_MAX
+
+typedef int64_t PghTime;
+
+/* Where a client comes from. */
+typedef enum PghAddressFamily
+{
+	PGH_ADDRESS_UNKNOWN,
+	PGH_ADDRESS_LOCAL,			/* a Unix-domain socket */
+	PGH_ADDRESS_INET,			/* bytes[0..3] */
+	PGH_ADDRESS_INET6			/* bytes[0..15] */
+} PghAddressFamily;
+
+typedef struct PghAddress
+{
+	uint8_t		family;			/* PghAddressFamily */
+	uint8_t		bytes[16];		/* network byte order */
+} PghAddress;
+
+/* Who a session is: all that a rule's selectors can ask about. */
+typedef struct PghIdentity
+{
+	char		application[PGH_NAME_LEN];	/* without the client that a
+											 * pooler appends */
+	char		user[PGH_NAME_LEN]; /* login role */
+	char		database[PGH_NAME_LEN];
+	PghAddress	address;
+} PghIdentity;
+
+typedef enum PghState
+{
+	PGH_STATE_UNKNOWN,			/* still starting, or nothing asked yet */
+	PGH_STATE_DISABLED,			/* track_activities is off */
+	PGH_STATE_ACTIVE,			/* running a statement or a fast-path call */
+	PGH_STATE_IDLE,
+	PGH_STATE_IDLE_IN_TRANSACTION,
+	PGH_STATE_IDLE_IN_TRANSACTION_ABORTED
+} PghState;
+
+/* What a session does at one moment. */
+typedef struct PghFacts
+{
+	PghState	state;
+	PghTime		backend_start;
+	PghTime		state_start;	/* when it entered this state */
+	PghTime		xact_start;		/* 0 outside a transaction */
+	PghTime		cancelled_at;	/* when its transaction's statement was
+								 * cancelled for age; 0 if it was not */
+	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
+	int32_t		blocking;		/* sessions waiting for this one */
+	int32_t		renames;		/* how often it took another application name
+								 * since it began; a pooler's often do */
+	bool		superuser;
+	bool		wrote;			/* holds a transaction id */
+	bool		listening;		/* has LISTENed on a channel */
+	bool		advisory;		/* holds a session-level advisory lock */
+} PghFacts;
+
+typedef enum PghMode
+{
+	PGH_MODE_ENFORCE,
+	PGH_MODE_OBSERVE,			/* decide and record, touch nobody */
+	PGH_MODE_OFF
+} PghMode;
+
+/*
+ * The limits that can be set server-wide and by a rule.  The order is that
+ * of the settings in the documentation; pgh_limit_name() names them.
+ */
+typedef enum PghLimit
+{
+	PGH_LIMIT_IDLE_IN_TRANSACTION,
+	PGH_LIMIT_IDLE_BLOCKER,
+	PGH_LIMIT_IDLE_WRITER,
+	PGH_LIMIT_IDLE_SESSION,
+	PGH_LIMIT_TRANSACTION,
+	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
+	PGH_LIMIT_HORIZON			/* in transaction ids, not microseconds */
+} PghLimit;
+#define PGH_N_LIMITS (PGH_LIMIT_HORIZON + 1)
+
+/* Why something was done; the first ones are the limits, in their order. */
+typedef enum PghReason
+{
+	PGH_REASON_NONE,
+	PGH_REASON_IDLE_IN_TRANSACTION,
+	PGH_REASON_IDLE_BLOCKER,
+	PGH_REASON_IDLE_WRITER,
+	PGH_REASON_IDLE_SESSION,
+	PGH_REASON_TRANSACTION,
+	PGH_REASON_CANCEL_GRACE,	/* never recorded; keeps the order */
+	PGH_REASON_HORIZON,
+	PGH_REASON_HEADROOM,
+	PGH_REASON_CONNECTIONS,		/* a rule's cap */
+	PGH_REASON_CONNECTIONS_PER_APPLICATION,
+	PGH_REASON_RESERVE,
+	PGH_REASON_CONNECT_RATE,
+	PGH_REASON_WARN_AT
+} PghReason;
+#define PGH_N_REASONS (PGH_REASON_WARN_AT + 1)
+
+/*
+ * The limits that hold for one session, after the rules.  rule[i] is the
+ * number (from 1) of the rule that set value[i], 0 for the server-wide
+ * setting.
+ */
+typedef struct PghLimits
+{
+	int64_t		value[PGH_N_LIMITS];	/* microseconds or ids; 0 = no limit */
+	uint16_t	rule[PGH_N_LIMITS];
+	uint16_t	mode_rule;
+	uint16_t	exempt_rule;	/* the first matching rule with "exempt", or 0 */
+	PghMode		mode;
+	bool		exempt_superusers;
+} PghLimits;
+
+typedef enum PghAction
+{
+	PGH_ACTION_NONE,
+	PGH_ACTION_CANCEL,
+	PGH_ACTION_TERMINATE,
+	PGH_ACTION_EVICT,
+	PGH_ACTION_REFUSE,
+	PGH_ACTION_WARN
+} PghAction;
+
+/* What to do to one session, and when. */
+typedef struct PghVerdict
+{
+	PghAction	action;			/* what happens at deadline */
+	PghReason	reason;
+	uint16_t	rule;			/* whose limit it is; 0 = server-wide */
+	int64_t		limit;			/* its value: microseconds or ids */
+	int64_t		measured;		/* what was measured at "now", same unit */
+	PghTime		deadline;		/* PGH_NEVER when nothing will happen */
+} PghVerdict;
+
+#endif							/* PGH_FACTS_H */

@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * pure/fingerprint/internal.h
+ *	  What the files of this folder share: a text cut into tokens.
+ *
+ * Not for anyone else; include fingerprint.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_FINGERPRINT_INTERNAL_H
+#define PGH_FINGERPRINT_INTERNAL_H
+
+#include "pure/fingerprint.h"
+
+typedef enum PghTokenKind
+{
+	PGH_TOKEN_END,
+	PGH_TOKEN_WORD,				/* keyword or name without quotes */
+	PGH_TOKEN_QUOTED,			/* "name" or U&"name" */
+	PGH_TOKEN_VALUE,			/* literal, number, parameter or "?" */
+	PGH_TOKEN_OTHER				/* one byte */
+} PghTokenKind;
+
+typedef struct PghToken
+{
+	PghTokenKind kind;
+	bool		blank;			/* blanks or comments stand before it */
+	const char *start;
+	const char *end;
+} PghToken;
+
+/* The first token from "at" on. */
+extern PghToken pgh_next_token(const char *at, const char *end);
+
+/* Is it this word?  "word" in lower case; the case of ASCII is ignored. */
+extern bool pgh_token_is_word(const PghToken *token, const char *word);
+
+static inline bool
+pgh_token_is_byte(const PghToken *token, char c)
+{
+	return token->kind == PGH_TOKEN_OTHER && *token->start == c;
+}
+
+static inline bool
+pgh_is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static inline bool
+pgh_is_high(char c)
+{
+	return ((uint8_t) c & 0x80) != 0;
+}
+
+static inline char
+pgh_to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
+}
+
+#endif							/* PGH_FINGERPRINT_INTERNAL_H */

@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * pure/policy.c
+ *	  The decisions, from facts and limits alone.
+ *
+ * Owns: which limit acts on a session, and when.  Must not: read a clock,
+ * shared memory or a setting, allocate, or raise an error: it is compiled,
+ * tested and fuzzed without PostgreSQL.  Anyone may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <string.h>
+
+#include "pure/policy.h"
+
+static const char *const limit_names[PGH_N_LIMITS] = {
+	[PGH_LIMIT_IDLE_IN_TRANSACTION] = "idle_in_transaction_timeout",
+	[PGH_LIMIT_IDLE_BLOCKER] = "idle_blocker_timeout",
+	[PGH_LIMIT_IDLE_WRITER] = "idle_writer_timeout",
+	[PGH_LIMIT_IDLE_SESSION] = "idle_session_timeout",
+	[PGH_LIMIT_TRANSACTION] = "transaction_timeout",
+	[PGH_LIMIT_CANCEL_GRACE] = "cancel_grace",
+	[PGH_LIMIT_HORIZON] = "horizon_limit",
+};
+
+static const char *const other_reason_names[] = {
+	[PGH_REASON_HEADROOM - PGH_REASON_HEADROOM] = "headroom",
+	[PGH_REASON_CONNECTIONS - PGH_REASON_HEADROOM] = "connections",
+	[PGH_REASON_CONNECTIONS_PER_APPLICATION - PGH_REASON_HEADROOM] =
+	"connections_per_application",
+	[PGH_REASON_RESERVE - PGH_REASON_HEADROOM] = "reserve",
+	[PGH_REASON_CONNECT_RATE - PGH_REASON_HEADROOM] = "connect_rate",
+	[PGH_REASON_WARN_AT - PGH_REASON_HEADROOM] = "warn_at",
+};
+
+const char *
+pgh_limit_name(PghLimit limit)
+{
+	return limit_names[limit];
+}
+
+const char *
+pgh_reason_name(PghReason reason)
+{
+	if (reason == PGH_REASON_NONE)
+		return "none";
+	if (reason <= PGH_REASON_HORIZON)
+		return limit_names[reason - 1];
+	return other_reason_names[reason - PGH_REASON_HEADROOM];
+}
+
+bool
+pgh_state_in_transaction_idle(PghState state)
+{
+	return state == PGH_STATE_IDLE_IN_TRANSACTION ||
+		state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+}
+
+const char *
+pgh_exemption(const PghFacts *facts, const PghLimits *limits)
+{
+	if (facts->superuser && limits->exempt_superusers)
+		return "superuser";
+	if (limits->exempt_rule != 0)
+		return "rule";
+	if (facts->state == PGH_STATE_DISABLED)
+		return "track_activities";
+	return NULL;
+}
+
+/* Saturating: a far limit must not wrap into the past. */
+static PghTime
+time_plus(PghTime start, int64_t length)
+{
+	return start > PGH_NEVER - length ? PGH_NEVER : start + length;
+}
+
+/*
+ * Let a limit that acts at "deadline" stand if it is earlier than what was
+ * found so far.  On a tie the first one asked stays.
+ */
+static void
+consider(PghVerdict *best, const PghLimits *limits, PghLimit limit,
+		 PghAction action, PghTime deadline, int64_t measured)
+{
+	if (deadline >= best->deadline)
+		return;
+	best->action = action;
+	best->reason = (PghReason) (limit + 1);
+	best->rule = limits->rule[limit];
+	best->limit = limits->value[limit];
+	best->measured = measured;
+	best->deadline = deadline;
+}
+
+/* A limit on how long the present state has lasted. */
+static void
+consider_idle(PghVerdict *best, const PghFacts *facts,
+			  const PghLimits *limits, PghLimit limit, PghTime now)
+{
+	if (limits->value[limit] > 0)
+		consider(best, limits, limit, PGH_ACTION_TERMINATE,
+				 time_plus(facts->state_start, limits->value[limit]),
+				 now - facts->state_start);
+}
+
+static void
+consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
+							 const PghLimits *limits, PghTime now)
+{
+	const int64_t horizon = limits->value[PGH_LIMIT_HORIZON];
+
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, now);
+	if (facts->blocking > 0)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, now);
+	if (facts->wrote)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
+
+	/*
+	 * How fast ids are used up is not known, so this limit is past or it is
+	 * none: there is no moment at which it will be reached.
+	 */
+	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
+		consider(best, limits, PGH_LIMIT_HORIZON, PGH_ACTION_TERMINATE,
+				 facts->state_start, facts->xmin_age);
+}
+
+/*
+ * A session that waits for notifications or holds an advisory lock is idle on
+ * purpose.  Only a rule that names the limit for it says that it is not.
+ */
+static void
+consider_idle_session(PghVerdict *best, const PghFacts *facts,
+					  const PghLimits *limits, PghTime now)
+{
+	if ((facts->listening || facts->advisory) &&
+		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
+		return;
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
+}
+
+/*
+ * Age of the whole transaction.  A running statement is cancelled first, and
+ * its client gets cancel_grace to end the transaction; one that is idle when
+ * its time has come has nothing to cancel.
+ */
+static void
+consider_transaction(PghVerdict *best, const PghFacts *facts,
+					 const PghLimits *limits, PghTime now)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_TRANSACTION];
+	PghTime		deadline;
+	PghAction	action = PGH_ACTION_TERMINATE;
+
+	if (limit <= 0 || facts->xact_start == 0)
+		return;
+	deadline = time_plus(facts->xact_start, limit);
+	if (facts->cancelled_at != 0)
+	{
+		PghTime		grace_ends = time_plus(facts->cancelled_at,
+										   limits->value[PGH_LIMIT_CANCEL_GRACE]);
+
+		/* The limit may have been raised since. */
+		if (grace_ends > deadline)
+			deadline = grace_ends;
+	}
+	else if (facts->state == PGH_STATE_ACTIVE)
+		action = PGH_ACTION_CANCEL;
+	consider(best, limits, PGH_LIMIT_TRANSACTION, action, deadline,
+			 now - facts->xact_start);
+}
+
+PghVerdict
+pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
+{
+	PghVerdict	best;
+
+	memset(&best, 0, sizeof(best));
+	best.deadline = PGH_NEVER;
+
+	if (pgh_exemption(facts, limits) != NULL ||
+		facts->state == PGH_STATE_UNKNOWN)
+		return best;
+
+	if (pgh_state_in_transaction_idle(facts->state))
+		consider_idle_in_transaction(&best, facts, limits, now);
+	else if (facts->state == PGH_STATE_IDLE)
+		consider_idle_session(&best, facts, limits, now);
+	consider_transaction(&best, facts, limits, now);
+	return best;
+}
+
+PghTime
+pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
+{
+	if (!pgh_state_in_transaction_idle(facts->state) ||
+		verdict->action != PGH_ACTION_TERMINATE ||
+		verdict->reason == PGH_REASON_HORIZON)
+		return PGH_NEVER;
+	return time_plus(facts->state_start, verdict->limit / 10);
+}
+
+/* A clock that was set back must not silence us for as long as it was. */
+bool
+pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at)
+{
+	if (lost_at == 0 || now - lost_at > PGH_REMEMBER_LOSS)
+		return false;
+	return told_at == 0 || now - told_at >= PGH_BETWEEN_WARNINGS ||
+		told_at - now >= PGH_BETWEEN_WARNINGS;
+}

@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * pure/rules.h
+ *	  pg_hygiene.rules: text to rules, rules to text, who matches which, and
+ *	  which limits follow.
+ *
+ * Pure: <stdint.h> <stdbool.h> <stddef.h> <string.h> only, no globals that
+ * change, no allocation, no error raised.  Anyone may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_RULES_H
+#define PGH_RULES_H
+
+#include "pure/facts.h"
+
+#define PGH_MAX_RULES 256
+#define PGH_MAX_SELECTORS 8		/* in one rule */
+
+/* Longest rules text that is accepted, terminator included. */
+#define PGH_RULES_TEXT_LEN 65536
+
+typedef enum PghSelectorKind
+{
+	PGH_SELECT_APPLICATION,
+	PGH_SELECT_USER,
+	PGH_SELECT_DATABASE,
+	PGH_SELECT_ADDRESS
+} PghSelectorKind;
+
+typedef struct PghSelector
+{
+	uint8_t		kind;			/* PghSelectorKind */
+	bool		negated;		/* written with != */
+	uint8_t		prefix_len;		/* for an address block */
+	PghAddress	address;		/* for an address: LOCAL, INET or INET6 */
+
+	/*
+	 * For a name: the glob.  Literal '*' and '?' cannot be written; a quoted
+	 * pattern is a glob as well.  Within quotes a quote is written twice.
+	 */
+	char		pattern[PGH_NAME_LEN];
+} PghSelector;
+
+/* Which settings a rule has; bit numbers in PghRule.has. */
+typedef enum PghRuleSetting
+{
+	/* 0 .. PGH_N_LIMITS - 1: that PghLimit */
+	PGH_RULE_MODE = PGH_N_LIMITS,
+	PGH_RULE_CONNECTIONS,
+	PGH_RULE_RESERVE,
+	PGH_RULE_CONNECT_RATE,
+	PGH_RULE_EXEMPT
+} PghRuleSetting;
+#define PGH_N_RULE_SETTINGS (PGH_RULE_EXEMPT + 1)
+
+typedef struct PghRule
+{
+	uint32_t	has;			/* 1 << PghLimit or PghRuleSetting */
+	uint16_t	n_selectors;
+	PghMode		mode;
+	int32_t		connections;	/* most sessions of this rule together */
+	int32_t		reserve;		/* slots kept free for them */
+	int32_t		connect_rate;	/* new connections a second; burst the same */
+	int64_t		limit[PGH_N_LIMITS];	/* microseconds or ids */
+	PghSelector selector[PGH_MAX_SELECTORS];
+} PghRule;
+
+/* A list of rules.  Flat: it may be copied with memcpy. */
+typedef struct PghRuleSet
+{
+	int32_t		n;
+	PghRule		rule[];			/* FLEXIBLE_ARRAY_MEMBER */
+} PghRuleSet;
+
+#define PGH_RULESET_SIZE(n) \
+	(offsetof(PghRuleSet, rule) + (size_t) (n) * sizeof(PghRule))
+
+/* Where and why a text is not a list of rules. */
+typedef struct PghParseError
+{
+	int32_t		position;		/* byte offset from 0 where it went wrong */
+	char		expected[160];	/* a phrase after "expected ": one line */
+	char		found[48];		/* what stands there, clipped at a character
+								 * boundary; "" at the end of the text */
+} PghParseError;
+
+/* A set of rules, one bit each, bit i = rule number i + 1. */
+typedef struct PghRuleBits
+{
+	uint64_t	word[PGH_MAX_RULES / 64];
+} PghRuleBits;
+
+/*
+ * How many bytes of an application_name are the application's own.  A pooler
+ * may have appended the address and port of the client it serves; rules,
+ * limits and counters are about the application.
+ */
+extern size_t pgh_application_length(const char *name);
+
+/*
+ * How many rules the text can hold at most, to size the memory for
+ * pgh_rules_parse: never more than PGH_MAX_RULES + 1, never fewer than there
+ * are.  Quotes are honoured.
+ */
+extern int32_t pgh_rules_count(const char *text);
+
+/*
+ * Parse "text" into "set", which has room for "capacity" rules.  An empty or
+ * blank text is an empty list.  Returns false and fills *error when the text
+ * is not a list of rules; *set is then undefined.
+ */
+extern bool pgh_rules_parse(const char *text, PghRuleSet *set,
+							int32_t capacity, PghParseError *error);
+
+/*
+ * Print one rule, its selectors or its settings in the form that parses back
+ * to the same thing.  Writes at most "size" bytes including the terminator,
+ * never half a UTF-8 character, and ends with "..." when it did not fit.
+ * Returns the length that the whole would have.
+ */
+extern size_t pgh_rule_print_selectors(const PghRule *rule, char *buf, size_t size);
+extern size_t pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size);
+
+/* The whole list: "selectors: settings; selectors: settings". */
+extern size_t pgh_rules_print(const PghRuleSet *set, char *buf, size_t size);
+
+/* The shortest way to write a time as PostgreSQL's SHOW does: 90s, 5min. */
+extern size_t pgh_print_duration(int64_t microseconds, char *buf, size_t size);
+
+/* Does this rule match this identity? */
+extern bool pgh_rule_matches(const PghRule *rule, const PghIdentity *who);
+
+/* Which rules match: fills *bits, returns how many. */
+extern int32_t pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
+							   PghRuleBits *bits);
+
+static inline bool
+pgh_bits_test(const PghRuleBits *bits, int32_t i)
+{
+	return (bits->word[i / 64] >> (i % 64)) & 1;
+}
+
+/*
+ * Start from the server-wide limits and let, for each name on its own, the
+ * first matching rule that sets it decide.
+ */
+extern void pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
+							  const PghLimits *server_wide, PghLimits *out);
+
+#endif							/* PGH_RULES_H */

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * pure/rules/words.c
+ *	  The words of pg_hygiene.rules: settings, selectors, modes, units.
+ *
+ * Owns: these tables, and the ranges of the values.  Must not: hold code or
+ * anything that changes.  For parse.c, print.c and match.c only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "pure/rules.h"
+#include "pure/rules/internal.h"
+
+/* What max_connections can be at most; the phrases below repeat it. */
+#define MAX_CONNECTIONS 262143
+#define MAX_CONNECT_RATE 1000000
+#define MAX_HORIZON 2000000000
+
+#define EXPECT_MODE "\"enforce\", \"observe\" or \"off\""
+#define EXPECT_DURATION "a duration such as 30s or 5min"
+#define EXPECT_CONNECTIONS "a whole number from 0 to 262143"
+#define EXPECT_RATE "a whole number from 0 to 1000000"
+#define EXPECT_HORIZON "a whole number from 0 to 2000000000"
+
+#define MODE_SETTING \
+	{"mode", PGH_RULE_MODE, PGH_VALUE_MODE, 0, EXPECT_MODE}
+#define DURATION_SETTING(name, limit) \
+	{name, (PghRuleSetting) (limit), PGH_VALUE_DURATION, 0, EXPECT_DURATION}
+#define NUMBER_SETTING(name, setting, max, expected) \
+	{name, (PghRuleSetting) (setting), PGH_VALUE_NUMBER, max, expected}
+#define FLAG_SETTING(name, setting) \
+	{name, setting, PGH_VALUE_NONE, 0, NULL}
+
+const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
+	MODE_SETTING,
+	DURATION_SETTING("idle_in_transaction_timeout",
+					 PGH_LIMIT_IDLE_IN_TRANSACTION),
+	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
+	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
+	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
+	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
+	DURATION_SETTING("cancel_grace", PGH_LIMIT_CANCEL_GRACE),
+	NUMBER_SETTING("horizon_limit", PGH_LIMIT_HORIZON,
+				   MAX_HORIZON, EXPECT_HORIZON),
+	NUMBER_SETTING("connections", PGH_RULE_CONNECTIONS,
+				   MAX_CONNECTIONS, EXPECT_CONNECTIONS),
+	NUMBER_SETTING("reserve", PGH_RULE_RESERVE,
+				   MAX_CONNECTIONS, EXPECT_CONNECTIONS),
+	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
+				   MAX_CONNECT_RATE, EXPECT_RATE),
+	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+};
+
+const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS] = {
+	"application", "user", "database", "address"
+};
+
+const char *const pgh_mode_names[PGH_N_MODES] = {
+	"enforce", "observe", "off"
+};
+
+const PghDurationUnit pgh_duration_units[PGH_N_DURATION_UNITS] = {
+	{"us", 1, 1000},
+	{"ms", 1, 1},
+	{"s", 1000, 1},
+	{"min", 60000, 1},
+	{"h", 3600000, 1},
+	{"d", 86400000, 1},
+};

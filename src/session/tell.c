@@ -1,0 +1,143 @@
+/*-------------------------------------------------------------------------
+ *
+ * session/tell.c
+ *	  Telling a client what its application leaks.
+ *
+ * Owns: what a refused and a new client hear of a leak, and the memory of who
+ * was told lately.  Must not: tell a statement to another login role.
+ *
+ * The memory is a small table without a lock: a place, chosen by the hash of
+ * application and address, holds the rest of the hash and the second in which
+ * it was told.  Two that share a place may be told more often than once a
+ * minute, never less.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "session/tell.h"
+
+#include "common/hashfn.h"
+#include "utils/timestamp.h"
+
+#include "shared/applications.h"
+#include "shared/leaks.h"
+#include "pure/policy.h"
+
+void
+pgh_fill_leak(uint32 application, const char *name, Oid roleid,
+			  PghRefusalFacts *told)
+{
+	PghApplication *app = &pgh_applications[application];
+	TimestampTz since = pg_atomic_read_u64(&app->leaking_since);
+	PghLeak		leak;
+
+	told->leaking = pg_atomic_read_u32(&app->leaking);
+	told->leaking_for = GetCurrentTimestamp() - since;
+	told->pattern = PGH_PATTERN_NONE;
+	told->statement[0] = '\0';
+
+	/* What is counted for many names together tells nothing of one. */
+	if (strcmp(app->name, name) != 0)
+		told->leaking = 0;
+	if (told->leaking <= 0 ||
+		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak))
+		return;
+	told->pattern = pgh_leak_pattern(&leak, told->leaking);
+	if (leak.roleid == roleid)
+		pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
+}
+
+/*
+ * Is a new session of this application to be told at this address?  If so,
+ * that it was told is remembered: of two that come at once one is told.
+ */
+static bool
+may_tell(const char *application, const PghAddress *address,
+		 TimestampTz now, TimestampTz lost_at)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) application,
+										   (int) strlen(application), 0);
+	TimestampTz told_at = 0;
+	pg_atomic_uint64 *place;
+	uint64		before;
+	uint64		after;
+
+	hash = hash_bytes_extended((const unsigned char *) address,
+							   sizeof(PghAddress), hash);
+	place = &pgh_shared->told[hash % PGH_TOLD];
+	before = pg_atomic_read_u64(place);
+	if ((before >> 32) == (hash >> 32))
+		told_at = (TimestampTz) (uint32) before * USECS_PER_SEC;
+	if (!pgh_warning_is_due(now, lost_at, told_at))
+		return false;
+
+	/* Rounded up, so that it is not told again before a minute is over. */
+	after = (hash & ~UINT64CONST(0xffffffff)) |
+		(uint32) (now / USECS_PER_SEC + 1);
+	return pg_atomic_compare_exchange_u64(place, &before, after);
+}
+
+/* When they were ended, and what most of them ran last. */
+static void
+print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
+{
+	char		statement[PGH_STATEMENT_LEN];
+	char		first[32];
+	char		last[32];
+
+	pgh_copy_ascii(leak->query, statement, sizeof(statement));
+	pgh_print_measured(Max(now - leak->lately_since, 0), first, sizeof(first));
+	pgh_print_measured(Max(now - leak->last_ended, 0), last, sizeof(last));
+	if (leak->lately_ended == 1)
+		snprintf(buf, size, "It was ended %s ago. It ran last: %s",
+				 last, statement);
+	else
+		snprintf(buf, size, "The first one was ended %s ago, the last one %s ago. Most of them ran last: %s",
+				 first, last, statement);
+}
+
+static void
+tell(const PghLeak *leak, TimestampTz now)
+{
+	PghPattern	pattern = pgh_leak_pattern(leak, 0);
+	char		detail[PGH_STATEMENT_LEN + 128];
+
+	print_loss(leak, now, detail, sizeof(detail));
+	ereport(WARNING,
+			(errmsg_plural("%llu session of application \"%s\" was ended because it was idle in a transaction",
+						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
+						   (unsigned long) leak->lately_ended,
+						   (unsigned long long) leak->lately_ended,
+						   leak->application),
+			 errdetail_internal("%s", detail),
+			 pattern == PGH_PATTERN_NONE ?
+			 errhint("Commit or roll back, and close the session when the work is done.") :
+			 errhint("%s", pgh_pattern_advice(pattern))));
+}
+
+/*
+ * The session is known by the name it has now, which its role's settings may
+ * have given it since it was admitted: the one in core's entry, for since 16
+ * the setting of a name that is not ASCII is longer than what is shown of it.
+ */
+void
+pgh_tell_newcomer(PghSlot *slot)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PghApplication *app;
+	char		name[PGH_NAME_LEN];
+	PghLeak		leak;
+
+	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
+		return;
+	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
+	name[pgh_application_length(name)] = '\0';
+	app = &pgh_applications[pgh_application_index(name)];
+
+	/* What most sessions find here spares them the rest. */
+	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
+		return;
+	if (pgh_leak_lost(name, slot->roleid,
+					  now - PGH_REMEMBER_LOSS, &leak) &&
+		may_tell(name, &slot->address, now, leak.last_ended))
+		tell(&leak, now);
+}

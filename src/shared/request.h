@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/request.h
+ *	  The hand-over between the worker and a victim.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_REQUEST_H
+#define PGH_REQUEST_H
+
+#include "shared/slot.h"
+
+/*
+ * Worker: put a request into slot "index" and signal its backend, if the slot
+ * is still held by the claim "changecount".  False when it is not, or an
+ * earlier request is still open.
+ */
+extern bool pgh_request_post(int index, uint32 changecount,
+							 const PghRequest *request);
+
+/*
+ * Worker: ask once more what was asked and spared.  False when the session
+ * has gone.
+ */
+extern bool pgh_request_repeat(int index, uint32 changecount);
+
+/*
+ * Worker: ask once more for a cancel that was accepted, but not carried out.
+ * False when it was, or the session has gone.
+ */
+extern bool pgh_request_repeat_cancel(int index, uint32 changecount);
+
+/*
+ * Victim, in its signal handler: answer a pending request.  Returns true when
+ * it was accepted; the caller then makes this backend die or cancel.  One that
+ * has begun to commit is not interrupted.
+ */
+extern bool pgh_request_answer(PghSlot *slot, bool committing);
+
+/* Has this backend accepted a request that has not ended yet? */
+extern bool pgh_request_accepted(PghSlot *slot);
+
+/* Is that a cancel, perhaps one that is being asked for once more? */
+extern bool pgh_request_cancelling(PghSlot *slot);
+
+/*
+ * Victim: the cancel that was asked for is being raised.  False when the
+ * worker has closed the request meanwhile.
+ */
+extern bool pgh_request_cancel_done(PghSlot *slot);
+
+/*
+ * Victim, at the end of a transaction: a cancel that was accepted and not
+ * raised is one that was spared.
+ */
+extern void pgh_request_withdraw_cancel(PghSlot *slot);
+
+/*
+ * Worker, and the victim at its exit: close the request if it is in state
+ * "state": record its outcome and count it.  Does nothing when the other one
+ * was faster.
+ */
+extern void pgh_request_finish(PghSlot *slot, PghRequestState state,
+							   PghOutcome outcome, uint32 application);
+
+#endif							/* PGH_REQUEST_H */

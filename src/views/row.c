@@ -1,0 +1,150 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/row.c
+ *	  Rows of a set-returning function, built one column after the other.
+ *
+ * Owns: the conversion from our types to SQL's.  Must not: read shared
+ * memory.  For the SQL functions only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views/row.h"
+
+#include "catalog/pg_authid.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+void
+pgh_row_begin(PghRow *row)
+{
+	row->n = 0;
+}
+
+void
+pgh_row_null(PghRow *row)
+{
+	Assert(row->n < PGH_MAX_COLUMNS);
+	row->value[row->n] = (Datum) 0;
+	row->null[row->n++] = true;
+}
+
+void
+pgh_row_datum(PghRow *row, Datum value)
+{
+	Assert(row->n < PGH_MAX_COLUMNS);
+	row->value[row->n] = value;
+	row->null[row->n++] = false;
+}
+
+void
+pgh_row_bool(PghRow *row, bool value)
+{
+	pgh_row_datum(row, BoolGetDatum(value));
+}
+
+void
+pgh_row_int32(PghRow *row, int32 value)
+{
+	pgh_row_datum(row, Int32GetDatum(value));
+}
+
+void
+pgh_row_int64(PghRow *row, int64 value)
+{
+	pgh_row_datum(row, Int64GetDatum(value));
+}
+
+void
+pgh_row_float8(PghRow *row, double value)
+{
+	pgh_row_datum(row, Float8GetDatum(value));
+}
+
+void
+pgh_row_text(PghRow *row, const char *value)
+{
+	if (value == NULL)
+		pgh_row_null(row);
+	else
+		pgh_row_datum(row, CStringGetTextDatum(value));
+}
+
+void
+pgh_row_interval(PghRow *row, int64 microseconds)
+{
+	Interval   *interval;
+
+	if (microseconds < 0)
+	{
+		pgh_row_null(row);
+		return;
+	}
+	interval = palloc0(sizeof(Interval));
+	interval->time = microseconds;
+
+	/* As the difference of two timestamps has it: days, then the rest. */
+	interval->day = (int32) (interval->time / USECS_PER_DAY);
+	interval->time -= interval->day * USECS_PER_DAY;
+	pgh_row_datum(row, IntervalPGetDatum(interval));
+}
+
+void
+pgh_row_timestamp(PghRow *row, TimestampTz value)
+{
+	if (value == 0)
+		pgh_row_null(row);
+	else
+		pgh_row_datum(row, TimestampTzGetDatum(value));
+}
+
+/* Cut where a character ends: the text may have been cut within one. */
+void
+pgh_row_query(PghRow *row, const char *raw)
+{
+	int			length = (int) strlen(raw);
+
+	pgh_row_text(row, pnstrdup(raw, pg_mbcliplen(raw, length, length)));
+}
+
+void
+pgh_row_address(PghRow *row, const PghAddress *address)
+{
+	inet	   *ip;
+	int			length = address->family == PGH_ADDRESS_INET ? 4 : 16;
+
+	if (address->family != PGH_ADDRESS_INET &&
+		address->family != PGH_ADDRESS_INET6)
+	{
+		pgh_row_null(row);
+		return;
+	}
+	ip = palloc0(sizeof(inet));
+	ip_family(ip) = length == 4 ? PGSQL_AF_INET : PGSQL_AF_INET6;
+	ip_bits(ip) = length * 8;
+	memcpy(ip_addr(ip), address->bytes, length);
+	SET_INET_VARSIZE(ip);
+	pgh_row_datum(row, InetPGetDatum(ip));
+}
+
+void
+pgh_row_end(PghRow *row, FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (row->n != result->setDesc->natts)
+		elog(ERROR, "function returns %d columns, its declaration has %d",
+			 row->n, result->setDesc->natts);
+	tuplestore_putvalues(result->setResult, result->setDesc,
+						 row->value, row->null);
+}
+
+bool
+pgh_may_see(Oid roleid)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		(OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid));
+}

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/row.h
+ *	  Rows of a set-returning function, built one column after the other.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_ROW_H
+#define PGH_ROW_H
+
+#include "shared/shmem.h"
+
+#include "fmgr.h"
+#include "utils/inet.h"
+
+#define PGH_MAX_COLUMNS 32
+
+typedef struct PghRow
+{
+	int			n;
+	Datum		value[PGH_MAX_COLUMNS];
+	bool		null[PGH_MAX_COLUMNS];
+} PghRow;
+
+/* Begin a row. */
+extern void pgh_row_begin(PghRow *row);
+
+/* Append one column. */
+extern void pgh_row_null(PghRow *row);
+extern void pgh_row_datum(PghRow *row, Datum value);
+extern void pgh_row_bool(PghRow *row, bool value);
+extern void pgh_row_int32(PghRow *row, int32 value);
+extern void pgh_row_int64(PghRow *row, int64 value);
+extern void pgh_row_float8(PghRow *row, double value);
+
+/* NULL makes it null. */
+extern void pgh_row_text(PghRow *row, const char *value);
+
+/* A length of time in microseconds; negative makes it null. */
+extern void pgh_row_interval(PghRow *row, int64 microseconds);
+
+/* 0 makes it null. */
+extern void pgh_row_timestamp(PghRow *row, TimestampTz value);
+
+/* A query text, cut where core's views would cut it. */
+extern void pgh_row_query(PghRow *row, const char *raw);
+
+/* Null for anything but an IP address. */
+extern void pgh_row_address(PghRow *row, const PghAddress *address);
+
+/* Store the row; it must have the columns that the function declares. */
+extern void pgh_row_end(PghRow *row, FunctionCallInfo fcinfo);
+
+/*
+ * May the current user see the query texts and addresses of this role's
+ * sessions?  As in pg_stat_activity.
+ */
+extern bool pgh_may_see(Oid roleid);
+
+#endif							/* PGH_ROW_H */

@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/rules.c
+ *	  The SQL functions about rules: which there are, whether a text is a
+ *	  list of rules, and what such a list would do.
+ *
+ * Owns: what is shown of rules.  Must not: change anything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views/views.h"
+
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "session/admission.h"
+#include "look/blockers.h"
+#include "pure/policy.h"
+
+PG_FUNCTION_INFO_V1(pgh_rule_list);
+PG_FUNCTION_INFO_V1(pgh_check_rules);
+PG_FUNCTION_INFO_V1(pgh_rehearse);
+
+typedef size_t (*PghPrinter) (const PghRule *rule, char *buf, size_t size);
+
+/* A text of whatever length it takes. */
+static void
+append_printed(PghRow *row, PghPrinter print, const PghRule *rule)
+{
+	size_t		size = print(rule, NULL, 0) + 1;
+	char	   *buf = palloc(size);
+
+	(void) print(rule, buf, size);
+	pgh_row_text(row, buf);
+}
+
+static void
+append_rule(PghRow *row, const PghRuleSet *rules, int i)
+{
+	pgh_row_int32(row, i + 1);
+	append_printed(row, pgh_rule_print_selectors, &rules->rule[i]);
+	append_printed(row, pgh_rule_print_settings, &rules->rule[i]);
+}
+
+static void
+append_if_positive(PghRow *row, int32 value)
+{
+	if (value > 0)
+		pgh_row_int32(row, value);
+	else
+		pgh_row_null(row);
+}
+
+/*
+ * hygiene.rules: the rules in force, with what each one matches now and what
+ * was done because of it.
+ */
+Datum
+pgh_rule_list(PG_FUNCTION_ARGS)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	int32		counts[PGH_MAX_RULES];
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	pgh_count_rule_sessions(rules, counts);
+	for (int i = 0; i < rules->n; i++)
+	{
+		PghRuleState *state = &pgh_shared->rules[i];
+		PghRow		row;
+
+		pgh_row_begin(&row);
+		append_rule(&row, rules, i);
+		pgh_row_int32(&row, counts[i]);
+		append_if_positive(&row, rules->rule[i].connections);
+		append_if_positive(&row, rules->rule[i].reserve);
+		pgh_row_int64(&row, pg_atomic_read_u64(&state->refused));
+		pgh_row_int64(&row, pg_atomic_read_u64(&state->ended));
+		pgh_row_timestamp(&row, pg_atomic_read_u64(&state->last_used));
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * hygiene.check_rules(text): the parsed rules, or an error with the position.
+ */
+Datum
+pgh_check_rules(PG_FUNCTION_ARGS)
+{
+	const PghRuleSet *rules;
+
+	pgh_require_shared();
+	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < rules->n; i++)
+	{
+		PghRow		row;
+
+		pgh_row_begin(&row);
+		append_rule(&row, rules, i);
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}
+
+/* What would happen to the session, in a word; "ends_in" says when. */
+static const char *
+verdict_name(const PghSession *session, const PghLimits *limits,
+			 TimestampTz now)
+{
+	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+
+	if (pgh_exemption(&session->facts, limits) != NULL)
+		return "exempt";
+	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
+		return "none";
+	if (limits->mode == PGH_MODE_OBSERVE)
+		return "observe";
+	return verdict.action == PGH_ACTION_CANCEL ? "cancel" : "terminate";
+}
+
+/*
+ * hygiene.rehearse(text): hygiene.sessions as it would be under these rules.
+ * The server-wide mode is taken as enforce, since that is the question; a
+ * rule's own mode counts.
+ */
+Datum
+pgh_rehearse(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const PghRuleSet *rules;
+	PghLimits	server_wide;
+	int32	   *blocking;
+
+	pgh_require_shared();
+	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	InitMaterializedSRF(fcinfo, 0);
+	pgh_server_limits(&server_wide);
+	server_wide.mode = PGH_MODE_ENFORCE;
+	blocking = pgh_blocking_now();
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+		PghLimits	limits;
+		PghRow		row;
+
+		if (!pgh_scan_session(i, &session))
+			continue;
+		session.facts.blocking = blocking[i];
+		pgh_row_begin(&row);
+		limits = pgh_append_session(&row, &session, rules, &server_wide, now);
+		pgh_row_text(&row, verdict_name(&session, &limits, now));
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/sessions.c
+ *	  The SQL function behind hygiene.sessions.
+ *
+ * Owns: what is shown of a session.  Must not: act on one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views/views.h"
+
+#include "catalog/pg_type.h"
+#include "common/ip.h"
+#include "funcapi.h"
+#include "libpq/pqcomm.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+#include "look/blockers.h"
+#include "look/clock.h"
+#include "message.h"
+#include "pure/policy.h"
+
+PG_FUNCTION_INFO_V1(pgh_sessions);
+
+static void
+append_client(PghRow *row, const PghSession *session, bool visible)
+{
+	SockAddr	socket;
+	char		port[NI_MAXSERV];
+
+	if (!visible || !pgh_scan_client(session, &socket))
+	{
+		pgh_row_null(row);
+		pgh_row_null(row);
+		return;
+	}
+	pgh_row_address(row, &session->slot.address);
+
+	/* As in pg_stat_activity: -1 for a Unix-domain socket. */
+	if (socket.addr.ss_family == AF_UNIX)
+		pgh_row_int32(row, -1);
+	else if (pg_getnameinfo_all(&socket.addr, socket.salen, NULL, 0,
+								port, sizeof(port), NI_NUMERICSERV) == 0)
+		pgh_row_int32(row, atoi(port));
+	else
+		pgh_row_null(row);
+}
+
+/* Why a session is never ended, or null. */
+static void
+append_exemption(PghRow *row, const PghSession *session,
+				 const PghLimits *limits)
+{
+	const char *why = pgh_exemption(&session->facts, limits);
+
+	if (why != NULL && limits->exempt_rule != 0 && strcmp(why, "rule") == 0)
+		why = psprintf("rule %d", limits->exempt_rule);
+	pgh_row_text(row, why);
+}
+
+static void
+append_rules(PghRow *row, const PghRuleBits *bits)
+{
+	Datum		numbers[PGH_MAX_RULES];
+	int			n = 0;
+
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+		if (pgh_bits_test(bits, i))
+			numbers[n++] = Int32GetDatum(i + 1);
+	pgh_row_datum(row, PointerGetDatum(construct_array(numbers, n, INT4OID,
+													   sizeof(int32), true,
+													   TYPALIGN_INT)));
+}
+
+/* limit_name, limit_setting, ends_in */
+static void
+append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
+			TimestampTz now)
+{
+	PghFacts	facts = session->facts;
+	PghVerdict	verdict;
+	char		setting[32];
+
+	pgh_clock_correct(&facts, now);
+	verdict = pgh_decide(&facts, limits, now);
+	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
+	{
+		pgh_row_null(row);
+		pgh_row_null(row);
+		pgh_row_null(row);
+		return;
+	}
+	pgh_print_limit(verdict.reason, verdict.limit, setting, sizeof(setting));
+	pgh_row_text(row, pgh_reason_name(verdict.reason));
+	pgh_row_text(row, setting);
+	if (limits->mode == PGH_MODE_ENFORCE)
+		pgh_row_interval(row, Max(verdict.deadline - now, 0));
+	else
+		pgh_row_null(row);
+}
+
+static void
+append_query(PghRow *row, const PghSession *session, bool visible)
+{
+	char		query[PGH_QUERY_LEN];
+
+	if (!visible)
+	{
+		pgh_row_null(row);
+		pgh_row_text(row, "<insufficient privilege>");
+		return;
+	}
+	if (session->query_id != 0)
+		pgh_row_int64(row, (int64) session->query_id);
+	else
+		pgh_row_null(row);
+	pgh_scan_query(session, query, sizeof(query));
+	pgh_row_query(row, query);
+}
+
+PghLimits
+pgh_append_session(PghRow *row, const PghSession *session,
+				   const PghRuleSet *rules, const PghLimits *server_wide,
+				   TimestampTz now)
+{
+	const PghFacts *facts = &session->facts;
+	bool		visible = pgh_may_see(session->slot.roleid);
+	PghRuleBits bits;
+	PghLimits	limits;
+
+	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
+	pgh_row_int32(row, session->slot.pid);
+	pgh_row_text(row, session->name);
+	pgh_row_text(row, session->who.user);
+	pgh_row_text(row, session->who.database);
+	append_client(row, session, visible);
+	pgh_row_timestamp(row, facts->backend_start ? facts->backend_start :
+					  session->slot.login_at);
+	pgh_row_text(row, pgh_state_name(facts->state));
+	pgh_row_interval(row, pgh_age(facts->state_start, now));
+	pgh_row_interval(row, pgh_age(facts->xact_start, now));
+	pgh_row_bool(row, facts->wrote);
+	if (session->xmin_age >= 0)
+		pgh_row_int32(row, (int32) session->xmin_age);
+	else
+		pgh_row_null(row);
+	pgh_row_int32(row, facts->blocking);
+	pgh_row_bool(row, facts->listening);
+	append_exemption(row, session, &limits);
+	append_rules(row, &bits);
+	append_fate(row, session, &limits, now);
+	append_query(row, session, visible);
+	return limits;
+}
+
+Datum
+pgh_sessions(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PghLimits	server_wide;
+	int32	   *blocking;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	pgh_server_limits(&server_wide);
+	blocking = pgh_blocking_now();
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+	{
+		PghSession	session;
+		PghRow		row;
+
+		if (!pgh_scan_session(i, &session))
+			continue;
+		session.facts.blocking = blocking[i];
+		pgh_row_begin(&row);
+		(void) pgh_append_session(&row, &session, pgh_current_rules(),
+								  &server_wide, now);
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}

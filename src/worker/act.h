@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/act.h
+ *	  From a verdict to a request, a signal, an event.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_ACTION_H
+#define PGH_ACTION_H
+
+#include "look/scan.h"
+
+/*
+ * Carry out a verdict that is due, or only record it when "mode" is observe
+ * (once for each idle spell or transaction).  For the worker only.  Returns
+ * true when a request was posted, whose outcome is still to come.
+ */
+extern bool pgh_act(const PghSession *session, const PghVerdict *verdict,
+					PghMode mode, TimestampTz now);
+
+/*
+ * Note an idle transaction under the place that it comes from.  Returns the
+ * key of the leak, or 0 when the session has gone on meanwhile.
+ */
+extern uint64 pgh_note_leak(const PghSession *session);
+
+/* The fields of an event that describe a session. */
+extern void pgh_event_describe(PghEvent *event, const PghSession *session,
+							   TimestampTz now);
+
+#endif							/* PGH_ACTION_H */

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/evict.h
+ *	  Freeing connection slots when they run short.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_EVICT_H
+#define PGH_EVICT_H
+
+#include "worker/pass.h"
+
+/* Allocate the memory of the worker; once, in the current context. */
+extern void pgh_evict_start(void);
+
+/*
+ * End sessions, least harm first, while slots are short.  "used" is the
+ * number of slots in use, "n_sessions" how many of them belong to sessions
+ * that were let in.  Returns when to look again: PGH_NEVER while slots
+ * are plenty.
+ */
+extern TimestampTz pgh_evict_pass(int used, int n_sessions,
+								  TimestampTz now);
+
+#endif							/* PGH_EVICT_H */

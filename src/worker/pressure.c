@@ -1,0 +1,161 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/pressure.c
+ *	  How connection slots fill up: growth, and the warning at warn_at.
+ *
+ * Owns: the readings of the last minute.  Must not: end or refuse anything.
+ * For the worker only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/pressure.h"
+
+#include "utils/timestamp.h"
+
+#include "shared/events.h"
+
+#define PGH_READINGS 61			/* a minute of seconds, and its end */
+#define PGH_NAMED_APPLICATIONS 3
+#define PGH_SHORTEST_TREND (5 * USECS_PER_SEC)
+
+/* Below warn_at by this many percent of the slots the warning is over. */
+#define PGH_WARN_HYSTERESIS 5
+
+typedef struct PghReading
+{
+	TimestampTz at;
+	int			used;
+} PghReading;
+
+static PghReading readings[PGH_READINGS];
+static int	n_readings = 0;		/* ever taken */
+
+/* Slots per minute over the last minute, in thousandths. */
+static int64
+growth(const PghReading *newest)
+{
+	int			oldest = n_readings > PGH_READINGS ?
+		n_readings % PGH_READINGS : 0;
+	int64		elapsed = newest->at - readings[oldest].at;
+
+	/* A rate taken over less than that is noise. */
+	if (elapsed < PGH_SHORTEST_TREND)
+		return 0;
+	return (int64) (newest->used - readings[oldest].used) *
+		USECS_PER_MINUTE * 1000 / elapsed;
+}
+
+static void
+add_reading(int used, TimestampTz now)
+{
+	PghReading *reading = &readings[n_readings % PGH_READINGS];
+
+	reading->at = now;
+	reading->used = used;
+	n_readings++;
+	pg_atomic_write_u64(&pgh_shared->growth, (uint64) growth(reading));
+}
+
+/* "orders 61, web 8, checkout 2": who holds the most. */
+static void
+print_largest(char *buf, size_t size)
+{
+	int			last = -1;
+	uint32		last_connections = PG_UINT32_MAX;
+
+	buf[0] = '\0';
+	for (int n = 0; n < PGH_NAMED_APPLICATIONS; n++)
+	{
+		int			best = -1;
+		uint32		most = 0;
+		size_t		length = strlen(buf);
+
+		/* The next one in the order of (connections, place). */
+		for (int i = 0; i < pgh_shared->n_applications; i++)
+		{
+			uint32		held = pg_atomic_read_u32(&pgh_applications[i].connections);
+
+			if (held > most &&
+				(held < last_connections ||
+				 (held == last_connections && i > last)))
+			{
+				best = i;
+				most = held;
+			}
+		}
+		if (best < 0)
+			return;
+		snprintf(buf + length, size - length, "%s\"%s\" %u",
+				 n == 0 ? "" : ", ", pgh_applications[best].name, most);
+		last = best;
+		last_connections = most;
+	}
+}
+
+static void
+record_warning(int percent)
+{
+	static PghEvent event;
+
+	memset(&event, 0, sizeof(event));
+	event.action = PGH_ACTION_WARN;
+	event.outcome = PGH_OUTCOME_DONE;
+	event.reason = PGH_REASON_WARN_AT;
+	event.measured = percent;
+	event.limit = pgh_warn_at;
+	pgh_event_add(&event);
+}
+
+static void
+warn(int used, int usable, int percent)
+{
+	char		largest[4 * PGH_NAME_LEN];
+
+	print_largest(largest, sizeof(largest));
+	record_warning(percent);
+	ereport(WARNING,
+			(errmsg("%d of %d connection slots are in use (%d %%)",
+					used, usable, percent),
+			 largest[0] != '\0' ?
+			 errdetail("The applications with the most connections: %s.",
+					   largest) :
+			 errdetail("Nobody has got past authentication yet."),
+			 errhint("See the views hygiene.applications and hygiene.sessions. The limit for this warning is \"pg_hygiene.warn_at\".")));
+}
+
+static void
+check_warning(int used)
+{
+	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
+	int			percent = (int) ((int64) used * 100 / usable);
+	bool		warned = pg_atomic_read_u32(&pgh_shared->warned) != 0;
+
+	if (pgh_warn_at == 0 || pgh_mode == PGH_MODE_OFF)
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		return;
+	}
+	if (!warned && percent >= pgh_warn_at)
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 1);
+		warn(used, usable, percent);
+	}
+	else if (warned && percent < pgh_warn_at &&
+			 (percent <= pgh_warn_at - PGH_WARN_HYSTERESIS || used == 0))
+	{
+		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		ereport(LOG,
+				(errmsg("%d of %d connection slots are in use (%d %%), fewer than at the last warning",
+						used, usable, percent)));
+	}
+}
+
+void
+pgh_pressure_sample(int used, TimestampTz now)
+{
+	if (n_readings == 0 ||
+		now - readings[(n_readings - 1) % PGH_READINGS].at >= USECS_PER_SEC ||
+		now < readings[(n_readings - 1) % PGH_READINGS].at)
+		add_reading(used, now);
+	check_warning(used);
+}

@@ -1,0 +1,164 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/usage.c
+ *	  How much each application uses and leaks at this moment.
+ *
+ * Owns: peak_busy and the leaking_* fields of PghApplication.  Must not: read
+ * sessions.  For the worker only, once a second.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/usage.h"
+
+#include "shared/leaks.h"
+
+/*
+ * A look once a second misses a burst of short transactions.  Its sessions
+ * are found afterwards, by having gone back to their pool at the same moment.
+ */
+#define PGH_SAME_MOMENT (100 * INT64CONST(1000))
+
+/* What the sessions of one application come to. */
+typedef struct PghUsage
+{
+	uint32		busy;
+	TimestampTz last_use;		/* when the last one went back to its pool */
+	uint32		leaking;
+	TimestampTz leaking_since;
+	uint64		leaking_key;	/* the leak that most of them belong to */
+	uint32		of_this_key;	/* so many */
+	bool		published;		/* there may be a leak of it in shared memory */
+} PghUsage;
+
+/* A session that leaks. */
+typedef struct PghLeaking
+{
+	uint32		application;
+	uint64		key;
+} PghLeaking;
+
+static PghUsage *usage;			/* for each place in the table of names */
+static PghLeaking *leaking;		/* for each slot */
+static uint64 *keys;			/* the same */
+
+void
+pgh_usage_start(void)
+{
+	usage = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghUsage)));
+	leaking = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghLeaking)));
+	keys = palloc0(mul_size(pgh_shared->n_slots, sizeof(uint64)));
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+		usage[i].published = true;	/* by an earlier worker */
+}
+
+/* When did a session of each application last go back to its pool? */
+static void
+find_last_uses(const PghUse *uses, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		PghUsage   *its = &usage[uses[i].application];
+
+		if (!uses[i].busy)
+			its->last_use = Max(its->last_use, uses[i].idle_since);
+	}
+}
+
+static bool
+is_busy(const PghUse *use)
+{
+	return use->busy ||
+		usage[use->application].last_use - use->idle_since < PGH_SAME_MOMENT;
+}
+
+static void
+add_leaking(const PghUse *use, PghLeaking *place)
+{
+	PghUsage   *its = &usage[use->application];
+
+	if (its->leaking++ == 0 || use->idle_since < its->leaking_since)
+		its->leaking_since = use->idle_since;
+	place->application = use->application;
+	place->key = use->leak;
+}
+
+/* Returns how many sessions leak: those in "leaking". */
+static int
+add_up(const PghUse *uses, int n)
+{
+	int			n_leaking = 0;
+
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+		usage[i].busy = usage[i].last_use = usage[i].leaking =
+			usage[i].of_this_key = 0;
+	find_last_uses(uses, n);
+	for (int i = 0; i < n; i++)
+	{
+		usage[uses[i].application].busy += is_busy(&uses[i]);
+		if (uses[i].leak != 0)
+			add_leaking(&uses[i], &leaking[n_leaking++]);
+	}
+	return n_leaking;
+}
+
+static int
+compare_leaking(const void *a, const void *b)
+{
+	const PghLeaking *left = a;
+	const PghLeaking *right = b;
+
+	return left->key == right->key ? 0 : left->key < right->key ? -1 : 1;
+}
+
+/*
+ * Which leak do most of the leaking sessions of an application belong to?  And
+ * all leaks that have some are seen at this moment.
+ */
+static void
+count_leaks(int n)
+{
+	int			n_keys = 0;
+	uint32		same = 0;
+
+	qsort(leaking, n, sizeof(PghLeaking), compare_leaking);
+	for (int i = 0; i < n; i++)
+	{
+		PghUsage   *its = &usage[leaking[i].application];
+
+		if (i == 0 || leaking[i].key != leaking[i - 1].key)
+		{
+			keys[n_keys++] = leaking[i].key;
+			same = 0;
+		}
+		if (++same <= its->of_this_key)
+			continue;
+		its->of_this_key = same;
+		its->leaking_key = leaking[i].key;
+	}
+	if (n_keys > 0)
+		pgh_leaks_still_seen(keys, n_keys);
+}
+
+/*
+ * Shared memory is not touched for an application that neither uses nor leaks
+ * anything, and there may be many.
+ */
+void
+pgh_publish_usage(const PghUse *uses, int n)
+{
+	count_leaks(add_up(uses, n));
+	for (int i = 0; i < pgh_shared->n_applications; i++)
+	{
+		PghApplication *app = &pgh_applications[i];
+		PghUsage   *its = &usage[i];
+
+		if (its->busy > 0 && its->busy > pg_atomic_read_u32(&app->peak_busy))
+			pg_atomic_write_u32(&app->peak_busy, its->busy);
+		if (its->leaking == 0 && !its->published)
+			continue;
+		pg_atomic_write_u64(&app->leaking_since, its->leaking_since);
+		pg_atomic_write_u64(&app->leaking_key, its->leaking_key);
+		pg_atomic_write_u32(&app->leaking, its->leaking);
+		its->published = its->leaking > 0;
+	}
+}
