@@ -14,6 +14,8 @@
 
 #include <limits.h>
 
+#include "pure/text.h"
+
 #define PGH_MAX_HORIZON 2000000000
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
@@ -80,12 +82,7 @@ static const struct
 static int
 error_position(const char *text, const PghParseError *error)
 {
-	int			position = 1;
-
-	for (int i = 0; i < error->position; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			position++;
-	return position;
+	return (int) pgh_count_characters(text, error->position) + 1;
 }
 
 /* The rest of an error about a rules text: "expected ..., found ...". */

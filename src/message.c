@@ -63,7 +63,7 @@ static const struct
 static void
 space_unit(char *buf, size_t size)
 {
-	size_t		digits = strspn(buf, "0123456789");
+	size_t		digits = strspn(buf, PGH_DIGITS);
 	size_t		length = strlen(buf);
 
 	if (buf[digits] == '\0' || length + 2 > size)
@@ -195,24 +195,6 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 						request->limit, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
-}
-
-void
-pgh_copy_ascii(const char *from, char *to, size_t size)
-{
-	size_t		n = 0;
-
-	for (const char *c = from; *c != '\0' && n < size - 1; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-		{
-			if (!IS_HIGHBIT_SET(c[1]))
-				to[n++] = '?';	/* for all that stand together */
-		}
-		else
-			to[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
-	}
-	to[n] = '\0';
 }
 
 static void

@@ -11,6 +11,7 @@
 #define PGH_FINGERPRINT_INTERNAL_H
 
 #include "pure/fingerprint.h"
+#include "pure/text.h"
 
 typedef enum PghTokenKind
 {
@@ -39,24 +40,6 @@ static inline bool
 pgh_token_is_byte(const PghToken *token, char c)
 {
 	return token->kind == PGH_TOKEN_OTHER && *token->start == c;
-}
-
-static inline bool
-pgh_is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static inline bool
-pgh_is_high(char c)
-{
-	return ((uint8_t) c & 0x80) != 0;
-}
-
-static inline char
-pgh_to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
 }
 
 #endif							/* PGH_FINGERPRINT_INTERNAL_H */

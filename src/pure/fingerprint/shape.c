@@ -46,9 +46,7 @@ typedef struct Shape
 {
 	const char *at;				/* the next byte to read */
 	const char *end;
-	char	   *out;
-	size_t		room;			/* bytes that out has, less the terminator */
-	size_t		len;
+	PghOutput	out;			/* its size is without the terminator */
 	char		before;			/* the last byte that was put, or 0 */
 	bool		glue;			/* the next token gets no blank */
 	bool		comma;			/* a comma of a list is held back */
@@ -220,8 +218,7 @@ put(Shape *shape, const char *from, const char *end, bool fold)
 	for (; from < end; from++)
 	{
 		shape->before = fold ? pgh_to_lower(*from) : *from;
-		if (shape->len < shape->room)
-			shape->out[shape->len++] = shape->before;
+		pgh_put_char(&shape->out, shape->before);
 	}
 }
 
@@ -235,7 +232,7 @@ put_text(Shape *shape, const char *text)
 static void
 put_blank(Shape *shape, bool blank)
 {
-	if (blank && shape->len > 0 && !shape->glue)
+	if (blank && shape->out.len > 0 && !shape->glue)
 		put_text(shape, " ");
 	shape->glue = false;
 }
@@ -326,7 +323,7 @@ put_token(Shape *shape, const PghToken *token)
 	const bool	in_list = has_bit(shape, shape->fold);
 	const ListKind next_list = list_kind(token);
 
-	if (c == ';' && shape->len == 0)
+	if (c == ';' && shape->out.len == 0)
 		return;
 	if (c == ',' && in_list)
 	{
@@ -392,15 +389,10 @@ clip_character(const char *text, size_t len)
 		start--;
 	for (at = start; at < len; at += n)
 	{
-		const uint8_t lead = (uint8_t) text[at];
-
-		if (lead < 0xC2 || lead > 0xF4)
+		n = pgh_character_length(text + at, len - at);
+		if (n == 0)
 			return start;
-		n = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-		for (size_t i = 1; i < n && at + i < len; i++)
-			if (((uint8_t) text[at + i] & 0xC0) != 0x80)
-				return start;
-		if (at + n > len)
+		if (n > len - at)
 			return at;
 	}
 	return len;
@@ -428,13 +420,14 @@ static size_t
 shape_text(const char *text, size_t length, char *out, size_t size)
 {
 	Shape		shape;
+	size_t		len;
 
 	memset(&shape, 0, sizeof(shape));
 	shape.at = text;
 	shape.end = text + length;
-	shape.out = out;
-	shape.room = size - 1;
-	while (shape.len < shape.room)
+	shape.out.buf = out;
+	shape.out.size = size - 1;
+	while (shape.out.len < shape.out.size)
 	{
 		PghToken	token;
 
@@ -446,9 +439,10 @@ shape_text(const char *text, size_t length, char *out, size_t size)
 		shape.at = token.end;
 		put_token(&shape, &token);
 	}
-	shape.len = clip_end(out, shape.len);
-	out[shape.len] = '\0';
-	return shape.len;
+	len = shape.out.len < shape.out.size ? shape.out.len : shape.out.size;
+	len = clip_end(out, len);
+	out[len] = '\0';
+	return len;
 }
 
 size_t

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "pure/rules.h"
+#include "pure/text.h"
 
 /* What a setting's value looks like. */
 typedef enum PghValueType
@@ -64,45 +65,17 @@ extern const PghDurationUnit pgh_duration_units[PGH_N_DURATION_UNITS];
 #define PGH_BLOCK_TEXT_LEN 49
 
 /*
- * rules_address.c: exactly "len" bytes as an address or a block into *sel,
- * false if they are none; and back, returning the length without terminator.
+ * address.c: exactly "len" bytes as an address or a block into *sel, false if
+ * they are none; and back.
  */
 extern bool pgh_parse_block(const char *s, size_t len, PghSelector *sel);
-extern size_t pgh_print_block(const PghSelector *sel,
-							  char buf[PGH_BLOCK_TEXT_LEN + 1]);
-
-/* White space between tokens: what PostgreSQL's own scanner takes for it. */
-static inline bool
-pgh_is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static inline bool
-pgh_is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+extern void pgh_put_block(PghOutput *out, const PghSelector *sel);
 
 /* Does this character end a pattern that has no quotes? */
 static inline bool
 pgh_ends_pattern(char c)
 {
-	return c == '\0' || pgh_is_space(c) || strchr(";:,=\"", c) != NULL;
-}
-
-/*
- * The largest length up to "len" that does not cut a UTF-8 character of "s"
- * in two.  s[len] must be readable.  Text that is not UTF-8 is cut anywhere.
- */
-static inline size_t
-pgh_clip_length(const char *s, size_t len)
-{
-	size_t		cut = len;
-
-	while (cut > 0 && len - cut < 3 && ((uint8_t) s[cut] & 0xC0) == 0x80)
-		cut--;
-	return cut;
+	return c == '\0' || pgh_is_blank(c) || strchr(";:,=\"", c) != NULL;
 }
 
 /* The IPv4 address within an IPv6 one of the form ::ffff:a.b.c.d, or NULL. */

@@ -62,16 +62,10 @@ typedef struct PghParser
 	PghParseError *error;
 } PghParser;
 
-static inline bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static void
 skip_space(PghParser *p)
 {
-	while (pgh_is_space(*p->at))
+	while (pgh_is_blank(*p->at))
 		p->at++;
 }
 
@@ -86,22 +80,6 @@ find_word_end(const char *at)
 	if (end > at || *end == '\0')
 		return end;
 	return (end[0] == '!' && end[1] == '=') ? end + 2 : end + 1;
-}
-
-/* Is the word from at to end this name?  The case of ASCII is ignored. */
-static bool
-same_word(const char *at, const char *end, const char *name)
-{
-	for (; at < end && *name != '\0'; at++, name++)
-	{
-		char		c = *at;
-
-		if (c >= 'A' && c <= 'Z')
-			c += 'a' - 'A';
-		if (c != *name)
-			return false;
-	}
-	return at == end && *name == '\0';
 }
 
 /*
@@ -209,7 +187,7 @@ parse_duration(PghParser *p, const PghSettingInfo *info, int64_t *value)
 		fraction = read_fraction(p);
 	}
 	skip_space(p);
-	if (is_letter(*p->at))
+	if (pgh_is_letter(*p->at))
 	{
 		size_t		len = (size_t) (find_word_end(p->at) - p->at);
 
@@ -248,7 +226,7 @@ parse_mode(PghParser *p, const PghSettingInfo *info, int64_t *value)
 
 	for (int i = 0; i < PGH_N_MODES; i++)
 	{
-		if (same_word(p->at, end, pgh_mode_names[i]))
+		if (pgh_is_word(p->at, end, pgh_mode_names[i]))
 		{
 			*value = i;
 			p->at = end;
@@ -262,7 +240,7 @@ static const PghSettingInfo *
 find_setting(const char *at, const char *end)
 {
 	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
-		if (same_word(at, end, pgh_setting_info[i].name))
+		if (pgh_is_word(at, end, pgh_setting_info[i].name))
 			return &pgh_setting_info[i];
 	return NULL;
 }
@@ -409,14 +387,14 @@ parse_address(PghParser *p, PghSelector *sel)
 	{
 		if (!read_quoted(p, quoted))
 			return false;
-		if (!same_word(quoted, quoted + strlen(quoted), "local"))
+		if (!pgh_is_word(quoted, quoted + strlen(quoted), "local"))
 		{
 			if (pgh_parse_block(quoted, strlen(quoted), sel))
 				return true;
 			return fail_span(p, start, p->at, EXPECT_ADDRESS);
 		}
 	}
-	else if (same_word(start, end, "local"))
+	else if (pgh_is_word(start, end, "local"))
 		p->at = end;
 	else
 		return parse_bare_address(p, sel);
@@ -468,7 +446,7 @@ static int
 find_selector(const char *at, const char *end)
 {
 	for (int i = 0; i < PGH_N_SELECTOR_KINDS; i++)
-		if (same_word(at, end, pgh_selector_names[i]))
+		if (pgh_is_word(at, end, pgh_selector_names[i]))
 			return i;
 	return -1;
 }
@@ -485,9 +463,9 @@ explain_no_selector(const char *at, const PghRule *rule)
 
 	if (rule->n_selectors == 0)
 		return EXPECT_SELECTOR;
-	while (pgh_is_space(*next))
+	while (pgh_is_blank(*next))
 		next++;
-	if (!is_letter(*at) || find_setting(at, end) != NULL)
+	if (!pgh_is_letter(*at) || find_setting(at, end) != NULL)
 		return EXPECT_COLON;
 	if (*next == '=' || (next[0] == '!' && next[1] == '='))
 		return EXPECT_SELECTOR;
@@ -535,7 +513,7 @@ pgh_rules_count(const char *text)
 	int32_t		n = 1;
 	bool		quoted = false;
 
-	while (pgh_is_space(*text))
+	while (pgh_is_blank(*text))
 		text++;
 	if (*text == '\0')
 		return 0;
