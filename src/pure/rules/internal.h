@@ -71,6 +71,33 @@ extern const PghDurationUnit pgh_duration_units[PGH_N_DURATION_UNITS];
 extern bool pgh_parse_block(const char *s, size_t len, PghSelector *sel);
 extern void pgh_put_block(PghOutput *out, const PghSelector *sel);
 
+typedef struct PghParser
+{
+	const char *text;
+	const char *at;				/* the next byte to read */
+	PghParseError *error;
+} PghParser;
+
+/* input.c: steps over blanks. */
+extern void pgh_skip_blanks(PghParser *p);
+
+/* The end of the keyword or value that starts here; at least one byte. */
+extern const char *pgh_find_word_end(const char *at);
+
+/*
+ * Record that the bytes from at to end are not what was expected; of them
+ * only what fits on the line of a message.  Returns false.
+ */
+extern bool pgh_reject_span(PghParser *p, const char *at, const char *end,
+							const char *expected);
+
+/* The same for the word that starts at "at". */
+extern bool pgh_reject(PghParser *p, const char *at, const char *expected);
+
+/* value.c: the "= value" of a setting; false after a complaint. */
+extern bool pgh_parse_value(PghParser *p, const PghSettingInfo *info,
+							int64_t *value);
+
 /* Does this character end a pattern that has no quotes? */
 static inline bool
 pgh_ends_pattern(char c)
