@@ -32,6 +32,7 @@
 #include "message.h"
 #include "session/tell.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "look/scan.h"
 
 #define PGH_MILLION INT64CONST(1000000)

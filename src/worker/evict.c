@@ -21,6 +21,7 @@
 #include "look/clock.h"
 #include "guc.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 
 /* While slots are short the worker looks again at most this often. */
 #define PGH_SHORTAGE_INTERVAL 10000

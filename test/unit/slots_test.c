@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "tap.h"
 
 #define LINE_LEN 512
