@@ -105,9 +105,13 @@ pgh_print_limit(PghReason reason, int64 limit, char *buf, size_t size)
 		(void) pgh_print_duration(limit, buf, size);
 }
 
-void
-pgh_print_allowance(PghReason reason, int rule, const char *label,
-					int64 limit, char *buf, size_t size)
+/*
+ * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
+ * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
+ */
+static void
+print_allowance(PghReason reason, int rule, const char *label,
+				int64 limit, char *buf, size_t size)
 {
 	char		value[32];
 
@@ -191,8 +195,8 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 		message->primary = "canceling statement due to transaction timeout";
 	}
 	print_deed(reason, application, measured, deed, sizeof(deed));
-	pgh_print_allowance(reason, request->rule, request->rule_label,
-						request->limit, allowance, sizeof(allowance));
+	print_allowance(reason, request->rule, request->rule_label,
+					request->limit, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
 }

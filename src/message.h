@@ -58,13 +58,6 @@ extern void pgh_message_for_refusal(const PghRefusalFacts *facts,
 /* A duration as prose has it: "30.0 s", "12.5 min", "850 ms". */
 extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
 
-/*
- * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
- * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
- */
-extern void pgh_print_allowance(PghReason reason, int rule, const char *label,
-								int64 limit, char *buf, size_t size);
-
 /* How a limit's value is shown: "30s", "10min", "500000". */
 extern void pgh_print_limit(PghReason reason, int64 limit,
 							char *buf, size_t size);
