@@ -196,8 +196,8 @@ pgh_shortest_limit(void)
 		if (pgh_limit_ms[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_ms[i] * 1000);
 		for (int r = 0; r < rules->n; r++)
-			if (rules->rule[r].limit[i] > 0)
-				shortest = Min(shortest, rules->rule[r].limit[i]);
+			if (rules->rule[r].value[i] > 0)
+				shortest = Min(shortest, rules->rule[r].value[i]);
 	}
 	return shortest;
 }

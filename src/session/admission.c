@@ -89,7 +89,7 @@ sync_rule_state(int i)
 	if (state->hash == hash)
 		return;
 	state->hash = hash;
-	state->bucket = rule->connect_rate * PGH_MILLION;
+	state->bucket = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	state->filled_at = GetCurrentTimestamp();
 	pg_atomic_write_u64(&state->refused, 0);
 	pg_atomic_write_u64(&state->ended, 0);
@@ -113,10 +113,11 @@ rate_is_used_up(int i, TimestampTz now)
 {
 	const PghRule *rule = &pgh_current_rules()->rule[i];
 	PghRuleState *state = &pgh_shared->rules[i];
-	int64		most = rule->connect_rate * PGH_MILLION;
+	int64		most = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	int64		passed = Min(Max(now - state->filled_at, 0), USECS_PER_SEC);
 
-	state->bucket = Min(state->bucket + passed * rule->connect_rate, most);
+	state->bucket =
+		Min(state->bucket + passed * rule->value[PGH_RULE_CONNECT_RATE], most);
 	state->filled_at = now;
 	return state->bucket < PGH_MILLION;
 }
@@ -125,7 +126,7 @@ bool
 pgh_rules_reserve(const PghRuleSet *rules)
 {
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].reserve > 0)
+		if (rules->rule[i].value[PGH_RULE_RESERVE] > 0)
 			return true;
 	return false;
 }
@@ -159,8 +160,9 @@ rules_count_sessions(void)
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].connections > 0 || rules->rule[i].reserve > 0 ||
-			rules->rule[i].connect_rate > 0)
+		if (rules->rule[i].value[PGH_RULE_CONNECTIONS] > 0 ||
+			rules->rule[i].value[PGH_RULE_RESERVE] > 0 ||
+			rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0)
 			return true;
 	return false;
 }
@@ -171,7 +173,7 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 {
 	const PghRule *rule = &pgh_current_rules()->rule[i];
 	PghNewcomer *facts = &arrival->facts;
-	int32		unused = rule->reserve - arrival->counts[i];
+	int32		unused = rule->value[PGH_RULE_RESERVE] - arrival->counts[i];
 
 	if (!pgh_bits_test(&arrival->bits, i))
 	{
@@ -185,10 +187,11 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 	}
 	if (unused > 0)
 		facts->has_reserve = true;
-	if (rule->connections > 0 && arrival->counts[i] >= rule->connections &&
+	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
+		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
 		facts->cap_rule == 0)
 		facts->cap_rule = i + 1;
-	if (rule->connect_rate > 0 && rate_is_used_up(i, now) &&
+	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 && rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
 		facts->rate_rule = i + 1;
 }
@@ -265,11 +268,11 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	if (told->reason == PGH_REASON_CONNECTIONS)
 	{
 		told->held = arrival->counts[told->rule - 1];
-		told->limit = rule->connections;
+		told->limit = rule->value[PGH_RULE_CONNECTIONS];
 	}
 	else
 		told->limit = told->reason == PGH_REASON_RESERVE ?
-			rule->reserve : rule->connect_rate;
+			rule->value[PGH_RULE_RESERVE] : rule->value[PGH_RULE_CONNECT_RATE];
 }
 
 static void
@@ -382,7 +385,7 @@ let_in(const PghArrival *arrival)
 	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].connect_rate > 0 &&
+		if (rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0 &&
 			pgh_bits_test(&arrival->bits, i))
 			pgh_shared->rules[i].bucket =
 				Max(pgh_shared->rules[i].bucket - PGH_MILLION, 0);

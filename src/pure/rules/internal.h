@@ -22,16 +22,17 @@ typedef enum PghValueType
 {
 	PGH_VALUE_DURATION,			/* 30s, 1.5min; kept in microseconds */
 	PGH_VALUE_NUMBER,			/* a whole number */
-	PGH_VALUE_MODE,				/* enforce, observe, off */
-	PGH_VALUE_NONE				/* the name alone says it */
+	PGH_VALUE_WORD,				/* one of a few; kept as its index */
+	PGH_VALUE_NONE				/* the name alone says it; kept as 1 */
 } PghValueType;
 
 typedef struct PghSettingInfo
 {
 	const char *name;
-	PghRuleSetting setting;		/* its bit in PghRule.has */
+	PghRuleSetting setting;		/* or the PghLimit that it is */
 	PghValueType type;
-	int64_t		max;			/* for a number, the largest */
+	int64_t		max;			/* of a number */
+	const char *const *words;	/* the words, then NULL */
 	const char *expected;		/* what to say when the value is wrong */
 } PghSettingInfo;
 
@@ -41,10 +42,6 @@ extern const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS];
 /* Indexed by PghSelectorKind. */
 #define PGH_N_SELECTOR_KINDS (PGH_SELECT_ADDRESS + 1)
 extern const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS];
-
-/* Indexed by PghMode. */
-#define PGH_N_MODES (PGH_MODE_OFF + 1)
-extern const char *const pgh_mode_names[PGH_N_MODES];
 
 /* A unit of time, num / den milliseconds; the smallest comes first. */
 typedef struct PghDurationUnit

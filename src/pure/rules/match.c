@@ -160,18 +160,18 @@ apply_rule(const PghRule *rule, uint16_t number, PghLimits *out)
 {
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if ((rule->has >> i & 1) && out->rule[i] == 0)
+		if (pgh_rule_sets(rule, i) && out->rule[i] == 0)
 		{
-			out->value[i] = rule->limit[i];
+			out->value[i] = rule->value[i];
 			out->rule[i] = number;
 		}
 	}
-	if ((rule->has >> PGH_RULE_MODE & 1) && out->mode_rule == 0)
+	if (pgh_rule_sets(rule, PGH_RULE_MODE) && out->mode_rule == 0)
 	{
-		out->mode = rule->mode;
+		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
-	if ((rule->has >> PGH_RULE_EXEMPT & 1) && out->exempt_rule == 0)
+	if (pgh_rule_sets(rule, PGH_RULE_EXEMPT) && out->exempt_rule == 0)
 		out->exempt_rule = number;
 }
 

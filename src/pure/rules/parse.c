@@ -52,32 +52,6 @@ find_setting(const char *at, const char *end)
 	return NULL;
 }
 
-static void
-store_setting(PghRule *rule, PghRuleSetting setting, int64_t value)
-{
-	rule->has |= UINT32_C(1) << setting;
-	switch (setting)
-	{
-		case PGH_RULE_MODE:
-			rule->mode = (PghMode) value;
-			break;
-		case PGH_RULE_CONNECTIONS:
-			rule->connections = (int32_t) value;
-			break;
-		case PGH_RULE_RESERVE:
-			rule->reserve = (int32_t) value;
-			break;
-		case PGH_RULE_CONNECT_RATE:
-			rule->connect_rate = (int32_t) value;
-			break;
-		case PGH_RULE_EXEMPT:
-			break;
-		default:
-			rule->limit[setting] = value;
-			break;
-	}
-}
-
 /* setting { ',' setting }, up to the rule's end. */
 static bool
 parse_settings(PghParser *p, PghRule *rule)
@@ -86,19 +60,20 @@ parse_settings(PghParser *p, PghRule *rule)
 	{
 		const PghSettingInfo *info;
 		const char *end;
-		int64_t		value = 0;
+		int64_t		value = 1;
 
 		pgh_skip_blanks(p);
 		end = pgh_find_word_end(p->at);
 		info = find_setting(p->at, end);
 		if (info == NULL)
 			return pgh_reject(p, p->at, EXPECT_SETTING);
-		if (rule->has & (UINT32_C(1) << info->setting))
+		if (pgh_rule_sets(rule, info->setting))
 			return pgh_reject(p, p->at, EXPECT_ONCE);
 		p->at = end;
 		if (info->type != PGH_VALUE_NONE && !pgh_parse_value(p, info, &value))
 			return false;
-		store_setting(rule, info->setting, value);
+		rule->has |= UINT64_C(1) << info->setting;
+		rule->value[info->setting] = value;
 		pgh_skip_blanks(p);
 		if (*p->at == '\0' || *p->at == ';')
 			return true;

@@ -112,36 +112,19 @@ put_duration(PghOutput *out, int64_t microseconds)
 	pgh_put_text(out, pgh_duration_units[unit].name);
 }
 
-/* The value of a setting that takes a whole number. */
-static uint64_t
-get_number(const PghRule *rule, PghRuleSetting setting)
-{
-	switch (setting)
-	{
-		case PGH_RULE_CONNECTIONS:
-			return (uint64_t) rule->connections;
-		case PGH_RULE_RESERVE:
-			return (uint64_t) rule->reserve;
-		case PGH_RULE_CONNECT_RATE:
-			return (uint64_t) rule->connect_rate;
-		default:
-			return (uint64_t) rule->limit[setting];
-	}
-}
-
 static void
-put_setting(PghOutput *out, const PghRule *rule, const PghSettingInfo *info)
+put_setting(PghOutput *out, const PghSettingInfo *info, int64_t value)
 {
 	pgh_put_text(out, info->name);
 	if (info->type == PGH_VALUE_NONE)
 		return;
 	pgh_put_char(out, '=');
 	if (info->type == PGH_VALUE_DURATION)
-		put_duration(out, rule->limit[info->setting]);
-	else if (info->type == PGH_VALUE_MODE)
-		pgh_put_text(out, pgh_mode_names[rule->mode]);
+		put_duration(out, value);
+	else if (info->type == PGH_VALUE_WORD)
+		pgh_put_text(out, info->words[value]);
 	else
-		pgh_put_number(out, get_number(rule, info->setting), 10, 1);
+		pgh_put_number(out, (uint64_t) value, 10, 1);
 }
 
 static void
@@ -153,11 +136,11 @@ put_settings(PghOutput *out, const PghRule *rule)
 	{
 		const PghSettingInfo *info = &pgh_setting_info[i];
 
-		if ((rule->has >> info->setting & 1) == 0)
+		if (!pgh_rule_sets(rule, info->setting))
 			continue;
 		if (!first)
 			pgh_put_text(out, ", ");
-		put_setting(out, rule, info);
+		put_setting(out, info, rule->value[info->setting]);
 		first = false;
 	}
 }

@@ -140,13 +140,13 @@ parse_number(PghParser *p, const PghSettingInfo *info, int64_t *value)
 }
 
 static bool
-parse_mode(PghParser *p, const PghSettingInfo *info, int64_t *value)
+parse_word(PghParser *p, const PghSettingInfo *info, int64_t *value)
 {
 	const char *end = pgh_find_word_end(p->at);
 
-	for (int i = 0; i < PGH_N_MODES; i++)
+	for (int i = 0; info->words[i] != NULL; i++)
 	{
-		if (pgh_is_word(p->at, end, pgh_mode_names[i]))
+		if (pgh_is_word(p->at, end, info->words[i]))
 		{
 			*value = i;
 			p->at = end;
@@ -168,5 +168,5 @@ pgh_parse_value(PghParser *p, const PghSettingInfo *info, int64_t *value)
 		return parse_duration(p, info, value);
 	if (info->type == PGH_VALUE_NUMBER)
 		return parse_number(p, info, value);
-	return parse_mode(p, info, value);
+	return parse_word(p, info, value);
 }
