@@ -7,7 +7,7 @@
  * know PostgreSQL, allocate, raise an error or keep anything between calls.
  * Anyone may call it, in any process.
  *
- *	rules	 := rule { ';' rule }
+ *	rules	 := [ rule { ';' rule } [ ';' ] ]
  *	rule	 := selector { selector } ':' setting { ',' setting }
  *	selector := name ( '=' | '!=' ) pattern
  *	setting  := 'exempt' | name '=' value
@@ -318,14 +318,11 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		return pgh_reject_span(p, text + PGH_RULES_TEXT_LEN - 1,
 							   text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
 	pgh_skip_blanks(p);
-	if (*p->at == '\0')
-		return true;
-	for (;;)
+	while (*p->at != '\0')
 	{
 		PghRule    *rule = &set->rule[set->n];
 
-		pgh_skip_blanks(p);
-		if (*p->at == '\0' || *p->at == ';')
+		if (*p->at == ';')
 			return pgh_reject(p, p->at, EXPECT_RULE);
 		if (set->n >= capacity)
 			return pgh_reject(p, p->at, EXPECT_FEWER_RULES);
@@ -333,8 +330,9 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		if (!parse_selectors(p, rule) || !parse_settings(p, rule))
 			return false;
 		set->n++;
-		if (*p->at == '\0')
-			return true;
-		p->at++;
+		if (*p->at == ';')
+			p->at++;
+		pgh_skip_blanks(p);
 	}
+	return true;
 }
