@@ -63,8 +63,8 @@ typedef struct PghRule
 	uint16_t	n_selectors;
 
 	/*
-	 * What it sets: microseconds, a number, a PghMode, or 1 for what has no
-	 * value.  0 where it sets nothing; a mode of 0 needs a look at "has".
+	 * What it sets: microseconds, a number, the index of a word such as a
+	 * PghMode, 1 and 0 for on and off.  0 where it sets nothing.
 	 */
 	int64_t		value[PGH_N_RULE_SETTINGS];
 	PghSelector selector[PGH_MAX_SELECTORS];

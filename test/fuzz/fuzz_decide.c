@@ -142,6 +142,8 @@ static void
 check_first_match(const PghRuleSet *set, const PghIdentity *who,
 				  const PghLimits *server_wide, const PghLimits *limits)
 {
+	uint16_t	exempt;
+
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
 		uint16_t	rule = first_rule(set, who, i);
@@ -156,7 +158,10 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 			(limits->mode_rule > 0 ?
 			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
 			 (int64_t) server_wide->mode));
-	REQUIRE(limits->exempt_rule == first_rule(set, who, PGH_RULE_EXEMPT));
+	exempt = first_rule(set, who, PGH_RULE_EXEMPT);
+	if (exempt > 0 && set->rule[exempt - 1].value[PGH_RULE_EXEMPT] == 0)
+		exempt = 0;
+	REQUIRE(limits->exempt_rule == exempt);
 }
 
 /* "!=" of a selector alone is the opposite of it. */
@@ -238,7 +243,7 @@ check_higher_limits(const PghFacts *facts, const PghLimits *limits,
 	}
 }
 
-/* The same rules behind one more, which exempts the session or misses it. */
+/* One more rule in front, which exempts the session or misses it. */
 static void
 check_one_more_rule(const char *text, const PghFacts *facts,
 					const PghIdentity *who, const PghLimits *server_wide,
@@ -248,11 +253,11 @@ check_one_more_rule(const char *text, const PghFacts *facts,
 	PghRuleSet *set;
 	PghLimits	other;
 
-	strcpy(longer, text);
-	strcat(longer, ";user=*:exempt");
+	strcpy(longer, "user=*:exempt;");
+	strcat(longer, text);
 	set = parse(longer);
 	if (set == NULL)
-		return;					/* there were 256 already, or none */
+		return;					/* there were 256 already */
 	resolve(set, who, server_wide, &other);
 	REQUIRE(other.exempt_rule > 0);
 	REQUIRE(pgh_decide(facts, &other, now).action == PGH_ACTION_NONE);

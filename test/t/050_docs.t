@@ -118,7 +118,7 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
-	  : $value eq 'none' ? $name
+	  : $value =~ /^none/ ? $name
 	  : $value eq 'duration' ? "$name=30s"
 	  : "$name=7";
 

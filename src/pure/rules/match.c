@@ -154,37 +154,48 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 	return n;
 }
 
-/* Let rule number "number" set what no rule before it has set. */
+/*
+ * Let rule number "number" set what no rule before it has set; *decided has
+ * the bits of what they have.
+ */
 static void
-apply_rule(const PghRule *rule, uint16_t number, PghLimits *out)
+apply_rule(const PghRule *rule, uint16_t number, uint64_t *decided,
+		   PghLimits *out)
 {
+	const uint64_t has = rule->has & ~*decided;
+
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (pgh_rule_sets(rule, i) && out->rule[i] == 0)
+		if (has >> i & 1)
 		{
 			out->value[i] = rule->value[i];
 			out->rule[i] = number;
 		}
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_MODE) && out->mode_rule == 0)
+	if (has >> PGH_RULE_MODE & 1)
 	{
 		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_EXEMPT) && out->exempt_rule == 0)
+	if ((has >> PGH_RULE_EXEMPT & 1) && rule->value[PGH_RULE_EXEMPT] != 0)
 		out->exempt_rule = number;
+	*decided |= has;
 }
 
 /*
  * The limits that hold for a session that matches the rules in *bits: those
  * of *server_wide, save where a rule sets them; of several rules the first
  * one decides, for each name on its own.  Units are those of PghLimits.
- * Caps, reserves and rates are not here: every matching rule's holds.
+ * Caps, reserves and rates are not here: every matching rule's holds.  Of
+ * exempt_rule nothing is left when the first rule that speaks of "exempt" says
+ * "off".
  */
 void
 pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 				  const PghLimits *server_wide, PghLimits *out)
 {
+	uint64_t	decided = 0;
+
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
@@ -192,6 +203,6 @@ pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 	for (int32_t i = 0; i < set->n; i++)
 	{
 		if (pgh_bits_test(bits, i))
-			apply_rule(&set->rule[i], (uint16_t) (i + 1), out);
+			apply_rule(&set->rule[i], (uint16_t) (i + 1), &decided, out);
 	}
 }

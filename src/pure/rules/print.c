@@ -116,15 +116,15 @@ static void
 put_setting(PghOutput *out, const PghSettingInfo *info, int64_t value)
 {
 	pgh_put_text(out, info->name);
-	if (info->type == PGH_VALUE_NONE)
+	if (info->type == PGH_VALUE_FLAG && value == 1)
 		return;
 	pgh_put_char(out, '=');
 	if (info->type == PGH_VALUE_DURATION)
 		put_duration(out, value);
-	else if (info->type == PGH_VALUE_WORD)
-		pgh_put_text(out, info->words[value]);
-	else
+	else if (info->type == PGH_VALUE_NUMBER)
 		pgh_put_number(out, (uint64_t) value, 10, 1);
+	else
+		pgh_put_text(out, info->words[value]);
 }
 
 static void

@@ -161,7 +161,11 @@ pgh_parse_value(PghParser *p, const PghSettingInfo *info, int64_t *value)
 {
 	pgh_skip_blanks(p);
 	if (*p->at != '=')
-		return pgh_reject(p, p->at, EXPECT_EQUALS);
+	{
+		*value = 1;
+		return info->type == PGH_VALUE_FLAG ||
+			pgh_reject(p, p->at, EXPECT_EQUALS);
+	}
 	p->at++;
 	pgh_skip_blanks(p);
 	if (info->type == PGH_VALUE_DURATION)
