@@ -21,6 +21,8 @@
 
 #include "utils/timestamp.h"
 
+#include "shared/worker_state.h"
+
 /* What counts as a step, in microseconds.  Clocks are slewed by far less. */
 #define PGH_CLOCK_STEP 50000
 
@@ -58,9 +60,9 @@ read_clocks(TimestampTz *now, int64 *steady)
 static void
 note_step(TimestampTz from, TimestampTz to)
 {
-	pg_atomic_write_u64(&pgh_shared->clock_set_from, from);
+	pg_atomic_write_u64(&pgh_worker_state->clock_set_from, from);
 	pg_write_barrier();
-	pg_atomic_write_u64(&pgh_shared->clock_set_at, to);
+	pg_atomic_write_u64(&pgh_worker_state->clock_set_at, to);
 	ereport(LOG,
 			(errmsg("the system clock was set %s by %.3f s",
 					to > from ? "forward" : "back",
@@ -113,13 +115,13 @@ correct(PghTime start, TimestampTz set_at, TimestampTz set_from,
 void
 pgh_clock_correct(PghFacts *facts, TimestampTz now)
 {
-	TimestampTz set_at = pg_atomic_read_u64(&pgh_shared->clock_set_at);
+	TimestampTz set_at = pg_atomic_read_u64(&pgh_worker_state->clock_set_at);
 	TimestampTz set_from;
 
 	if (likely(set_at == 0))
 		return;
 	pg_read_barrier();
-	set_from = pg_atomic_read_u64(&pgh_shared->clock_set_from);
+	set_from = pg_atomic_read_u64(&pgh_worker_state->clock_set_from);
 	facts->state_start = correct(facts->state_start, set_at, set_from, now);
 	facts->xact_start = correct(facts->xact_start, set_at, set_from, now);
 	facts->cancelled_at = correct(facts->cancelled_at, set_at, set_from, now);

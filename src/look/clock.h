@@ -8,9 +8,10 @@
 #ifndef PGH_CLOCK_H
 #define PGH_CLOCK_H
 
-#include "shared/shmem.h"
-
+#include "compat.h"
 #include "pure/facts.h"
+
+#include "datatype/timestamp.h"
 
 /*
  * Worker, at the start of each pass: the time, and whether the clock was set

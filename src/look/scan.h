@@ -15,7 +15,8 @@ typedef struct PghSession
 {
 	int			index;			/* of its slot */
 	int			activity_changecount;	/* core's, when this was read */
-	PghSlotCopy slot;
+	uint32		changecount;	/* tells its claim from every other one */
+	PghLogin	login;
 	PghIdentity who;
 	PghFacts	facts;
 	uint32		counted_as;		/* index of the application it counts for */

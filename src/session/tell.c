@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
+#include "shared/told.h"
 #include "shared/leaks.h"
 #include "pure/policy.h"
 
@@ -63,7 +64,7 @@ may_tell(const char *application, const PghAddress *address,
 
 	hash = hash_bytes_extended((const unsigned char *) address,
 							   sizeof(PghAddress), hash);
-	place = &pgh_shared->told[hash % PGH_TOLD];
+	place = &pgh_told[hash % PGH_TOLD];
 	before = pg_atomic_read_u64(place);
 	if ((before >> 32) == (hash >> 32))
 		told_at = (TimestampTz) (uint32) before * USECS_PER_SEC;
@@ -107,7 +108,7 @@ tell(const PghLeak *leak, TimestampTz now)
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
 						   (unsigned long) leak->lately_ended,
 						   (unsigned long long) leak->lately_ended,
-						   leak->application),
+						   leak->who.application),
 			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :
@@ -136,8 +137,8 @@ pgh_tell_newcomer(PghSlot *slot)
 	/* What most sessions find here spares them the rest. */
 	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
 		return;
-	if (pgh_leak_lost(name, slot->roleid,
+	if (pgh_leak_lost(name, slot->login.roleid,
 					  now - PGH_REMEMBER_LOSS, &leak) &&
-		may_tell(name, &slot->address, now, leak.last_ended))
+		may_tell(name, &slot->login.address, now, leak.last_ended))
 		tell(&leak, now);
 }

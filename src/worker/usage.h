@@ -8,7 +8,9 @@
 #ifndef PGH_USAGE_H
 #define PGH_USAGE_H
 
-#include "shared/shmem.h"
+#include "compat.h"
+
+#include "datatype/timestamp.h"
 
 /* A session that is of use to its application, or was since the last call. */
 typedef struct PghUse

@@ -84,9 +84,13 @@ same_names(
 	[ map { $_->[0] } @settings ],
 	'README has a row for each setting, and no other');
 same_names(
-	[ slurp_file('src/guc.c') =~ /^[^\n]*[\t({]"pg_hygiene\.(\w+)",\n/mg ],
+	[
+		slurp_file('src/guc.c') =~ /^[^\n]*[\t({]"pg_hygiene\.(\w+)",\n/mg,
+		slurp_file('src/pure/limits.c') =~
+		  /^\t\t\.name = "(\w+)",\n[^}]*?\.summary = /mg
+	],
 	[ map { $_->[0] } @settings ],
-	'guc.c defines these');
+	'guc.c and the table of limits define these');
 for my $setting (@settings)
 {
 	my ($name, $default, $context, $summary) = @$setting;
