@@ -793,7 +793,8 @@ applications AS (
 		'<th>ended</th><th>refused</th></tr></thead><tbody>',
 		string_agg(concat(
 			'<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>',
-			name, '</bdi></th><td>', connections, '</td><td>', idle_in_transaction,
+			name, '</bdi></th><td>', connections,
+			'</td><td>', idle_in_transaction,
 			'</td><td class="w">', peak_connections, '</td><td class="w">',
 			opened, '</td><td>', terminated + evicted, '</td><td>', refused,
 			'</td></tr>',
@@ -803,8 +804,7 @@ applications AS (
 		'</tbody></table></section>') AS html
 	FROM (SELECT *,
 			hygiene.get_html(coalesce(nullif(application_name, ''),
-			'(no name)'))
-				AS name,
+									  '(no name)')) AS name,
 			row_number() OVER (ORDER BY connections DESC,
 							   terminated + evicted + refused DESC,
 							   opened DESC, application_name) AS place
@@ -814,8 +814,8 @@ applications AS (
 -- Events of one kind, of one program, for one reason.
 deed AS (
 	SELECT action = 'refuse' AS refusal, max(event_id) AS last, concat(
-		'<tr><th><bdi>', hygiene.get_html(coalesce(nullif(application_name, ''),
-		'(no name)')),
+		'<tr><th><bdi>',
+		hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
 		'</bdi><small>role ', hygiene.get_html(user_name), ', database ',
 		hygiene.get_html(database_name), '</small></th><td class="l">',
 		reason, ' = ', limit_setting, ' by rule ' || rule,

@@ -14,7 +14,7 @@
 
 #include "pure/facts.h"
 
-/* The setting's name for a limit, without the prefix: "idle_in_transaction_timeout". */
+/* The setting of a limit, without prefix: "idle_in_transaction_timeout". */
 extern const char *pgh_limit_name(PghLimit limit);
 
 /* The name a reason has in hygiene.events. */
