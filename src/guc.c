@@ -142,7 +142,7 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 	(void) pgh_rules_match(rules, who, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
-	/* Off is off: the way out when a rule does harm. */
+	/* "off" stands above every rule: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
 }

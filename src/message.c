@@ -142,7 +142,7 @@ pgh_copy_ascii(const char *from, char *to, size_t size)
 		if (IS_HIGHBIT_SET(*c))
 		{
 			if (!IS_HIGHBIT_SET(c[1]))
-				to[n++] = '?';	/* for all that stand together */
+				to[n++] = '?';	/* one for a run of such bytes */
 		}
 		else
 			to[n++] = (unsigned char) *c < ' ' ? ' ' : *c;

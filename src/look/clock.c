@@ -26,7 +26,7 @@
 /* What counts as a step, in microseconds.  Clocks are slewed by far less. */
 #define PGH_CLOCK_STEP 50000
 
-/* How often the clocks are read until both are of one moment. */
+/* How often to read both clocks until the two readings are of one moment. */
 #define PGH_CLOCK_READS 10
 
 /* Microseconds of a clock that is never set. */
@@ -95,8 +95,8 @@ pgh_clock_read(bool *was_set)
 }
 
 /*
- * After the clock was set back, a point in time is an old one for sure while
- * it lies ahead.  One that was taken this moment may be later than "now", so
+ * After the clock was set back, a point in time that lies ahead was taken
+ * before the step.  One that was taken this moment may be later than "now", so
  * the clock is read again.
  */
 static PghTime

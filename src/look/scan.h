@@ -28,7 +28,7 @@ typedef struct PghSession
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
-	int64		xmin_age;		/* -1 = it holds VACUUM back by nothing */
+	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
 } PghSession;
 
 /*

@@ -82,8 +82,8 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
 
 	/*
-	 * How fast ids are used up is not known, so this limit is past or it is
-	 * none: there is no moment at which it will be reached.
+	 * How fast ids are used up is not known, so nobody can say when this
+	 * limit will be reached: it is exceeded now, or it does not act yet.
 	 */
 	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
 		consider(best, limits, PGH_LIMIT_HORIZON, PGH_ACTION_TERMINATE,
@@ -165,7 +165,7 @@ pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 	return time_plus(facts->state_start, verdict->decision.limit / 10);
 }
 
-/* A clock that was set back must not silence us for as long as it was. */
+/* After the clock was set back, do not wait until it has caught up. */
 bool
 pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at)
 {

@@ -161,7 +161,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		}
 	}
 
-	/* While a leak ripens, which takes no time that matters, it goes first. */
+	/* Wait for a leak that will soon be idle for long enough: it goes first. */
 	if (best_class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
 	{
 		*ripe_at = leak_ripe_at;

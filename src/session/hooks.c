@@ -42,8 +42,8 @@ static emit_log_hook_type prev_emit_log = NULL;
 static int64 transactions_ended = -1;
 
 /*
- * Whom this session's transactions count for, and where the name lies that
- * said so: a name that is set anew lies elsewhere.
+ * The application that this session's transactions are counted for, and the
+ * address of the name that said so: a name that is set again has another one.
  */
 static uint32 working_for = PGH_NO_APPLICATION;
 static const char *working_name = NULL;
@@ -91,9 +91,9 @@ emit_log(ErrorData *edata)
 
 /*
  * The application name was set: a pooler does so whenever it gives the session
- * to another client, so that what is counted must follow.  The transaction
- * that set it is the new one's.  A name that lies by chance where the last one
- * lay is left to the worker, which looks at the text.
+ * to another client, and the counters must follow.  The transaction that set
+ * it counts for the new name.  A name that happens to have the address of the
+ * last one is left to the worker, which compares the text.
  */
 static void
 follow_name(PghSlot *slot)
@@ -118,7 +118,7 @@ follow_name(PghSlot *slot)
 	working_for = index;
 }
 
-/* How a transaction that fails is known while its block goes on. */
+/* Remember a transaction that failed, for its block may go on. */
 static void
 note_failure(PghSlot *slot)
 {

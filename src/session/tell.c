@@ -36,7 +36,7 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
 
-	/* What is counted for many names together tells nothing of one. */
+	/* Where many names are counted together, nothing is known of one. */
 	if (strcmp(app->name, name) != 0)
 		told->leaking = 0;
 	if (told->leaking <= 0 ||
@@ -134,7 +134,7 @@ pgh_tell_newcomer(PghSlot *slot)
 	name[pgh_application_length(name)] = '\0';
 	app = &pgh_applications[pgh_application_index(name)];
 
-	/* What most sessions find here spares them the rest. */
+	/* Most sessions return here, before the work that costs something. */
 	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
 		return;
 	if (pgh_leak_lost(name, slot->login.roleid,

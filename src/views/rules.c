@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(pgh_rehearse);
 
 typedef size_t (*PghPrinter) (const PghRule *rule, char *buf, size_t size);
 
-/* A text of whatever length it takes. */
+/* A column with what "print" prints of the rule, however long that is. */
 static void
 append_printed(PghRow *row, PghPrinter print, const PghRule *rule)
 {

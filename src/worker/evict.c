@@ -171,7 +171,7 @@ evict(const PghCandidate *chosen, PghRound round,
 		pgh_watch_expect_outcome(chosen->session);
 }
 
-/* Whoever was chosen is no longer there, as far as the next choice goes. */
+/* Leave out a session that was chosen when the next one is chosen. */
 static void
 take_out(PghCandidate *chosen)
 {
@@ -226,8 +226,8 @@ somebody_is_observed(void)
  * A leak that is being evicted stays a leak when only two of it are left, and
  * the next pass sees it so; within one pass too, since the tallies shrink.
  *
- * Ending nobody frees no slot: those that are only observed are looked at first,
- * for themselves, and then others are chosen as if they were not there.
+ * Observing frees no slot: sessions that are only observed are looked at first,
+ * on their own; then others are chosen as if those did not exist.
  */
 TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)

@@ -113,8 +113,8 @@ slots_wanted(TimestampTz now, TimestampTz *muted_until)
 
 /*
  * What is done about once a second, and at once when a backend wants slots:
- * count them, and free some if they are short.  Returns when it is to be done
- * again for those.
+ * count the slots, and free some if they are short.  Returns when to look at
+ * them again.
  */
 static TimestampTz
 look_at_slots(int n_sessions, TimestampTz now)

@@ -30,7 +30,7 @@ typedef struct PghReading
 } PghReading;
 
 static PghReading readings[PGH_READINGS];
-static int	n_readings = 0;		/* ever taken */
+static int	n_readings = 0;		/* since the worker started */
 
 /* Slots per minute over the last minute, in thousandths. */
 static int64

@@ -11,8 +11,8 @@
 #include "worker/watch.h"
 
 /*
- * So many slots are in use: take a sample, if it is time for one.  To be
- * called by the worker, at least once a second, after its pass.
+ * Take a sample if it is time for one; "used" is the number of slots in use.
+ * The worker calls this at least once a second, after its pass.
  */
 extern void pgh_sampler_look(int used, TimestampTz now);
 

@@ -20,7 +20,7 @@
  */
 #define PGH_SAME_MOMENT (100 * INT64CONST(1000))
 
-/* What the sessions of one application come to. */
+/* The sessions of one application, added up. */
 typedef struct PghUsage
 {
 	uint32		busy;
@@ -28,7 +28,7 @@ typedef struct PghUsage
 	uint32		leaking;
 	TimestampTz leaking_since;
 	uint64		leaking_key;	/* the leak that most of them belong to */
-	uint32		of_this_key;	/* so many */
+	uint32		of_this_key;	/* how many belong to that one */
 	bool		published;		/* there may be a leak of it in shared memory */
 } PghUsage;
 

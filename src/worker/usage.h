@@ -25,7 +25,7 @@ typedef struct PghUse
 /* Allocate what is needed; once, in the current context. */
 extern void pgh_usage_start(void);
 
-/* Publish what n such sessions, all there are, come to. */
+/* Add up all such sessions, n of them, and publish the result. */
 extern void pgh_publish_usage(const PghUse *uses, int n);
 
 #endif							/* PGH_USAGE_H */
