@@ -15,6 +15,7 @@
 #include <limits.h>
 
 #include "pure/limits.h"
+#include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
@@ -48,12 +49,7 @@ static const struct config_enum_entry mode_options[] = {
 static int
 error_position(const char *text, const PghParseError *error)
 {
-	int			position = 1;
-
-	for (int i = 0; i < error->position; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			position++;
-	return position;
+	return (int) pgh_count_characters(text, error->position) + 1;
 }
 
 /* The rest of an error about a rules text: "expected ..., found ...". */
@@ -169,8 +165,8 @@ pgh_shortest_limit(void)
 		if (pgh_limit_setting[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);
 		for (int r = 0; r < rules->n; r++)
-			if (rules->rule[r].limit[i] > 0)
-				shortest = Min(shortest, rules->rule[r].limit[i]);
+			if (rules->rule[r].value[i] > 0)
+				shortest = Min(shortest, rules->rule[r].value[i]);
 	}
 	return shortest;
 }

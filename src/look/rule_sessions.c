@@ -16,7 +16,7 @@ bool
 pgh_rules_reserve(const PghRuleSet *rules)
 {
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].reserve > 0)
+		if (rules->rule[i].value[PGH_RULE_RESERVE] > 0)
 			return true;
 	return false;
 }

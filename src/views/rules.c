@@ -74,8 +74,8 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 		pgh_row_begin(&row);
 		append_rule(&row, rules, i);
 		pgh_row_int32(&row, counts[i]);
-		append_if_positive(&row, rules->rule[i].connections);
-		append_if_positive(&row, rules->rule[i].reserve);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_CONNECTIONS]);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_RESERVE]);
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->refused));
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->ended));
 		pgh_row_timestamp(&row, pg_atomic_read_u64(&state->last_used));

@@ -18,6 +18,7 @@
 #include "look/clock.h"
 #include "look/rule_sessions.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "shared/applications.h"
 #include "shared/refusals.h"
 #include "worker/act.h"
@@ -84,8 +85,8 @@ is_in_reserve(const PghSession *session)
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].reserve >= rule_sessions[i] &&
-			rules->rule[i].reserve > 0 &&
+		if (rules->rule[i].value[PGH_RULE_RESERVE] >= rule_sessions[i] &&
+			rules->rule[i].value[PGH_RULE_RESERVE] > 0 &&
 			pgh_rule_matches(&rules->rule[i], &session->who))
 			return true;
 	return false;
@@ -105,7 +106,7 @@ kept_for_reserves(void)
 		return 0;
 	pgh_count_rule_sessions(rules, rule_sessions);
 	for (int i = 0; i < rules->n; i++)
-		kept += Max(rules->rule[i].reserve - rule_sessions[i], 0);
+		kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] - rule_sessions[i], 0);
 	return kept;
 }
 
@@ -216,8 +217,8 @@ somebody_is_observed(void)
 	if (pgh_mode == PGH_MODE_OBSERVE)
 		return true;
 	for (int i = 0; i < rules->n; i++)
-		if ((rules->rule[i].has >> PGH_RULE_MODE & 1) != 0 &&
-			rules->rule[i].mode == PGH_MODE_OBSERVE)
+		if (pgh_rule_sets(&rules->rule[i], PGH_RULE_MODE) &&
+			rules->rule[i].value[PGH_RULE_MODE] == PGH_MODE_OBSERVE)
 			return true;
 	return false;
 }

@@ -138,7 +138,7 @@ static uint16_t
 first_rule(const PghRuleSet *set, const PghIdentity *who, int setting)
 {
 	for (int32_t i = 0; i < set->n; i++)
-		if ((set->rule[i].has >> setting & 1) &&
+		if (pgh_rule_sets(&set->rule[i], setting) &&
 			pgh_rule_matches(&set->rule[i], who))
 			return (uint16_t) (i + 1);
 	return 0;
@@ -154,13 +154,14 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 
 		REQUIRE(limits->rule[i] == rule);
 		REQUIRE(limits->value[i] == (rule > 0 ?
-									 set->rule[rule - 1].limit[i] :
+									 set->rule[rule - 1].value[i] :
 									 server_wide->value[i]));
 	}
 	REQUIRE(limits->mode_rule == first_rule(set, who, PGH_RULE_MODE));
-	REQUIRE(limits->mode == (limits->mode_rule > 0 ?
-							 set->rule[limits->mode_rule - 1].mode :
-							 server_wide->mode));
+	REQUIRE((int64_t) limits->mode ==
+			(limits->mode_rule > 0 ?
+			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
+			 (int64_t) server_wide->mode));
 	REQUIRE(limits->exempt_rule == first_rule(set, who, PGH_RULE_EXEMPT));
 }
 

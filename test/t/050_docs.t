@@ -115,11 +115,7 @@ my %only_in_rules =
 
 same_names(
 	\@names,
-	[
-		slurp_file('src/pure/rules/words.c') =~
-		  /^\s+(?:DURATION|NUMBER|FLAG)_SETTING\("(\w+)"/mg,
-		'mode'
-	],
+	[ slurp_file('src/pure/rules/words.c') =~ /^\s+[A-Z]+_SETTING\("(\w+)"/mg ],
 	'doc/rules.md has a row for each name, and no other');
 for my $row (@rule_settings)
 {

@@ -569,9 +569,14 @@ test_sizes(void)
 	tap_ok(parse(text, &error) == NULL, "257 rules are too many");
 	tap_is_int(error.position, 16 * PGH_MAX_RULES, "the 257th is to blame");
 	tap_is_text(error.expected, "at most 256 rules", "256 are allowed");
+	text[16 * PGH_MAX_RULES] = '\0';
+	set = parse(text, &error);
+	tap_ok(set != NULL && set->n == PGH_MAX_RULES,
+		   "256 rules are not, with a semicolon behind the last");
+	free(set);
 	text[16 * PGH_MAX_RULES - 1] = '\0';
 	set = parse(text, &error);
-	tap_ok(set != NULL && set->n == PGH_MAX_RULES, "256 rules are not");
+	tap_ok(set != NULL && set->n == PGH_MAX_RULES, "nor without it");
 	free(set);
 	free(text);
 

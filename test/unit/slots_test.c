@@ -15,6 +15,7 @@
  */
 #include "pure/limits.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "tap.h"
 
 #define LINE_LEN 512
