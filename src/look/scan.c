@@ -13,6 +13,8 @@
 
 #include "access/transam.h"
 
+#include "pure/application_name.h"
+
 /*
  * How often a changing entry is read again.  A backend changes its entry for
  * a few dozen instructions at a time, so more than a few rounds mean that it

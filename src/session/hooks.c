@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "pure/application_name.h"
 #include "session/admission.h"
 #include "shared/applications.h"
 #include "session/listen.h"

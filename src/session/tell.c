@@ -20,6 +20,7 @@
 
 #include "shared/applications.h"
 #include "shared/leaks.h"
+#include "pure/application_name.h"
 #include "pure/policy.h"
 
 void
