@@ -10,7 +10,7 @@
 
 #include "pure/diagnosis.h"
 #include "pure/text.h"
-#include "shared/shmem.h"
+#include "shared/slot.h"
 
 /* Longest statement that is quoted in a message. */
 #define PGH_STATEMENT_LEN 160
@@ -36,7 +36,7 @@ extern void pgh_message_for_request(const PghRequest *request,
 /* What is told to a client that is refused. */
 typedef struct PghRefusalFacts
 {
-	PghReason	reason;
+	PghLimit	reason;
 	int			rule;			/* 0 = server-wide */
 	const char *rule_label;		/* its selectors */
 	const char *application;
@@ -59,7 +59,7 @@ extern void pgh_message_for_refusal(const PghRefusalFacts *facts,
 extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
 
 /* How a limit's value is shown: "30s", "10min", "500000". */
-extern void pgh_print_limit(PghReason reason, int64 limit,
+extern void pgh_print_limit(PghLimit reason, int64 limit,
 							char *buf, size_t size);
 
 #endif							/* PGH_MESSAGE_H */

@@ -13,12 +13,6 @@
 
 #include "pure/facts.h"
 
-/* The setting's name for a limit, without the prefix: "idle_in_transaction_timeout". */
-extern const char *pgh_limit_name(PghLimit limit);
-
-/* The name a reason has in hygiene.events. */
-extern const char *pgh_reason_name(PghReason reason);
-
 /* Is this state an idle one inside a transaction, aborted or not? */
 extern bool pgh_state_in_transaction_idle(PghState state);
 

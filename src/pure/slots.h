@@ -42,7 +42,7 @@ typedef struct PghNewcomer
 /* Why a connection is not let in, and the rule that says so. */
 typedef struct PghRefusal
 {
-	PghReason	reason;			/* PGH_REASON_NONE: it is let in */
+	PghLimit	reason;			/* PGH_LIMIT_NONE: it is let in */
 	int32_t		rule;			/* 0 = server-wide */
 } PghRefusal;
 

@@ -46,7 +46,7 @@
 static const PghSettingInfo *
 find_setting(const char *at, const char *end)
 {
-	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
+	for (int i = 0; pgh_setting_info[i].name != NULL; i++)
 		if (pgh_is_word(at, end, pgh_setting_info[i].name))
 			return &pgh_setting_info[i];
 	return NULL;

@@ -42,7 +42,7 @@
 static const char *const flags[] = {"off", "on", NULL};
 static const char *const modes[] = {"enforce", "observe", "off", NULL};
 
-const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
+const PghSettingInfo pgh_setting_info[] = {
 	WORD_SETTING("mode", PGH_RULE_MODE, modes, EXPECT_MODE),
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
@@ -60,6 +60,7 @@ const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	{.name = NULL}
 };
 
 const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS] = {
