@@ -111,7 +111,7 @@ my @rule_settings =
   table(section($doc{'doc/rules.md'}, 'What a rule can set'));
 my @names = map { literal($_->[0]) } @rule_settings;
 my %only_in_rules =
-  map { $_ => 1 } qw(connections reserve connect_rate exempt);
+  map { $_ => 1 } qw(connections reserve connect_rate exempt until);
 
 same_names(
 	\@names,
@@ -123,6 +123,7 @@ for my $row (@rule_settings)
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
 	  : $value =~ /^none/ ? $name
+	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
 	  : "$name=7";
 

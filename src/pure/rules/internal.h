@@ -23,7 +23,9 @@ typedef enum PghValueType
 	PGH_VALUE_DURATION,			/* 30s, 1.5min; kept in microseconds */
 	PGH_VALUE_NUMBER,			/* a whole number */
 	PGH_VALUE_WORD,				/* one of a few; kept as its index */
-	PGH_VALUE_FLAG				/* on, which goes without saying, or off */
+	PGH_VALUE_FLAG,				/* on, which goes without saying, or off */
+	PGH_VALUE_MOMENT			/* 2026-11-24T08:00Z; microseconds since
+								 * PostgreSQL's epoch */
 } PghValueType;
 
 typedef struct PghSettingInfo
@@ -97,6 +99,10 @@ extern bool pgh_reject(PghParser *p, const char *at, const char *expected);
  */
 extern bool pgh_parse_value(PghParser *p, const PghSettingInfo *info,
 							int64_t *value);
+
+/* moment.c: a moment that is next, false after a complaint; and back. */
+extern bool pgh_parse_moment(PghParser *p, int64_t *moment);
+extern void pgh_put_moment(PghOutput *out, int64_t moment);
 
 /* Does this character end a pattern that has no quotes? */
 static inline bool

@@ -118,13 +118,33 @@ selector_matches(const PghSelector *sel, const PghIdentity *who)
 	return false;
 }
 
+PghTime
+pgh_rules_next_end(const PghRuleSet *set, PghTime now)
+{
+	PghTime		next = PGH_NEVER;
+
+	for (int32_t i = 0; i < set->n; i++)
+	{
+		const PghRule *rule = &set->rule[i];
+
+		if (pgh_rule_sets(rule, PGH_RULE_UNTIL) &&
+			rule->value[PGH_RULE_UNTIL] > now &&
+			rule->value[PGH_RULE_UNTIL] < next)
+			next = rule->value[PGH_RULE_UNTIL];
+	}
+	return next;
+}
+
 /*
- * Does this rule match this identity, that is, do all its selectors?  "!="
- * matches whatever "=" would not, an unknown address included.
+ * Does this rule match this identity, that is, do all its selectors, and has
+ * it not ended?  "!=" matches whatever "=" would not, an unknown address
+ * included.
  */
 bool
-pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
+pgh_rule_matches(const PghRule *rule, const PghIdentity *who, PghTime now)
 {
+	if (pgh_rule_is_over(rule, now))
+		return false;
 	for (int i = 0; i < rule->n_selectors; i++)
 	{
 		const PghSelector *sel = &rule->selector[i];
@@ -137,7 +157,7 @@ pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
 
 /* Which rules match this identity: fills *bits, returns how many. */
 int32_t
-pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
+pgh_rules_match(const PghRuleSet *set, const PghIdentity *who, PghTime now,
 				PghRuleBits *bits)
 {
 	int32_t		n = 0;
@@ -145,13 +165,22 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 	memset(bits, 0, sizeof(*bits));
 	for (int32_t i = 0; i < set->n; i++)
 	{
-		if (pgh_rule_matches(&set->rule[i], who))
+		if (pgh_rule_matches(&set->rule[i], who, now))
 		{
 			bits->word[i / 64] |= UINT64_C(1) << (i % 64);
 			n++;
 		}
 	}
 	return n;
+}
+
+int32_t
+pgh_rules_decider(const PghRuleSet *set, const PghRuleBits *bits, int setting)
+{
+	for (int32_t i = 0; i < set->n; i++)
+		if (pgh_bits_test(bits, i) && pgh_rule_sets(&set->rule[i], setting))
+			return i + 1;
+	return 0;
 }
 
 /*

@@ -37,6 +37,8 @@
 	{name, setting, PGH_VALUE_WORD, 0, words, expected}
 #define FLAG_SETTING(name, setting) \
 	{name, setting, PGH_VALUE_FLAG, 0, flags, EXPECT_FLAG}
+#define MOMENT_SETTING(name, setting) \
+	{name, setting, PGH_VALUE_MOMENT, 0, NULL, NULL}
 
 /* By what they are kept as; those of mode in the order of PghMode. */
 static const char *const flags[] = {"off", "on", NULL};
@@ -60,6 +62,7 @@ const PghSettingInfo pgh_setting_info[] = {
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	MOMENT_SETTING("until", PGH_RULE_UNTIL),
 	{.name = NULL}
 };
 
