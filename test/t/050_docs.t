@@ -10,6 +10,7 @@ use warnings;
 
 use PgHygiene;
 use PgHygiene::Client;
+use PgHygiene::History;
 use PgHygiene::Server;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -527,10 +528,23 @@ SKIP:
 	$node->append_conf('postgresql.conf', 'max_connections = 100');
 }
 
-# A damaged file of the history.
-$node->stop;
-append_to_file($node->data_dir . '/pg_stat/pg_hygiene.stat', 'damage');
-$node->start;
+# A damaged file of the history, and a damaged part of one.
+sub damage
+{
+	my ($at) = @_;
+	my $file = history_file($node);
+
+	$node->stop;
+	my $bytes = read_bytes($file);
+	substr($bytes, $at->($bytes), 1) ^= "\x01";
+	write_bytes($file, $bytes);
+	$node->start;
+	return;
+}
+
+damage(sub { return 40 });
+$node->restart;
+damage(sub { my %parts = parts($_[0]); return $parts{events}{at} });
 my $log = slurp_file($node->logfile, $position);
 
 # Without the preload.
