@@ -5,16 +5,10 @@
 # against signals that are sent after a look at pg_stat_activity, some of which
 # do wrong, so that this test can fail.  test/stress/run is the longer one.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use FindBin;
 use lib "$FindBin::RealBin/../stress";
-
-use PgHygiene;
-use PostgreSQL::Test::Utils;
 use Race;
-use Test::More;
 
 my $decisions = 1000;
 my %meaning = (

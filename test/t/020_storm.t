@@ -3,13 +3,8 @@
 # the default settings the others notice nothing.  test/bench/storm measures
 # the same for a minute, its variants, and how it goes without pg_hygiene.
 
-use strict;
-use warnings;
-
-use JSON::PP;
 use PgHygiene;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use JSON::PP;
 
 my $PYTHON = '/usr/bin/python3';
 my $STORM = 'test/bench/storm.py';

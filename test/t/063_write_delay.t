@@ -6,18 +6,10 @@
 # In the test build it is written every ten seconds.  "make test-long" waits
 # for the minute, and for that after which a loss is told again.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use Fcntl;
 use IO::Select;
-use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
 use POSIX qw(mkfifo);
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $MAX_EVENTS = 2000;
@@ -58,9 +50,9 @@ sub identity
 sub fill
 {
 	my @clients = map {
-		PgHygiene::Client->new($main, application => 'fills')
+		client('fills')
 	} 1 .. $FILLERS;
-	my $asker = PgHygiene::Client->new($main, application => 'asks');
+	my $asker = client('asks');
 	my $statement = 0;
 
 	while ($statement < $MAX_EVENTS)
@@ -173,7 +165,7 @@ my $first_came = time;
 sub end_one
 {
 	my ($node) = @_;
-	my $client = PgHygiene::Client->new($node, application => 'ends');
+	my $client = client('ends', on => $node);
 
 	$told{ $node->name } += @{ $client->{notices} };
 	$client->try_query('BEGIN');
@@ -225,6 +217,17 @@ end_one($full);
 ok($written->can_read($A_WRITING), 'something is written in time');
 
 #
+# A disk that is full; the next writing finds one that is not, for the link is
+# gone by then.
+#
+wait_log($full,
+	qr/could not write file "pg_stat\/pg_hygiene\.stat\.tmp": No space left on device/);
+is(identity($full), $before{full}, 'the disk is full: the file stays as it was');
+ok(!-l file($full) . '.tmp', 'the disk is full: nothing is left beside it');
+end_one($full);
+pass('the disk is full: limits act');
+
+#
 # A disk that works.
 #
 # Where the machine was busy with other things, at the next writing.
@@ -248,7 +251,7 @@ cmp_ok($later, '<', $ALLOWED, 'around the writing: the median is not later');
 ok(!-e file($main) . '.tmp', 'nothing is left beside the file');
 
 # A crash loses what came after that, and no more.
-my $victim = PgHygiene::Client->new($main, application => 'victim');
+my $victim = client('victim');
 my $position = log_position($main);
 kill 'KILL', $victim->{pid};
 $victim->wait_closed;
@@ -319,16 +322,6 @@ my $last = $stuck->safe_psql('postgres', 'SELECT max(event_id) FROM hygiene.even
 $stuck->restart;
 is($stuck->safe_psql('postgres', 'SELECT max(event_id) FROM hygiene.events'),
 	$last, 'and written when the server stops');
-
-#
-# A disk that is full.
-#
-wait_log($full,
-	qr/could not write file "pg_stat\/pg_hygiene\.stat\.tmp": No space left on device/);
-is(identity($full), $before{full}, 'the disk is full: the file stays as it was');
-ok(!-l file($full) . '.tmp', 'the disk is full: nothing is left beside it');
-end_one($full);
-pass('the disk is full: limits act');
 
 #
 # Nothing happened here, so nothing was written.

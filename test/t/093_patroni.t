@@ -4,13 +4,9 @@
 #
 # doc/patroni.md says what is tried here.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use IPC::Run;
 use PgHygiene::Patroni;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $why_not = PgHygiene::Patroni::why_not();
 plan skip_all => $why_not if $why_not;
