@@ -3,11 +3,11 @@
 # but the one that was measured is cancelled: clients that send a statement
 # within a millisecond of the limit, some thousand times, and the same clients
 # against signals that are sent after a look at pg_stat_activity, some of which
-# do wrong, so that this test can fail.  test/stress/run is the longer one.
+# do wrong, so that this test can fail.  test/lab/stress/run is the longer one.
 
 use PgHygiene;
 use FindBin;
-use lib "$FindBin::RealBin/../stress";
+use lib "$FindBin::RealBin/../lab/stress";
 use Race;
 
 my $decisions = 1000;

@@ -41,7 +41,7 @@ sub start
 
 	delete local $ENV{PGAPPNAME};
 	$program{run} = IPC::Run::start(
-		[ '/usr/bin/python3', "test/patterns/$file.py", $pattern, $url ],
+		[ '/usr/bin/python3', "test/programs/patterns/$file.py", $pattern, $url ],
 		'<', \$program{in}, '>', \$program{out}, '2>', \$program{err},
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	push @programs, \%program;

@@ -18,7 +18,7 @@ my $library = "$folder/step.so";
 my $moved = 0;
 
 system_or_bail('gcc', '-std=gnu99', '-shared', '-fPIC', '-o', $library,
-	"$FindBin::RealBin/../clock/step.c", '-ldl');
+	"$FindBin::RealBin/../programs/clock/step.c", '-ldl');
 
 sub set_clock
 {

@@ -99,7 +99,7 @@ sub page
 			'-c', $options{sql} || 'SELECT hygiene.report()',
 			'-d', $node->connstr($options{dbname} || 'postgres') ],
 		"$what: psql");
-	IPC::Run::run([ $PYTHON, 'test/report/read_page.py', $file ],
+	IPC::Run::run([ $PYTHON, 'test/programs/report/read_page.py', $file ],
 		'>', \$json, '2>', \$error);
 	my $page = eval { decode_json($json) };
 	ok($page, "$what: it is ASCII and can be read") or diag($error), return {};

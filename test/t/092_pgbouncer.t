@@ -167,7 +167,7 @@ sub psycopg2_says
 	my ($bouncer, $application) = @_;
 
 	return perform(
-		[ '/usr/bin/python3', 'test/pooler/idle.py',
+		[ '/usr/bin/python3', 'test/programs/pooler/idle.py',
 			$bouncer->connstr("application_name=$application") ],
 		'',
 		sub { ends_idle($bouncer, $application) },
@@ -368,7 +368,7 @@ sub leak_through
 	  $bouncer->host, $bouncer->port, $application;
 
 	$program{run} = IPC::Run::start(
-		[ '/usr/bin/python3', 'test/pooler/seed.py', $url, $WAVES, $CALLS, $patience ],
+		[ '/usr/bin/python3', 'test/programs/pooler/seed.py', $url, $WAVES, $CALLS, $patience ],
 		'<', \$program{in}, '>', \$program{out}, '2>', \$program{err},
 		IPC::Run::timeout(2 * $PostgreSQL::Test::Utils::timeout_default));
 	return \%program;
