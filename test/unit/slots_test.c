@@ -13,7 +13,9 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "pure/limits.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "table.h"
 
 #define MAX_SESSIONS 1000
@@ -127,11 +129,11 @@ test_admission(char **field)
 
 	read_newcomer(field[0], &newcomer);
 	refusal = pgh_admit(&newcomer);
-	if (refusal.reason != PGH_REASON_NONE && refusal.rule == 0)
-		snprintf(got, sizeof(got), "%s", pgh_reason_name(refusal.reason));
-	else if (refusal.reason != PGH_REASON_NONE || refusal.rule != 0)
+	if (refusal.reason != PGH_LIMIT_NONE && refusal.rule == 0)
+		snprintf(got, sizeof(got), "%s", pgh_limit_name(refusal.reason));
+	else if (refusal.reason != PGH_LIMIT_NONE || refusal.rule != 0)
 		snprintf(got, sizeof(got), "%s rule %d",
-				 pgh_reason_name(refusal.reason), refusal.rule);
+				 pgh_limit_name(refusal.reason), refusal.rule);
 	tap_is_text(got, field[1], "admit.tbl:%d %s", current.line, field[0]);
 }
 
