@@ -5,15 +5,8 @@
 # The messages are provoked, one by one, on a real server; numbers, names and
 # rules in them are taken for examples.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::History;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my %doc = map { $_ => slurp_file($_) } 'README.md', 'CONTRIBUTING.md',
   'monitoring/README.md', glob('doc/*.md');
@@ -276,15 +269,6 @@ sub heard
 		without_advice($fields[4]) } = 1;
 	isnt($fields[1], '', "provoked: $what");
 	return;
-}
-
-sub client
-{
-	my ($application, @sql) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @sql;
-	return $client;
 }
 
 # These settings and no others, in force also for new connections: each poll is

@@ -2,15 +2,8 @@
 # A file that cannot be used is logged, set aside and replaced, and a disk that
 # is full leaves the file as it was: neither stops the server.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::History;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes ();
 
 # Where things are in the file.
@@ -27,20 +20,13 @@ my $FILE = history_file($node);
 my $ASIDE = "$FILE.corrupt";
 my $TMP = "$FILE.tmp";
 
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub end_some
 {
 	my ($n) = @_;
 
 	for (1 .. $n)
 	{
-		my $client = PgHygiene::Client->new($node, application => 'leak');
+		my $client = client('leak');
 
 		# in one message, lest a slow machine end it between the two
 		$client->query("BEGIN; SELECT 'a statement that is remembered'");
@@ -319,7 +305,7 @@ SKIP:
 	skip 'a private mount is not permitted', 7 unless start_on_small_disk();
 	is(events(), 0, 'small disk: it is another one');
 	my @clients =
-	  map { PgHygiene::Client->new($node, application => 'leak') } 1 .. 80;
+	  map { client('leak') } 1 .. 80;
 	$_->send_query("BEGIN; SELECT '" . 'x' x 1000 . "'") for @clients;
 	$_->wait_closed for @clients;
 	$position = log_position($node);
