@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "pure/application_name.h"
+#include "pure/text.h"
 
 /* ----------
  * Clients of a pooler
@@ -80,7 +81,7 @@ take_run(Reader *reader, const char *of, size_t most)
 static bool
 take_digits(Reader *reader, size_t most)
 {
-	return take_run(reader, "0123456789", most);
+	return take_run(reader, PGH_DIGITS, most);
 }
 
 static bool
@@ -100,7 +101,7 @@ static bool
 take_inet6(Reader *reader)
 {
 	return take_text(reader, "[") &&
-		take_run(reader, "0123456789abcdef:.", 45) &&
+		take_run(reader, PGH_HEX_DIGITS ":.", 45) &&
 		take_text(reader, "]");
 }
 
@@ -114,7 +115,7 @@ take_unix(Reader *reader)
 	return take_text(reader, "(") && take_digits(reader, 20) &&
 		take_text(reader, "@") &&
 		take_run(reader, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				 "0123456789.-_", PGH_NAME_LEN) &&
+				 PGH_DIGITS ".-_", PGH_NAME_LEN) &&
 		take_text(reader, ")");
 }
 
@@ -146,7 +147,7 @@ pgh_application_length(const char *name)
 	bool		cut = length == PGH_NAME_LEN - 1;
 
 	/* Nearly all names end here: a port does not end with a letter. */
-	if (!cut && (length == 0 || strchr("0123456789", name[length - 1]) == NULL))
+	if (!cut && (length == 0 || !pgh_is_digit(name[length - 1])))
 		return length;
 	for (size_t i = length; i-- > 0;)
 		if (name[i] == SEPARATOR[0] &&
