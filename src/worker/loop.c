@@ -50,7 +50,9 @@ typedef enum PghWorkerKind
 } PghWorkerKind;
 
 #define PGH_HEARTBEAT USECS_PER_SEC
+#ifndef PGH_HISTORY_INTERVAL	/* the test build's is shorter */
 #define PGH_HISTORY_INTERVAL USECS_PER_MINUTE
+#endif
 #define PGH_EXACT_WITHIN (PGH_HEARTBEAT - 100 * INT64CONST(1000))
 #define PGH_RESTART_SECONDS 1
 #define PGH_MUTE_TIME 10000		/* microseconds */

@@ -2,14 +2,7 @@
 # Rules: who gets which limits, when a change takes hold, what a mistake is
 # told, and what hygiene.rules shows.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 my $TRIES = 3;    # for what must be quick where the machine has time
@@ -36,16 +29,6 @@ $node->safe_psql('letters', 'CREATE EXTENSION pg_hygiene');
 # In a database where positions count letters, not bytes.
 my $boss = PgHygiene::Client->new($node, user => 'boss', dbname => 'letters');
 
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
-}
-
 # A session that is idle in a transaction after these statements.
 sub idle_in_transaction
 {
@@ -57,20 +40,6 @@ sub idle_in_transaction
 }
 
 # Columns of the first row, nulls as nothing.
-sub one
-{
-	my ($sql) = @_;
-
-	return $boss->first_row($sql);
-}
-
-sub of_session
-{
-	my ($columns, $client) = @_;
-
-	return one("SELECT $columns FROM hygiene.sessions WHERE pid = $client->{pid}");
-}
-
 sub of_rule
 {
 	my ($columns, $rule) = @_;

@@ -5,14 +5,8 @@
 # The messages are provoked, one by one, on a real server; numbers, names and
 # rules in them are taken for examples.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use PgHygiene::History;
 
 my %doc = map { $_ => slurp_file($_) } 'README.md', 'CONTRIBUTING.md',
   'monitoring/README.md', glob('doc/*.md');
@@ -277,15 +271,6 @@ sub heard
 	return;
 }
 
-sub client
-{
-	my ($application, @sql) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @sql;
-	return $client;
-}
-
 # These settings and no others, in force also for new connections: each poll is
 # one, and has what the postmaster has.
 sub with_settings
@@ -527,10 +512,23 @@ SKIP:
 	$node->append_conf('postgresql.conf', 'max_connections = 100');
 }
 
-# A damaged file of the history.
-$node->stop;
-append_to_file($node->data_dir . '/pg_stat/pg_hygiene.stat', 'damage');
-$node->start;
+# A damaged file of the history, and a damaged part of one.
+sub damage
+{
+	my ($at) = @_;
+	my $file = history_file($node);
+
+	$node->stop;
+	my $bytes = read_bytes($file);
+	substr($bytes, $at->($bytes), 1) ^= "\x01";
+	write_bytes($file, $bytes);
+	$node->start;
+	return;
+}
+
+damage(sub { return 40 });
+$node->restart;
+damage(sub { my %parts = parts($_[0]); return $parts{events}{at} });
 my $log = slurp_file($node->logfile, $position);
 
 # Without the preload.

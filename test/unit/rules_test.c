@@ -20,110 +20,10 @@
 #include "pure/limits.h"
 #include "pure/policy.h"
 #include "pure/rules.h"
-#include "tap.h"
-
-#define MAX_FIELDS 5
-#define LINE_LEN 1024
+#include "table.h"
 
 /* The moment at which all verdicts of a table are asked for. */
 #define NOW INT64_C(1000000000000000)
-
-typedef struct Table
-{
-	FILE	   *file;
-	const char *path;
-	int			line;
-	int			rows;
-	char		buf[LINE_LEN];
-	char	   *field[MAX_FIELDS];
-	int			n_fields;
-} Table;
-
-/* ------------------------------------------------------------ tables */
-
-static void
-open_table(Table *table, const char *path)
-{
-	memset(table, 0, sizeof(*table));
-	table->path = path;
-	table->file = fopen(path, "r");
-	if (table->file == NULL)
-		tap_bail_out("cannot open", path);
-}
-
-static char *
-trim(char *s)
-{
-	char	   *end = s + strlen(s);
-
-	while (end > s && strchr(" \n", end[-1]) != NULL)
-		*--end = '\0';
-	while (*s == ' ')
-		s++;
-	return s;
-}
-
-/* Turn \n, \t, \s (a blank), \\ and \p (a bar) into what they stand for. */
-static void
-unescape(char *s)
-{
-	static const char from[] = "nts\\p";
-	static const char to[] = "\n\t \\|";
-	char	   *out = s;
-
-	for (; *s != '\0'; s++)
-	{
-		const char *hit = *s == '\\' && s[1] != '\0' ?
-			strchr(from, s[1]) : NULL;
-
-		if (hit != NULL)
-			s++;
-		*out++ = hit != NULL ? to[hit - from] : *s;
-	}
-	*out = '\0';
-}
-
-/* The next row, split at its bars; false at the end. */
-static bool
-next_row(Table *table)
-{
-	while (fgets(table->buf, sizeof(table->buf), table->file) != NULL)
-	{
-		char	   *rest = table->buf;
-
-		table->line++;
-		if (strchr(table->buf, '\n') == NULL)
-			tap_bail_out("a line is too long or unfinished", table->path);
-		if (*rest == '#' || *trim(rest) == '\0')
-			continue;
-		table->n_fields = 0;
-		while (rest != NULL && table->n_fields < MAX_FIELDS)
-		{
-			char	   *bar = strchr(rest, '|');
-
-			if (bar != NULL)
-				*bar++ = '\0';
-			table->field[table->n_fields] = trim(rest);
-			unescape(table->field[table->n_fields++]);
-			rest = bar;
-		}
-		table->rows++;
-		return true;
-	}
-	fclose(table->file);
-	return false;
-}
-
-static void
-need_fields(const Table *table, int n)
-{
-	char		where[256];
-
-	if (table->n_fields == n)
-		return;
-	snprintf(where, sizeof(where), "%s line %d", table->path, table->line);
-	tap_bail_out("wrong number of fields", where);
-}
 
 /* ------------------------------------------------- what the rows say */
 
@@ -200,7 +100,7 @@ read_identity(char *s, PghIdentity *who)
 			read_address(value, &who->address);
 		else
 			tap_bail_out("not a part of an identity", s);
-		s = end != NULL ? trim(end) : value + strlen(value);
+		s = end != NULL ? table_trim(end) : value + strlen(value);
 	}
 }
 
@@ -413,12 +313,12 @@ describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 static void
 test_verdicts(void)
 {
-	Table		table;
+	TestTable	table;
 	PghLimits	server_wide;
 
 	read_server_wide("defaults", &server_wide);
-	open_table(&table, "test/unit/rules.tbl");
-	while (next_row(&table))
+	table_open(&table, "test/unit/rules.tbl");
+	while (table_next_of_any(&table))
 	{
 		PghIdentity who;
 		PghFacts	facts;
@@ -434,7 +334,7 @@ test_verdicts(void)
 			table.rows--;
 			continue;
 		}
-		need_fields(&table, 4);
+		table_need(&table, 4);
 		read_identity(table.field[0], &who);
 		read_facts(table.field[1], &facts);
 		set = parse(table.field[2], &error);
@@ -461,19 +361,18 @@ test_verdicts(void)
 static void
 test_matches(void)
 {
-	Table		table;
+	TestTable	table;
 
-	open_table(&table, "test/unit/rules_match.tbl");
-	while (next_row(&table))
+	table_open(&table, "test/unit/rules_match.tbl");
+	while (table_next(&table, 3))
 	{
 		PghIdentity who;
 		PghRuleBits bits;
 		PghParseError error;
 		PghRuleSet *set;
-		char		text[LINE_LEN + 16];
+		char		text[TABLE_LINE_LEN + 16];
 		const char *got = "error";
 
-		need_fields(&table, 3);
 		read_identity(table.field[0], &who);
 		snprintf(text, sizeof(text), "%s:exempt", table.field[1]);
 		set = parse(text, &error);
@@ -488,16 +387,15 @@ test_matches(void)
 static void
 test_prints(void)
 {
-	Table		table;
+	TestTable	table;
 
-	open_table(&table, "test/unit/rules_print.tbl");
-	while (next_row(&table))
+	table_open(&table, "test/unit/rules_print.tbl");
+	while (table_next(&table, 2))
 	{
 		PghParseError error;
 		PghRuleSet *set;
 		PghRuleSet *again;
 
-		need_fields(&table, 2);
 		set = parse(table.field[0], &error);
 		if (!tap_ok(set != NULL, "rules_print.tbl line %d parses: %s",
 					table.line, table.field[0]))
@@ -518,17 +416,16 @@ test_prints(void)
 static void
 test_errors(void)
 {
-	Table		table;
+	TestTable	table;
 
-	open_table(&table, "test/unit/rules_error.tbl");
-	while (next_row(&table))
+	table_open(&table, "test/unit/rules_error.tbl");
+	while (table_next(&table, 4))
 	{
 		PghParseError error;
 		PghRuleSet *set;
 		char		got[512] = "no error";
 		char		want[512];
 
-		need_fields(&table, 4);
 		set = parse(table.field[0], &error);
 		if (set == NULL)
 			snprintf(got, sizeof(got), "at %d expected %s, found <%s>",
