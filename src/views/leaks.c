@@ -34,7 +34,7 @@ is_leaking(const PghSession *session, TimestampTz now)
 
 	if (!pgh_state_in_transaction_idle(session->facts.state))
 		return false;
-	pgh_limits_for(&session->who, &bits, &limits);
+	pgh_limits_for(&session->who, now, &bits, &limits);
 	verdict = pgh_decide(&session->facts, &limits, now);
 	return pgh_leak_begins(&session->facts, &verdict) <= now;
 }

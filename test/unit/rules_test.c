@@ -345,7 +345,7 @@ test_verdicts(void)
 		}
 		else
 		{
-			pgh_rules_match(set, &who, &bits);
+			pgh_rules_match(set, &who, NOW, &bits);
 			pgh_rules_resolve(set, &bits, &server_wide, &limits);
 			describe(&facts, &limits, got, sizeof(got));
 		}
@@ -377,7 +377,7 @@ test_matches(void)
 		snprintf(text, sizeof(text), "%s:exempt", table.field[1]);
 		set = parse(text, &error);
 		if (set != NULL)
-			got = pgh_rules_match(set, &who, &bits) == 1 ? "yes" : "no";
+			got = pgh_rules_match(set, &who, NOW, &bits) == 1 ? "yes" : "no";
 		tap_is_text(got, table.field[2], "rules_match.tbl line %d: %s",
 					table.line, text);
 		free(set);
@@ -620,7 +620,7 @@ test_many_rules(void)
 	snprintf(whole, sizeof(whole), "%s%s", text, last);
 	set = parse(whole, &error);
 	tap_ok(set != NULL, "256 different rules parse");
-	tap_is_int(pgh_rules_match(set, &who, &bits), 1, "one of them matches");
+	tap_is_int(pgh_rules_match(set, &who, NOW, &bits), 1, "one of them matches");
 	tap_ok(pgh_bits_test(&bits, 255), "it is the last");
 	pgh_rules_resolve(set, &bits, &server_wide, &limits);
 	tap_is_int(limits.exempt_rule, 256, "it exempts");
@@ -629,11 +629,56 @@ test_many_rules(void)
 	tap_ok(limits.mode == PGH_MODE_OBSERVE && limits.mode_rule == 0,
 		   "the mode stays the server's");
 	strcpy(who.user, "b");
-	tap_is_int(pgh_rules_match(set, &who, &bits), 255, "all others match");
+	tap_is_int(pgh_rules_match(set, &who, NOW, &bits), 255, "all others match");
 	pgh_rules_resolve(set, &bits, &server_wide, &limits);
 	tap_is_int(limits.mode_rule, 1, "the first of them decides");
 	free(set);
 	free(text);
+}
+
+/* The worker must wake whenever a rule ends. */
+static void
+test_ends(void)
+{
+	static const char text[] =
+	"user=a: exempt, until=2031-09-09T01:46:40Z;"
+	"user=b: exempt, until=2031-09-09T01:46:42Z;"
+	"user=c: exempt; user=d: exempt, until=2031-09-09T01:46:41Z";
+	PghParseError error;
+	PghRuleSet *set = parse(text, &error);
+
+	tap_is_int(pgh_rules_next_end(set, 0), NOW, "the first end");
+	tap_is_int(pgh_rules_next_end(set, NOW - 1), NOW, "just before it");
+	tap_is_int(pgh_rules_next_end(set, NOW), NOW + 1000000, "the next one");
+	tap_is_int(pgh_rules_next_end(set, NOW + 1999999), NOW + 2000000,
+			   "the last one");
+	tap_is_int(pgh_rules_next_end(set, NOW + 2000000), PGH_NEVER,
+			   "no more of them");
+	tap_ok(!pgh_rule_is_over(&set->rule[0], NOW - 1) &&
+		   pgh_rule_is_over(&set->rule[0], NOW) &&
+		   !pgh_rule_is_over(&set->rule[2], PGH_NEVER),
+		   "a rule is over from its moment on");
+	free(set);
+}
+
+/* Who decides about settings that are no limits. */
+static void
+test_decider(void)
+{
+	PghParseError error;
+	PghRuleBits bits;
+	PghIdentity who = {.user = "a"};
+	PghRuleSet *set = parse("user=b: reserve=1; user=a: mode=off;"
+							"user=*: reserve=2, mode=observe", &error);
+
+	pgh_rules_match(set, &who, NOW, &bits);
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_MODE), 2,
+			   "the first that matches");
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_RESERVE), 3,
+			   "the first that sets it");
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_EXEMPT), 0,
+			   "no rule at all");
+	free(set);
 }
 
 /* Names that would keep a recursive matcher busy for years. */
@@ -651,10 +696,10 @@ test_hostile_globs(void)
 		strcat(text, "*a");
 	strcat(text, "b: exempt");
 	set = parse(text, &error);
-	tap_ok(set != NULL && pgh_rules_match(set, &who, &bits) == 0,
+	tap_ok(set != NULL && pgh_rules_match(set, &who, NOW, &bits) == 0,
 		   "many stars that do not match");
 	who.application[PGH_NAME_LEN - 2] = 'b';
-	tap_ok(set != NULL && pgh_rules_match(set, &who, &bits) == 1,
+	tap_ok(set != NULL && pgh_rules_match(set, &who, NOW, &bits) == 1,
 		   "many stars that match");
 	free(set);
 }
@@ -672,6 +717,8 @@ main(void)
 	test_durations();
 	test_names();
 	test_many_rules();
+	test_ends();
+	test_decider();
 	test_hostile_globs();
 	return tap_done();
 }
