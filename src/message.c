@@ -59,7 +59,7 @@ pgh_print_limit(PghLimit reason, int64 limit, char *buf, size_t size)
  */
 static void
 print_allowance(const PghDecision *decision, const char *label,
-					char *buf, size_t size)
+				char *buf, size_t size)
 {
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
 	char		value[32];
@@ -131,7 +131,7 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 			   sizeof(message->hint));
 	print_deed(decision->reason, application, measured, deed, sizeof(deed));
 	print_allowance(decision, request->rule_label,
-						allowance, sizeof(allowance));
+					allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
 }

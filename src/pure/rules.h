@@ -103,13 +103,6 @@ typedef struct PghRuleBits
 } PghRuleBits;
 
 /*
- * How many bytes of an application_name are the application's own.  A pooler
- * may have appended the address and port of the client it serves; rules,
- * limits and counters are about the application.
- */
-extern size_t pgh_application_length(const char *name);
-
-/*
  * How many rules the text can hold at most, to size the memory for
  * pgh_rules_parse: never more than PGH_MAX_RULES + 1, never fewer than there
  * are.  Quotes are honoured.
