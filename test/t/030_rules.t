@@ -508,7 +508,7 @@ my @mistakes = (
 	[ 'too many selectors', "$EIGHT user=b: exempt", 'expected at most 8 selectors in a rule, found "user"', 57 ],
 	[ 'too many rules', join('; ', ('user=a: exempt') x 257), 'expected at most 256 rules, found "user"', 256 * 16 + 1 ],
 	[ 'empty rule', "$OK;; $OK", 'expected a rule, found ";"', length("$OK;") + 1 ],
-	[ 'empty rule at the end', "$OK;", 'expected a rule at the end, position', length("$OK;") + 1 ],
+	[ 'empty rule at the end', "$OK;;", 'expected a rule, found ";"', length("$OK;") + 1 ],
 	[ 'after a good rule', "$OK; usr=b: exempt", 'expected "application", "user", "database" or "address", found "usr"', length("$OK; ") + 1 ],
 	[ 'after other letters', 'user=jürgen user=ß database: exempt', 'expected "=" or "!=", found ":"', 28 ],
 );
