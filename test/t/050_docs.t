@@ -528,7 +528,7 @@ sub damage
 }
 
 damage(sub { return 40 });
-$node->restart;
+$node->safe_psql('postgres', 'SELECT hygiene.reset()');
 damage(sub { my %parts = parts($_[0]); return $parts{events}{at} });
 my $log = slurp_file($node->logfile, $position);
 
