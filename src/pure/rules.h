@@ -136,8 +136,10 @@ extern bool pgh_rules_parse(const char *text, PghRuleSet *set,
  * never half a UTF-8 character, and ends with "..." when it did not fit.
  * Returns the length that the whole would have.
  */
-extern size_t pgh_rule_print_selectors(const PghRule *rule, char *buf, size_t size);
-extern size_t pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size);
+extern size_t pgh_rule_print_selectors(const PghRule *rule, char *buf,
+									   size_t size);
+extern size_t pgh_rule_print_settings(const PghRule *rule, char *buf,
+									  size_t size);
 
 /* The whole list: "selectors: settings; selectors: settings". */
 extern size_t pgh_rules_print(const PghRuleSet *set, char *buf, size_t size);
