@@ -221,10 +221,14 @@ pgh_histogram_excess(const PghHistogram *histogram, PghTime limit)
 
 	for (int i = 0; i < PGH_BUCKETS; i++)
 	{
-		PghTime		begins = pgh_bucket_begins(i);
-		PghTime		ends = bucket_ends(histogram, i);
+		PghTime		begins;
+		PghTime		ends;
 
-		if (histogram->count[i] != 0 && limit < ends)
+		if (histogram->count[i] == 0)
+			continue;
+		begins = pgh_bucket_begins(i);
+		ends = bucket_ends(histogram, i);
+		if (limit < ends)
 			excess += decode(histogram->count[i]) *
 				share_beyond(begins, ends, limit) *
 				excess_of(begins, ends, limit);

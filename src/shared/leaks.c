@@ -251,7 +251,7 @@ pgh_leak_pattern(const PghLeak *leak, int sessions_now)
 	facts.state = leak->state;
 	facts.wrote = leak->wrote;
 	facts.last_statement = leak->statement;
-	facts.sessions_now = sessions_now;
+	facts.periods = leak->sessions;
 	facts.clients = leak->n_clients;
 	facts.ended = leak->ended;
 	facts.transactions_per_session = leak->sessions == 0 ? 0 :

@@ -574,6 +574,16 @@ pgh_watch_sample(PghSample *sample)
 	}
 }
 
+int
+pgh_watch_idle_transactions(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pgh_shared->n_slots; i++)
+		n += watches[i].live && watches[i].idle_transaction;
+	return n;
+}
+
 /* Will it be gone soon?  Not one that has said no for a while. */
 static bool
 is_departing(int index)

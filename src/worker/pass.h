@@ -44,6 +44,9 @@ extern uint64 pgh_watch_leak(int index);
  */
 extern void pgh_watch_sample(PghSample *sample);
 
+/* How many sessions were idle in a transaction in the last pass. */
+extern int	pgh_watch_idle_transactions(void);
+
 /* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
 
