@@ -14,12 +14,13 @@
 
 #include <limits.h>
 
-#define PGH_MAX_HORIZON 2000000000
+#include "pure/limits.h"
+
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
 
 int			pgh_mode = PGH_MODE_ENFORCE;
-int			pgh_limit_ms[PGH_N_LIMITS];
+int			pgh_limit_setting[PGH_N_LIMITS];
 int			pgh_connections_per_application;
 int			pgh_headroom;
 int			pgh_headroom_min_idle;
@@ -38,39 +39,6 @@ static const struct config_enum_entry mode_options[] = {
 	{"observe", PGH_MODE_OBSERVE, false},
 	{"off", PGH_MODE_OFF, false},
 	{NULL, 0, false}
-};
-
-/* One row for each setting that is a limit; order of PghLimit. */
-static const struct
-{
-	const char *name;
-	const char *summary;
-	const char *detail;
-	int			boot;
-	int			unit;			/* GUC_UNIT_MS, or 0 for a plain number */
-	int			max;
-}			limit_settings[PGH_N_LIMITS] = {
-	{"pg_hygiene.idle_in_transaction_timeout",
-		"Terminates a session that has been idle in a transaction this long.",
-	"0 means no limit.", 10 * 60 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_blocker_timeout",
-		"The same, for a session that another one is waiting for.",
-	"0 means no limit.", 60 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_writer_timeout",
-		"The same, for a session that holds a transaction id.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_session_timeout",
-		"Terminates a session that has been idle outside a transaction this long.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.transaction_timeout",
-		"Cancels the statement of a transaction this old, then terminates its session.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.cancel_grace",
-		"Time between cancelling an old transaction's statement and terminating its session.",
-	NULL, 10 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.horizon_limit",
-		"Terminates an idle transaction whose xmin is this many transaction ids old.",
-	"0 means no limit.", 0, 0, PGH_MAX_HORIZON},
 };
 
 /*
@@ -161,8 +129,8 @@ pgh_server_limits(PghLimits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
 	for (int i = 0; i < PGH_N_LIMITS; i++)
-		limits->value[i] = i == PGH_LIMIT_HORIZON ?
-			pgh_limit_ms[i] : (int64) pgh_limit_ms[i] * 1000;
+		limits->value[i] = pgh_limit_unit(i) == PGH_UNIT_TIME ?
+			(int64) pgh_limit_setting[i] * 1000 : pgh_limit_setting[i];
 	limits->mode = pgh_mode;
 	limits->exempt_superusers = pgh_exempt_superusers;
 }
@@ -174,7 +142,7 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 	(void) pgh_rules_match(rules, who, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
-	/* Off is off: the way out when a rule does harm. */
+	/* "off" stands above every rule: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
 }
@@ -194,10 +162,12 @@ pgh_shortest_limit(void)
 	const PghRuleSet *rules = pgh_current_rules();
 	int64		shortest = PGH_NEVER;
 
-	for (int i = 0; i < PGH_LIMIT_HORIZON; i++)
+	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (pgh_limit_ms[i] > 0)
-			shortest = Min(shortest, (int64) pgh_limit_ms[i] * 1000);
+		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME)
+			continue;
+		if (pgh_limit_setting[i] > 0)
+			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);
 		for (int r = 0; r < rules->n; r++)
 			if (rules->rule[r].limit[i] > 0)
 				shortest = Min(shortest, rules->rule[r].limit[i]);
@@ -217,14 +187,18 @@ static void
 define_limits(void)
 {
 	for (int i = 0; i < PGH_N_LIMITS; i++)
-		DefineCustomIntVariable(limit_settings[i].name,
-								limit_settings[i].summary,
-								limit_settings[i].detail,
-								&pgh_limit_ms[i],
-								limit_settings[i].boot,
-								0, limit_settings[i].max,
-								PGC_SIGHUP, limit_settings[i].unit,
+	{
+		const PghLimitInfo *info = &pgh_limit_info[i];
+
+		if (!pgh_limit_is_setting(i))
+			continue;
+		DefineCustomIntVariable(psprintf("pg_hygiene.%s", info->name),
+								info->summary, info->detail,
+								&pgh_limit_setting[i],
+								info->boot, 0, info->max, PGC_SIGHUP,
+								info->unit == PGH_UNIT_TIME ? GUC_UNIT_MS : 0,
 								NULL, NULL, NULL);
+	}
 }
 
 static void

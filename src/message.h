@@ -9,7 +9,7 @@
 #define PGH_MESSAGE_H
 
 #include "pure/diagnosis.h"
-#include "shared/shmem.h"
+#include "shared/slot.h"
 
 /* Longest statement that is quoted in a message. */
 #define PGH_STATEMENT_LEN 160
@@ -35,7 +35,7 @@ extern void pgh_message_for_request(const PghRequest *request,
 /* What is told to a client that is refused. */
 typedef struct PghRefusalFacts
 {
-	PghReason	reason;
+	PghLimit	reason;
 	int			rule;			/* 0 = server-wide */
 	const char *rule_label;		/* its selectors */
 	const char *application;
@@ -69,11 +69,11 @@ extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
  * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
  * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
  */
-extern void pgh_print_allowance(PghReason reason, int rule, const char *label,
-								int64 limit, char *buf, size_t size);
+extern void pgh_print_allowance(const PghDecision *decision,
+								const char *label, char *buf, size_t size);
 
 /* How a limit's value is shown: "30s", "10min", "500000". */
-extern void pgh_print_limit(PghReason reason, int64 limit,
+extern void pgh_print_limit(PghLimit reason, int64 limit,
 							char *buf, size_t size);
 
 #endif							/* PGH_MESSAGE_H */

@@ -267,7 +267,7 @@ pgh_diagnose_application(const PghApplicationFacts *facts)
 	int32_t		nameless = facts->named ? 0 :
 		facts->connections - facts->renamed;
 
-	/* of programs thrown together, the other numbers say little */
+	/* where several programs are counted as one, other numbers say little */
 	if (facts->clients >= 2 && nameless >= NAMELESS_PLACES)
 		return PGH_PATTERN_NO_NAME;
 	if (makes_pool_per_call(facts))

@@ -14,12 +14,6 @@
 
 #include "pure/facts.h"
 
-/* The setting's name for a limit, without the prefix: "idle_in_transaction_timeout". */
-extern const char *pgh_limit_name(PghLimit limit);
-
-/* The name a reason has in hygiene.events. */
-extern const char *pgh_reason_name(PghReason reason);
-
 /* Is this state an idle one inside a transaction, aborted or not? */
 extern bool pgh_state_in_transaction_idle(PghState state);
 
@@ -90,7 +84,7 @@ typedef struct PghNewcomer
 /* Why a connection is not let in, and the rule that says so. */
 typedef struct PghRefusal
 {
-	PghReason	reason;			/* PGH_REASON_NONE: it is let in */
+	PghLimit	reason;			/* PGH_LIMIT_NONE: it is let in */
 	int32_t		rule;			/* 0 = server-wide */
 } PghRefusal;
 

@@ -11,7 +11,9 @@
 #include "worker/pressure.h"
 
 #include "pure/forecast.h"
+#include "shared/applications.h"
 #include "shared/events.h"
+#include "shared/worker_state.h"
 
 #define PGH_NAMED_APPLICATIONS 3
 
@@ -41,7 +43,7 @@ print_largest(char *buf, size_t size)
 		size_t		length = strlen(buf);
 
 		/* The next one in the order of (connections, place). */
-		for (int i = 0; i < pgh_shared->n_applications; i++)
+		for (int i = 0; i < pgh_n_applications; i++)
 		{
 			uint32		held = pg_atomic_read_u32(&pgh_applications[i].connections);
 
@@ -68,11 +70,11 @@ record_warning(int percent)
 	static PghEvent event;
 
 	memset(&event, 0, sizeof(event));
-	event.action = PGH_ACTION_WARN;
+	event.decision.action = PGH_ACTION_WARN;
+	event.decision.reason = PGH_LIMIT_WARN_AT;
+	event.decision.measured = percent;
+	event.decision.limit = pgh_warn_at;
 	event.outcome = PGH_OUTCOME_DONE;
-	event.reason = PGH_REASON_WARN_AT;
-	event.measured = percent;
-	event.limit = pgh_warn_at;
 	pgh_event_add(&event);
 }
 
@@ -98,22 +100,22 @@ check_warning(int used)
 {
 	int			usable = usable_slots();
 	int			percent = (int) ((int64) used * 100 / usable);
-	bool		warned = pg_atomic_read_u32(&pgh_shared->warned) != 0;
+	bool		warned = pg_atomic_read_u32(&pgh_worker_state->warned) != 0;
 
 	if (pgh_warn_at == 0 || pgh_mode == PGH_MODE_OFF)
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 0);
 		return;
 	}
 	if (!warned && percent >= pgh_warn_at)
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 1);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 1);
 		warn(used, usable, percent);
 	}
 	else if (warned && percent < pgh_warn_at &&
 			 (percent <= pgh_warn_at - PGH_WARN_HYSTERESIS || used == 0))
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 0);
 		ereport(LOG,
 				(errmsg("%d of %d connection slots are in use (%d %%), fewer than at the last warning",
 						used, usable, percent)));
@@ -126,7 +128,7 @@ pgh_pressure_sample(int used, int stuck, TimestampTz now)
 	if (pgh_reading_due(&forecast, now))
 	{
 		pgh_forecast_add(&forecast, now, used, stuck);
-		pg_atomic_write_u64(&pgh_shared->growth, (uint64)
+		pg_atomic_write_u64(&pgh_worker_state->growth, (uint64)
 							pgh_forecast_growth(&forecast, usable_slots()));
 	}
 	check_warning(used);

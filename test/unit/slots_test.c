@@ -13,6 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "pure/limits.h"
 #include "pure/policy.h"
 #include "tap.h"
 
@@ -170,11 +171,11 @@ test_admission(char **field)
 
 	read_newcomer(field[0], &newcomer);
 	refusal = pgh_admit(&newcomer);
-	if (refusal.reason != PGH_REASON_NONE && refusal.rule == 0)
-		snprintf(got, sizeof(got), "%s", pgh_reason_name(refusal.reason));
-	else if (refusal.reason != PGH_REASON_NONE || refusal.rule != 0)
+	if (refusal.reason != PGH_LIMIT_NONE && refusal.rule == 0)
+		snprintf(got, sizeof(got), "%s", pgh_limit_name(refusal.reason));
+	else if (refusal.reason != PGH_LIMIT_NONE || refusal.rule != 0)
 		snprintf(got, sizeof(got), "%s rule %d",
-				 pgh_reason_name(refusal.reason), refusal.rule);
+				 pgh_limit_name(refusal.reason), refusal.rule);
 	tap_is_text(got, field[1], "admit.tbl:%d %s", current_line, field[0]);
 }
 

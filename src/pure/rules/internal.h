@@ -34,8 +34,8 @@ typedef struct PghSettingInfo
 	const char *expected;		/* what to say when the value is wrong */
 } PghSettingInfo;
 
-/* In the order in which the settings are printed. */
-extern const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS];
+/* In the order in which the settings are printed; ends with a NULL name. */
+extern const PghSettingInfo pgh_setting_info[];
 
 /* Indexed by PghSelectorKind. */
 #define PGH_N_SELECTOR_KINDS (PGH_SELECT_ADDRESS + 1)

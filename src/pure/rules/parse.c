@@ -261,7 +261,7 @@ parse_mode(PghParser *p, const PghSettingInfo *info, int64_t *value)
 static const PghSettingInfo *
 find_setting(const char *at, const char *end)
 {
-	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
+	for (int i = 0; pgh_setting_info[i].name != NULL; i++)
 		if (same_word(at, end, pgh_setting_info[i].name))
 			return &pgh_setting_info[i];
 	return NULL;

@@ -207,7 +207,7 @@ put_settings(PghOutput *out, const PghRule *rule)
 {
 	bool		first = true;
 
-	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
+	for (int i = 0; pgh_setting_info[i].name != NULL; i++)
 	{
 		const PghSettingInfo *info = &pgh_setting_info[i];
 

@@ -36,7 +36,7 @@
 #define FLAG_SETTING(name, setting) \
 	{name, setting, PGH_VALUE_NONE, 0, NULL}
 
-const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
+const PghSettingInfo pgh_setting_info[] = {
 	MODE_SETTING,
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
@@ -54,6 +54,7 @@ const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	{.name = NULL}
 };
 
 const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS] = {
