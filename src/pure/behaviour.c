@@ -27,6 +27,7 @@
 
 #define SHORTEST_SUGGESTION (2 * SECOND)
 
+/* The largest is less than a rule may have. */
 static const PghTime round_times[] = {
 	1 * SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 15 * SECOND,
 	20 * SECOND, 30 * SECOND, 45 * SECOND,
@@ -34,7 +35,7 @@ static const PghTime round_times[] = {
 	15 * MINUTE, 20 * MINUTE, 30 * MINUTE, 45 * MINUTE,
 	1 * HOUR, 90 * MINUTE, 2 * HOUR, 3 * HOUR, 4 * HOUR, 6 * HOUR, 8 * HOUR,
 	12 * HOUR, 18 * HOUR,
-	1 * DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY, 30 * DAY
+	1 * DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY
 };
 #define N_ROUND_TIMES (sizeof(round_times) / sizeof(round_times[0]))
 

@@ -132,7 +132,7 @@ extern PghConfidence pgh_confidence(uint64_t periods, PghTime observed_for);
 extern const char *pgh_confidence_name(PghConfidence confidence);
 
 /*
- * The next round figure that is no less, from 1 s to 30 days: 1, 2, 5, 10,
+ * The next round figure that is no less, from 1 s to 14 days: 1, 2, 5, 10,
  * 15, 20, 30, 45 of seconds, minutes, hours, and a few more.  PGH_NEVER when
  * there is none.
  */

@@ -20,6 +20,11 @@ typedef struct PghWatchDetails
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	int64		retry_after;
+	uint64		observed_event; /* of this spell, while it lasts; 0 = none */
+
+	/* What was already counted, and recorded, in observe mode. */
+	TimestampTz counted_start[PGH_N_LIMITS];
+	TimestampTz recorded_at[PGH_N_LIMITS];
 	PghLimits	limits;
 	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
 } PghWatchDetails;
@@ -53,6 +58,9 @@ extern PghWatch *pgh_watches;
 
 /* Allocate the memory of the worker; once, in the current context. */
 extern void pgh_watch_start(void);
+
+/* Another session has the slot. */
+extern void pgh_watch_begin(PghWatch *watch);
 
 /* Forget what was resolved: the settings have changed. */
 extern void pgh_watch_forget(void);

@@ -295,7 +295,7 @@ test_round_figures(void)
 		{0, SECOND}, {SECOND, SECOND}, {SECOND + 1, 2 * SECOND},
 		{46 * SECOND, MINUTE}, {61 * SECOND, 90 * SECOND},
 		{91 * SECOND, 2 * MINUTE}, {HOUR + 1, 90 * MINUTE},
-		{18 * HOUR + 1, DAY}, {30 * DAY, 30 * DAY}, {30 * DAY + 1, PGH_NEVER},
+		{18 * HOUR + 1, DAY}, {14 * DAY, 14 * DAY}, {14 * DAY + 1, PGH_NEVER},
 	};
 	static const int32_t numbers[][2] = {
 		{0, 5}, {5, 5}, {6, 10}, {10, 10}, {11, 15}, {24, 30}, {51, 75},
