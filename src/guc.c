@@ -15,6 +15,7 @@
 #include <limits.h>
 
 #include "pure/limits.h"
+#include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
@@ -48,12 +49,7 @@ static const struct config_enum_entry mode_options[] = {
 static int
 error_position(const char *text, const PghParseError *error)
 {
-	int			position = 1;
-
-	for (int i = 0; i < error->position; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			position++;
-	return position;
+	return (int) pgh_count_characters(text, error->position) + 1;
 }
 
 /* The rest of an error about a rules text: "expected ..., found ...". */
@@ -137,9 +133,10 @@ pgh_server_limits(PghLimits *limits)
 
 void
 pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
-				 const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+				 const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+				 PghLimits *limits)
 {
-	(void) pgh_rules_match(rules, who, bits);
+	(void) pgh_rules_match(rules, who, now, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
 	/* "off" stands above every rule: the way out when a rule does harm. */
@@ -148,12 +145,14 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 }
 
 void
-pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+pgh_limits_for(const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+			   PghLimits *limits)
 {
 	PghLimits	server_wide;
 
 	pgh_server_limits(&server_wide);
-	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
+	pgh_limits_under(pgh_current_rules(), &server_wide, who, now, bits,
+					 limits);
 }
 
 int64
@@ -169,8 +168,8 @@ pgh_shortest_limit(void)
 		if (pgh_limit_setting[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);
 		for (int r = 0; r < rules->n; r++)
-			if (rules->rule[r].limit[i] > 0)
-				shortest = Min(shortest, rules->rule[r].limit[i]);
+			if (rules->rule[r].value[i] > 0)
+				shortest = Min(shortest, rules->rule[r].value[i]);
 	}
 	return shortest;
 }

@@ -18,7 +18,7 @@
 static void
 space_unit(char *buf, size_t size)
 {
-	size_t		digits = strspn(buf, "0123456789");
+	size_t		digits = strspn(buf, PGH_DIGITS);
 	size_t		length = strlen(buf);
 
 	if (buf[digits] == '\0' || length + 2 > size)
@@ -53,9 +53,13 @@ pgh_print_limit(PghLimit reason, int64 limit, char *buf, size_t size)
 		snprintf(buf, size, INT64_FORMAT, limit);
 }
 
-void
-pgh_print_allowance(const PghDecision *decision, const char *label,
-					char *buf, size_t size)
+/*
+ * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
+ * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
+ */
+static void
+print_allowance(const PghDecision *decision, const char *label,
+				char *buf, size_t size)
 {
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
 	char		value[32];
@@ -126,28 +130,10 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
 	print_deed(decision->reason, application, measured, deed, sizeof(deed));
-	pgh_print_allowance(decision, request->rule_label,
-						allowance, sizeof(allowance));
+	print_allowance(decision, request->rule_label,
+					allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
-}
-
-void
-pgh_copy_ascii(const char *from, char *to, size_t size)
-{
-	size_t		n = 0;
-
-	for (const char *c = from; *c != '\0' && n < size - 1; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-		{
-			if (!IS_HIGHBIT_SET(c[1]))
-				to[n++] = '?';	/* one for a run of such bytes */
-		}
-		else
-			to[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
-	}
-	to[n] = '\0';
 }
 
 static void

@@ -13,6 +13,7 @@
 
 #include "access/transam.h"
 
+#include "pure/application_name.h"
 #include "shared/applications.h"
 
 /*

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pure/policy.c
- *	  The decisions, from facts and limits alone.
+ *	  The decisions about a session, from facts and limits alone.
  *
  * Owns: which limit acts on a session, and when.  Must not: read a clock,
  * shared memory or a setting, allocate, or raise an error: it is compiled,

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pure/policy.h"
+#include "pure/slots.h"
 
 static PghRefusal
 refuse(PghLimit reason, int32_t rule)

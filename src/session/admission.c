@@ -44,8 +44,9 @@ rules_count_sessions(void)
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].connections > 0 || rules->rule[i].reserve > 0 ||
-			rules->rule[i].connect_rate > 0)
+		if (rules->rule[i].value[PGH_RULE_CONNECTIONS] > 0 ||
+			rules->rule[i].value[PGH_RULE_RESERVE] > 0 ||
+			rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0)
 			return true;
 	return false;
 }
@@ -56,7 +57,7 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 {
 	const PghRule *rule = &pgh_current_rules()->rule[i];
 	PghNewcomer *facts = &arrival->facts;
-	int32		unused = rule->reserve - arrival->counts[i];
+	int32		unused = rule->value[PGH_RULE_RESERVE] - arrival->counts[i];
 
 	if (!pgh_bits_test(&arrival->bits, i))
 	{
@@ -70,10 +71,11 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 	}
 	if (unused > 0)
 		facts->has_reserve = true;
-	if (rule->connections > 0 && arrival->counts[i] >= rule->connections &&
+	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
+		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
 		facts->cap_rule == 0)
 		facts->cap_rule = i + 1;
-	if (rule->connect_rate > 0 && pgh_rule_rate_is_used_up(i, now) &&
+	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 && pgh_rule_rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
 		facts->rate_rule = i + 1;
 }
@@ -84,11 +86,12 @@ consult_rules(PghArrival *arrival)
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz now = GetCurrentTimestamp();
 
-	pgh_count_rule_sessions(rules, arrival->counts);
+	pgh_count_rule_sessions(rules, now, arrival->counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		pgh_rule_counter_sync(i);
-		consult_rule(arrival, i, now);
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			consult_rule(arrival, i, now);
 	}
 }
 
@@ -144,7 +147,7 @@ let_in(const PghArrival *arrival)
 	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].connect_rate > 0 &&
+		if (rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0 &&
 			pgh_bits_test(&arrival->bits, i))
 			pgh_rule_rate_take(i);
 	if (!pgh_slot_claim(&arrival->login, arrival->application))
@@ -166,7 +169,8 @@ describe(PghArrival *arrival, const PghLogin *login, const char *application)
 	strlcpy(arrival->who.database, login->database, PGH_NAME_LEN);
 	arrival->who.address = login->address;
 	arrival->application = pgh_application_index(application);
-	pgh_limits_for(&arrival->who, &arrival->bits, &arrival->limits);
+	pgh_limits_for(&arrival->who, GetCurrentTimestamp(), &arrival->bits,
+				   &arrival->limits);
 
 	/* Superusers may always use core's reserved slots. */
 	arrival->facts.may_use_reserved = login->superuser ||

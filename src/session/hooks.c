@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"

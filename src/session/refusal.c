@@ -56,11 +56,11 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
 		told->held = arrival->counts[told->rule - 1];
-		told->limit = rule->connections;
+		told->limit = rule->value[PGH_RULE_CONNECTIONS];
 	}
 	else
 		told->limit = told->reason == PGH_LIMIT_RESERVE ?
-			rule->reserve : rule->connect_rate;
+			rule->value[PGH_RULE_RESERVE] : rule->value[PGH_RULE_CONNECT_RATE];
 }
 
 static void

@@ -8,7 +8,7 @@
 #ifndef PGH_REFUSAL_H
 #define PGH_REFUSAL_H
 
-#include "pure/policy.h"
+#include "pure/slots.h"
 #include "shared/slot.h"
 
 /* A client that has authenticated, and all that its admission rests on. */

@@ -21,6 +21,7 @@
 #include "shared/applications.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
+#include "pure/application_name.h"
 #include "pure/policy.h"
 
 void

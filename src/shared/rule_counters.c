@@ -49,7 +49,7 @@ pgh_rule_counter_sync(int i)
 	if (state->hash == hash)
 		return;
 	state->hash = hash;
-	state->bucket = rule->connect_rate * PGH_MILLION;
+	state->bucket = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	state->filled_at = GetCurrentTimestamp();
 	clear_counters(state);
 }
@@ -70,10 +70,10 @@ pgh_rule_rate_is_used_up(int i, TimestampTz now)
 {
 	const PghRule *rule = &pgh_current_rules()->rule[i];
 	PghRuleState *state = &pgh_rule_states[i];
-	int64		most = rule->connect_rate * PGH_MILLION;
+	int64		most = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	int64		passed = Min(Max(now - state->filled_at, 0), USECS_PER_SEC);
 
-	state->bucket = Min(state->bucket + passed * rule->connect_rate, most);
+	state->bucket = Min(state->bucket + passed * rule->value[PGH_RULE_CONNECT_RATE], most);
 	state->filled_at = now;
 	return state->bucket < PGH_MILLION;
 }

@@ -65,7 +65,7 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_count_rule_sessions(rules, counts);
+	pgh_count_rule_sessions(rules, GetCurrentTimestamp(), counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRuleState *state = &pgh_rule_states[i];
@@ -74,8 +74,8 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 		pgh_row_begin(&row);
 		append_rule(&row, rules, i);
 		pgh_row_int32(&row, counts[i]);
-		append_if_positive(&row, rules->rule[i].connections);
-		append_if_positive(&row, rules->rule[i].reserve);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_CONNECTIONS]);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_RESERVE]);
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->refused));
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->ended));
 		pgh_row_timestamp(&row, pg_atomic_read_u64(&state->last_used));
