@@ -118,11 +118,8 @@ begin_rule(PghRule *rule, const char *application)
 static void
 add_to_rule(PghRule *rule, const PghSuggestion *suggestion)
 {
-	rule->has |= 1U << suggestion->setting;
-	if (suggestion->setting == PGH_RULE_CONNECTIONS)
-		rule->connections = (int32) suggestion->value;
-	else
-		rule->limit[suggestion->setting] = suggestion->value;
+	rule->has |= UINT64_C(1) << suggestion->setting;
+	rule->value[suggestion->setting] = suggestion->value;
 }
 
 typedef size_t (*PghPrinter) (const PghRule *rule, char *buf, size_t size);
@@ -382,7 +379,7 @@ pgh_predict_rules(PG_FUNCTION_ARGS)
 		if (!all[i].known)
 			continue;
 		pgh_known_identity(&all[i], i, &who);
-		pgh_limits_under(rules, &server_wide, &who, &bits, &limits);
+		pgh_limits_under(rules, &server_wide, &who, now, &bits, &limits);
 		if (limits.mode != PGH_MODE_ENFORCE || limits.exempt_rule != 0)
 			continue;
 		for (int j = 0; j < lengthof(limit_kinds); j++)

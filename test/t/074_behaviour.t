@@ -3,24 +3,10 @@
 # clients have measured themselves: over sessions that end, take another name
 # or are killed, and over a restart.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
 use PgHygiene::Workload;
-use Test::More;
-use Time::HiRes qw(sleep);
 
 my $node = new_node('main');
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 sub behaviour
 {

@@ -2,14 +2,8 @@
 # hygiene.predict() says what limits do: five of them, against what they then
 # do to the same workload, and events and counters of what is only observed.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
 use PgHygiene::Workload;
-use Test::More;
 
 my @LIMITS = ('1500ms', '2s', '2500ms', '3s', '4s');
 my $node = new_node(
@@ -18,13 +12,6 @@ my $node = new_node(
 		(map { "application=enforced_$_: idle_in_transaction_timeout=$LIMITS[$_]" } 0 .. $#LIMITS),
 		'application=watched: mode=observe, idle_in_transaction_timeout=100ms, idle_session_timeout=300ms',
 		'application=capped: mode=observe, connections=1') . "'");
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 # Within ten percent, or one.
 sub is_near
