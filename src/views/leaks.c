@@ -82,6 +82,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
+	int64		held = 0;
 	PghPattern	pattern;
 
 	for (int i = 0; i < n; i++)
@@ -90,8 +91,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 			continue;
 		sessions++;
 		oldest = Min(oldest, leaking[i].since);
+		held += Max(now - leaking[i].since, 0);
 	}
-	pattern = pgh_leak_pattern(leak, sessions);
+	pattern = pgh_leak_pattern(leak);
 
 	pgh_row_begin(row);
 	pgh_row_text(row, leak->who.application);
@@ -113,6 +115,10 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_int64(row, leak->resumed);
+	pgh_row_interval(row, Max(leak->longest_pause,
+							  sessions == 0 ? -1 : now - oldest));
+	pgh_row_interval(row, leak->slot_time + held);
 }
 
 Datum

@@ -132,7 +132,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
-		pgh_pressure_sample(used, now);
+		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
 		if (second)
 		{
