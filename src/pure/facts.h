@@ -76,6 +76,7 @@ typedef struct PghFacts
 	int32_t		blocking;		/* sessions waiting for this one */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	int32_t		pid;
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
 	bool		listening;		/* has LISTENed on a channel */
@@ -104,6 +105,8 @@ typedef enum PghLimit
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
 	PGH_LIMIT_HORIZON,
+	PGH_LIMIT_SESSION_LIFETIME,
+	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,

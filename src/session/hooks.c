@@ -185,6 +185,7 @@ end_session(int code, Datum arg)
 		(transactions_ended >= 0 && IsTransactionState());
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
+	pgh_victim_record(slot);
 	application = pgh_slot_release();
 	pgh_victim_finish(slot, application);
 	if (application != PGH_NO_APPLICATION)

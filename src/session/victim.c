@@ -15,6 +15,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "look/describe.h"
 #include "message.h"
 #include "pure/limits.h"
 
@@ -160,6 +161,27 @@ pgh_victim_after_transaction(PghSlot *slot, bool aborted)
 	committing = false;
 	if (slot != NULL && cancelling)
 		end_cancel(slot, aborted);
+}
+
+/*
+ * Nothing was recorded of one that was asked to leave, until it was sure that
+ * it does.  It still is what it was then.
+ */
+void
+pgh_victim_record(PghSlot *slot)
+{
+	PghSession	session;
+	PghEvent	event;
+
+	if (slot->request.leave == PGH_LEAVE_NONE || !pgh_request_accepted(slot) ||
+		!pgh_scan_session(pgh_my_proc_number(), &session))
+		return;
+	memset(&event, 0, sizeof(event));
+	event.decision = slot->request.decision;
+	event.decision.measured = measure_now(&slot->request);
+	event.outcome = PGH_OUTCOME_DONE;
+	pgh_describe_session(&session, &event, GetCurrentTimestamp());
+	(void) pgh_event_add(&event);
 }
 
 /*

@@ -26,6 +26,18 @@
  * interrupts before the message is looked at.  A statement that arrives in
  * those microseconds was never begun.
  *
+ * A session that is to leave between two transactions (PghLeave) is asked
+ * without the first of these: any idle moment will do, so that one that is
+ * never idle for long can be met at all.  What holds of the moment is the same.
+ * The backend waits in ClientRead, in state idle, and its transaction state is
+ * the one outside of any, so that there is nothing to break.  What it has
+ * answered was handed to the kernel before it began to wait: nothing waits in
+ * its send buffer.  No message was begun since: one that does not report
+ * "active" (Describe, Close) opens a transaction, moves the start of the
+ * statement or leaves its answer in that buffer.  So no acknowledgement is
+ * lost, and what the client has sent meanwhile is not looked at: a statement
+ * that gets this FATAL for an answer has not run.
+ *
  * A transaction that is too old is told from the next one by its number.  From
  * the victim's answer to the moment at which PostgreSQL heeds it, the
  * transaction may come to its end.  So before it commits the answer is heeded,
@@ -50,6 +62,8 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
+#include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
@@ -142,6 +156,48 @@ still_idle(const PghRequest *request)
 }
 
 /*
+ * Does this session idle outside of a transaction, with nothing begun?  Where
+ * track_activities is off core says nothing of its state.
+ */
+static bool
+between_transactions(void)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+
+	if ((entry->st_changecount & 1) != 0 ||
+		*(volatile uint32 *) my_wait_event_info != WAIT_EVENT_CLIENT_READ ||
+		IsTransactionOrTransactionBlock() || pq_is_send_pending())
+		return false;
+	return entry->st_state == STATE_DISABLED ||
+		(entry->st_state == STATE_IDLE &&
+		 GetCurrentStatementStartTimestamp() <= entry->st_state_start_timestamp);
+}
+
+/* Is it idle on purpose, by what it waits for or holds? */
+static bool
+is_bound(PghSlot *slot)
+{
+	return pg_atomic_read_u32(&slot->listening) != 0 ||
+		pgh_proc_has_locks(MyProc);
+}
+
+static bool
+may_leave(PghSlot *slot)
+{
+	switch ((PghLeave) slot->request.leave)
+	{
+		case PGH_LEAVE_AT_ONCE:
+			return true;
+		case PGH_LEAVE_BETWEEN:
+			return between_transactions();
+		case PGH_LEAVE_UNBOUND:
+			return between_transactions() && !is_bound(slot);
+		default:
+			return false;
+	}
+}
+
+/*
  * Is this session still in the transaction that the worker saw?  All that come
  * in one message begin at the same time, so its number must be the same, too.
  * That is taken away before the end of the transaction is announced to
@@ -172,6 +228,20 @@ is_running(void)
 	return state == STATE_RUNNING || state == STATE_FASTPATH;
 }
 
+/* Is this what the worker saw, or what it waits for? */
+static bool
+is_met(PghSlot *slot, bool committing)
+{
+	const PghRequest *request = &slot->request;
+
+	if (request->leave != PGH_LEAVE_NONE)
+		return may_leave(slot);
+	if (request->decision.action == PGH_ACTION_CANCEL && !is_running())
+		return false;
+	return request->must_be_idle ?
+		still_idle(request) : same_transaction(request) && !committing;
+}
+
 /*
  * Only a pending request asks something.  One that was accepted is final: a
  * further signal while the backend exits must not take its reason away.
@@ -184,16 +254,15 @@ pgh_request_answer(PghSlot *slot, bool committing)
 	if (pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_PENDING)
 		return false;
 	pg_read_barrier();
-	accepted = slot->request.must_be_idle ?
-		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
-	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
-		accepted = false;
+	accepted = is_met(slot, committing);
 	pg_atomic_write_u64(&slot->accepted_in,
 						((volatile PgBackendStatus *) MyBEEntry)->st_state_start_timestamp);
 	pg_write_barrier();
 	pg_atomic_write_u32(&slot->request_state, accepted ?
 						PGH_REQUEST_ACCEPTED : PGH_REQUEST_SPARED);
-	if (!accepted)
+
+	/* Whoever is to leave is asked again at its time. */
+	if (!accepted && slot->request.leave == PGH_LEAVE_NONE)
 		pgh_wake_worker();
 	return accepted;
 }
@@ -202,6 +271,15 @@ bool
 pgh_request_accepted(PghSlot *slot)
 {
 	return pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
+}
+
+bool
+pgh_request_is_leaving(PghSlot *slot)
+{
+	PghAction	action = slot->request.decision.action;
+
+	return pgh_request_accepted(slot) &&
+		(action == PGH_ACTION_TERMINATE || action == PGH_ACTION_EVICT);
 }
 
 bool
@@ -250,12 +328,18 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	PghAction	action = slot->request.decision.action;
 	int			rule = slot->request.decision.rule;
 	uint64		leak = slot->request.leak;
+	bool		leave = slot->request.leave != PGH_LEAVE_NONE;
 	uint32		expected = state;
 
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										PGH_REQUEST_FREE))
 		return;
-	pgh_event_finish(event_id, outcome);
+
+	/* One that is to leave and has not will be asked again. */
+	if (leave && outcome != PGH_OUTCOME_DONE)
+		return;
+	if (!leave)
+		pgh_event_finish(event_id, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)

@@ -13,6 +13,7 @@
 #include "look/clock.h"
 #include "shared/events.h"
 #include "shared/request.h"
+#include "worker/leave.h"
 
 /*
  * Does a spared session still sit where it was asked, or commit what it was
@@ -49,14 +50,17 @@ note_return(int index, const PghRequest *request)
 
 /*
  * A spared request: ask again if the session was only between two waits, else
- * let it go.  The event stays pending while the session may yet be ended.
+ * let it go.  The event stays pending while the session may yet be ended.  One
+ * that is to leave is asked anew by worker/leave.c.
  */
 static void
 reap_spared(int index, PghWatch *watch, TimestampTz now)
 {
 	PghSlot    *slot = &pgh_slots[index];
 
-	if (!still_due(index, &slot->request))
+	if (slot->request.leave != PGH_LEAVE_NONE ||
+		pgh_leave_is_overdue(index) ||
+		!still_due(index, &slot->request))
 	{
 		/* A statement that was not cancelled has no grace to use up. */
 		if (slot->request.decision.action == PGH_ACTION_CANCEL)

@@ -50,6 +50,9 @@ pgh_watch_begin(PghWatch *watch)
 	watch->blocking = 0;
 	watch->used = false;
 	details->spell = -1;
+	details->leave_at = 0;
+	details->leave_after = 0;
+	details->leave_activity = PGH_NO_CHANGECOUNT;
 	details->observed_event = 0;
 	memset(details->counted_start, 0, sizeof(details->counted_start));
 	memset(details->recorded_at, 0, sizeof(details->recorded_at));
@@ -151,6 +154,9 @@ is_departing(int index)
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
 
+	if (slot->request.leave != PGH_LEAVE_NONE)
+		return watch->live && watch->asked &&
+			pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
 	return watch->live && watch->asked &&
 		slot->request.decision.action != PGH_ACTION_CANCEL &&
 		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||

@@ -274,7 +274,7 @@ static void
 describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		 size_t size)
 {
-	PghVerdict	verdict = pgh_decide(facts, limits, NOW);
+	PghVerdict	verdict = pgh_foresee(facts, limits, NOW);
 	const char *exemption = pgh_exemption(facts, limits);
 	char		length[64];
 
