@@ -96,6 +96,7 @@ typedef struct PghLogin
 	Oid			roleid;			/* login role; InvalidOid if unknown */
 	bool		superuser;
 	PghAddress	address;
+	int			client_pid;		/* where the system tells; else 0 */
 	PgBackendStatus *beentry;	/* core's entry for this backend */
 	TimestampTz login_at;
 	char		user[PGH_NAME_LEN];
