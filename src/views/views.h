@@ -46,6 +46,7 @@ extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_leak_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_sample_list(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_incident_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
 
 /* A text for HTML; see there. */
