@@ -20,7 +20,8 @@ extern bool pgh_state_in_transaction_idle(PghState state);
  * Why this session is never refused, ended or evicted, or NULL if it may be:
  * "superuser", "rule", "track_activities".
  */
-extern const char *pgh_exemption(const PghFacts *facts, const PghLimits *limits);
+extern const char *pgh_exemption(const PghFacts *facts,
+								 const PghLimits *limits);
 
 /*
  * What happens to a session if it goes on doing what it does: the earliest
