@@ -82,7 +82,7 @@ my @waiters = map { client('waiter', user => one('SELECT current_user')) } 1 .. 
 $_->send_query('UPDATE stock SET n = 3') for @waiters;
 $again = client('capped', user => 'app');
 $refused = client('capped', user => 'app');
-ok(until_true(q{max(most_blocked) = 2 FROM hygiene.incidents}),
+ok(until_true(q{max(most_blocked) >= 1 FROM hygiene.incidents}),
 	'sessions that wait are counted');
 is(one('SELECT count(*) FROM hygiene.incidents'), '2', 'in the next incident');
 $blocker->query('COMMIT');
