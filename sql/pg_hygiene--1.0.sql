@@ -684,6 +684,55 @@ COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
 	'How many of these were idle in a transaction';
 
 --
+-- hygiene.incidents: when connection slots ran out
+--
+CREATE FUNCTION hygiene.get_incidents(
+	OUT incident bigint,
+	OUT began_at timestamptz,
+	OUT ended_at timestamptz,
+	OUT lowest_available integer,
+	OUT largest_application text,
+	OUT largest_connections integer,
+	OUT ended bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint,
+	OUT most_blocked integer,
+	OUT summary text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_incident_list';
+
+COMMENT ON FUNCTION hygiene.get_incidents() IS
+	'One row for each time that connection slots ran out or somebody was refused, oldest first. Everyone may call it; the statement in the summary is left out for those who may not see it in pg_stat_activity. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.incidents AS SELECT * FROM hygiene.get_incidents();
+
+COMMENT ON VIEW hygiene.incidents IS
+	'The last 200 times that the pressure was critical or somebody was refused, with a sentence about each';
+COMMENT ON COLUMN hygiene.incidents.incident IS
+	'Number, rising';
+COMMENT ON COLUMN hygiene.incidents.began_at IS
+	'When no more than the headroom was available, or somebody was refused';
+COMMENT ON COLUMN hygiene.incidents.ended_at IS
+	'When that was so for the last time; null until it has not been so for a minute';
+COMMENT ON COLUMN hygiene.incidents.lowest_available IS
+	'The fewest slots that were available';
+COMMENT ON COLUMN hygiene.incidents.largest_application IS
+	'The application that held the most connections then';
+COMMENT ON COLUMN hygiene.incidents.largest_connections IS
+	'How many it held';
+COMMENT ON COLUMN hygiene.incidents.ended IS
+	'Sessions that were ended by a limit or to free a slot while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused IS
+	'Connections that pg_hygiene refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused_by_server IS
+	'Connections that PostgreSQL itself refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.most_blocked IS
+	'The most sessions that waited at once for one that was idle in a transaction';
+COMMENT ON COLUMN hygiene.incidents.summary IS
+	'All of it in a sentence, for a colleague; times are in UTC';
+
+--
 -- hygiene.report(): all of it as one page for a browser
 --
 CREATE FUNCTION hygiene.get_html(value text)
@@ -1031,8 +1080,8 @@ AS 'MODULE_PATHNAME', 'pgh_reset';
 REVOKE ALL ON FUNCTION hygiene.reset() FROM PUBLIC;
 
 COMMENT ON FUNCTION hygiene.reset() IS
-	'Clears counters, leaks, events and samples. Superusers may call it, and those to whom EXECUTE was granted';
+	'Clears counters, leaks, events, incidents and samples. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
 	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
-	hygiene.samples, hygiene.behaviour TO PUBLIC;
+	hygiene.samples, hygiene.behaviour, hygiene.incidents TO PUBLIC;

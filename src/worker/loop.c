@@ -38,6 +38,7 @@
 #include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
+#include "worker/incident.h"
 #include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
@@ -134,6 +135,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 		used = pgh_scan_used_slots();
 		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
+		pgh_incident_look(used, now);
 		if (second)
 		{
 			last_second = now;
@@ -256,6 +258,7 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
+	pgh_incident_start();
 	pgh_rule_counters_sync();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
