@@ -28,6 +28,8 @@ int			pgh_max_events;
 int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
+int			pgh_idle_action = PGH_IDLE_TERMINATE;
+bool		pgh_can_roll_back = false;
 
 static char *rules_text;		/* the setting itself; GUC's memory */
 static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
@@ -37,6 +39,12 @@ static const struct config_enum_entry mode_options[] = {
 	{"enforce", PGH_MODE_ENFORCE, false},
 	{"observe", PGH_MODE_OBSERVE, false},
 	{"off", PGH_MODE_OFF, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry idle_action_options[] = {
+	{"terminate", PGH_IDLE_TERMINATE, false},
+	{"rollback", PGH_IDLE_ROLLBACK, false},
 	{NULL, 0, false}
 };
 
@@ -164,6 +172,7 @@ pgh_server_limits(PghLimits *limits)
 		limits->value[i] = i == PGH_LIMIT_HORIZON ?
 			pgh_limit_ms[i] : (int64) pgh_limit_ms[i] * 1000;
 	limits->mode = pgh_mode;
+	limits->idle_action = pgh_idle_action;
 	limits->exempt_superusers = pgh_exempt_superusers;
 }
 
@@ -177,6 +186,8 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 	/* Off is off: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
+	if (!pgh_can_roll_back)
+		limits->idle_action = PGH_IDLE_TERMINATE;
 }
 
 void
@@ -282,6 +293,12 @@ pgh_define_settings(void)
 							 &pgh_mode,
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
+	DefineCustomEnumVariable("pg_hygiene.idle_action",
+							 "What a limit on an idle transaction ends: the session, or only the transaction.",
+							 "\"rollback\" keeps the connection; one that stays idle for the limit once more is terminated.",
+							 &pgh_idle_action,
+							 PGH_IDLE_TERMINATE, idle_action_options,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_limits();
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",

@@ -59,6 +59,9 @@ static const struct
 	},
 };
 
+const char *const pgh_cannot_commit =
+"cannot commit: transaction was rolled back due to idle-in-transaction timeout";
+
 /* Put a blank between the number and the unit: "30s" to "30 s". */
 static void
 space_unit(char *buf, size_t size)
@@ -163,6 +166,18 @@ print_deed(PghReason reason, const char *application, int64 measured,
 	}
 }
 
+/* The same, of a session that idles on after its transaction was ended. */
+static void
+print_second_deed(const char *application, int64 measured, char *buf,
+				  size_t size)
+{
+	char		value[32];
+
+	pgh_print_measured(measured, value, sizeof(value));
+	snprintf(buf, size, "Application \"%s\" left a transaction idle for %s after it had been rolled back",
+			 application, value);
+}
+
 /* What to change in general, and what in this program. */
 static void
 print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
@@ -190,7 +205,14 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		message->primary = "canceling statement due to transaction timeout";
 	}
-	print_deed(reason, application, measured, deed, sizeof(deed));
+	if (request->action == PGH_ACTION_ROLLBACK)
+		message->primary =
+			"transaction was rolled back due to idle-in-transaction timeout";
+	if (request->rolled_back && reason != PGH_REASON_TRANSACTION &&
+		reason != PGH_REASON_HEADROOM)
+		print_second_deed(application, measured, deed, sizeof(deed));
+	else
+		print_deed(reason, application, measured, deed, sizeof(deed));
 	pgh_print_allowance(reason, request->rule, request->rule_label,
 						request->limit, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",

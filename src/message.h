@@ -23,6 +23,9 @@ typedef struct PghMessage
 	char		detail[768];
 } PghMessage;
 
+/* What COMMIT of a transaction that was rolled back is told, in English. */
+extern const char *const pgh_cannot_commit;
+
 /*
  * Compose the message for what is done to a session: "application" is its
  * application name, "measured" what it has reached by now (microseconds, or

@@ -93,13 +93,25 @@ consider(PghVerdict *best, const PghLimits *limits, PghLimit limit,
 	best->deadline = deadline;
 }
 
+/*
+ * What a limit on an idle transaction does.  In a block whose transaction is
+ * over already there is nothing to roll back.
+ */
+static PghAction
+idle_transaction_action(const PghFacts *facts, const PghLimits *limits)
+{
+	return limits->idle_action == PGH_IDLE_ROLLBACK && facts->open ?
+		PGH_ACTION_ROLLBACK : PGH_ACTION_TERMINATE;
+}
+
 /* A limit on how long the present state has lasted. */
 static void
 consider_idle(PghVerdict *best, const PghFacts *facts,
-			  const PghLimits *limits, PghLimit limit, PghTime now)
+			  const PghLimits *limits, PghLimit limit, PghAction action,
+			  PghTime now)
 {
 	if (limits->value[limit] > 0)
-		consider(best, limits, limit, PGH_ACTION_TERMINATE,
+		consider(best, limits, limit, action,
 				 time_plus(facts->state_start, limits->value[limit]),
 				 now - facts->state_start);
 }
@@ -109,19 +121,26 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 							 const PghLimits *limits, PghTime now)
 {
 	const int64_t horizon = limits->value[PGH_LIMIT_HORIZON];
+	const PghAction action = idle_transaction_action(facts, limits);
 
-	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, now);
-	if (facts->blocking > 0)
-		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, now);
-	if (facts->wrote)
-		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, action,
+				  now);
+
+	/* What was rolled back for a shorter limit is given that once more. */
+	if (facts->blocking > 0 ||
+		facts->rolled_back_for == PGH_REASON_IDLE_BLOCKER)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, action,
+					  now);
+	if (facts->wrote || facts->rolled_back_for == PGH_REASON_IDLE_WRITER)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, action,
+					  now);
 
 	/*
 	 * How fast ids are used up is not known, so this limit is past or it is
 	 * none: there is no moment at which it will be reached.
 	 */
 	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
-		consider(best, limits, PGH_LIMIT_HORIZON, PGH_ACTION_TERMINATE,
+		consider(best, limits, PGH_LIMIT_HORIZON, action,
 				 facts->state_start, facts->xmin_age);
 }
 
@@ -136,7 +155,8 @@ consider_idle_session(PghVerdict *best, const PghFacts *facts,
 	if ((facts->listening || facts->advisory) &&
 		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
 		return;
-	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION,
+				  PGH_ACTION_TERMINATE, now);
 }
 
 /*
@@ -194,7 +214,8 @@ PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
-		verdict->action != PGH_ACTION_TERMINATE ||
+		(verdict->action != PGH_ACTION_TERMINATE &&
+		 verdict->action != PGH_ACTION_ROLLBACK) ||
 		verdict->reason == PGH_REASON_HORIZON)
 		return PGH_NEVER;
 	return time_plus(facts->state_start, verdict->limit / 10);

@@ -27,9 +27,11 @@
 
 #include "session/admission.h"
 #include "shared/applications.h"
+#include "look/interrupt.h"
 #include "session/listen.h"
 #include "message.h"
 #include "shared/request.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -67,10 +69,18 @@ handle_request(SIGNAL_ARGS)
 
 	if (slot != NULL && pgh_request_answer(slot, committing))
 	{
-		if (slot->request.action == PGH_ACTION_CANCEL)
-			cancelling = QueryCancelPending = true;
-		else
-			ProcDiePending = true;
+		switch ((PghAction) slot->request.action)
+		{
+			case PGH_ACTION_ROLLBACK:
+				pgh_interrupt_raise(pgh_roll_back);
+				break;
+			case PGH_ACTION_CANCEL:
+				cancelling = QueryCancelPending = true;
+				break;
+			default:
+				ProcDiePending = true;
+				break;
+		}
 		InterruptPending = true;
 		SetLatch(MyLatch);
 	}
@@ -94,18 +104,9 @@ is_our_message(const ErrorData *edata, PghSlot *slot)
 			edata->message_id != NULL &&
 			strcmp(edata->message_id,
 				   "canceling statement due to user request") == 0;
-	return pgh_request_accepted(slot) && edata->elevel == FATAL &&
+	return pgh_request_accepted(slot) && !pgh_request_is_rollback(slot) &&
+		edata->elevel == FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
-}
-
-/* What the session has reached by now, in the unit of its limit. */
-static int64
-measure_now(const PghRequest *request)
-{
-	if (request->reason == PGH_REASON_HORIZON)
-		return request->measured;
-	return request->measured +
-		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
 /*
@@ -119,7 +120,7 @@ complete_message(ErrorData *edata, PghSlot *slot)
 	PghMessage	message;
 
 	pgh_message_for_request(request, MyBEEntry->st_appname,
-							measure_now(request), &message);
+							pgh_request_measure(request), &message);
 
 	/* The worker may have given up waiting for the cancel just now. */
 	if (request->action == PGH_ACTION_CANCEL &&
@@ -154,6 +155,8 @@ emit_log(ErrorData *edata)
 	if (busy || pgh_shared == NULL || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
 	else if (is_our_message(edata, pgh_my_slot))
@@ -277,13 +280,15 @@ at_transaction_event(XactEvent event, void *arg)
 /*
  * Record how a request ended that was still open when the session did.  An
  * accepted one was carried out, whatever the last words on the wire were.  A
- * statement that was to be cancelled ended with its session.
+ * statement that was to be cancelled, or a transaction that was to be rolled
+ * back, ended with its session.
  */
 static void
 finish_request(PghSlot *slot, uint32 application)
 {
-	PghOutcome	accepted = slot->request.action == PGH_ACTION_CANCEL ?
-		PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
+	PghAction	action = slot->request.action;
+	PghOutcome	accepted = action == PGH_ACTION_CANCEL ||
+		action == PGH_ACTION_ROLLBACK ? PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
 
 	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted, application);
 	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE, application);

@@ -21,6 +21,8 @@
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
+#include "session/rollback.h"
+
 typedef struct PghChannel
 {
 	struct PghChannel *next;
@@ -107,6 +109,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	NodeTag		tag = nodeTag(pstmt->utilityStmt);
 	Node	   *statement = pstmt->utilityStmt;
 
+	if (tag == T_TransactionStmt && pgh_rolled_back)
+		pgh_rollback_check((TransactionStmt *) statement);
 	if (prev_process_utility)
 		prev_process_utility(pstmt, queryString, readOnlyTree, context,
 							 params, queryEnv, dest, qc);

@@ -32,13 +32,16 @@ pgh_event_add(PghEvent *event)
 }
 
 void
-pgh_event_finish(uint64 event_id, PghOutcome outcome)
+pgh_event_finish(uint64 event_id, PghAction action, PghOutcome outcome)
 {
 	PghEvent   *event = place(event_id);
 
 	pgh_lock(PGH_LOCK_EVENTS, LW_EXCLUSIVE);
 	if (event->event_id == event_id)
+	{
+		event->action = action;
 		event->outcome = outcome;
+	}
 	pgh_unlock(PGH_LOCK_EVENTS);
 	pgh_note_change();
 }

@@ -16,8 +16,12 @@
  */
 extern uint64 pgh_event_add(PghEvent *event);
 
-/* Set the outcome of an event, if the ring still has it. */
-extern void pgh_event_finish(uint64 event_id, PghOutcome outcome);
+/*
+ * Set the outcome of an event, if the ring still has it, and what was done: a
+ * transaction that could not be rolled back ends with its session.
+ */
+extern void pgh_event_finish(uint64 event_id, PghAction action,
+							 PghOutcome outcome);
 
 /* The ids that the ring may have: [*first, *next). */
 extern void pgh_event_range(uint64 *first, uint64 *next);

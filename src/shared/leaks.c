@@ -161,20 +161,27 @@ pgh_leaks_still_seen(const uint64 *keys, int n)
 	pgh_unlock(PGH_LOCK_LEAKS);
 }
 
-/* Under the lock: one more, of a series or the first of a new one. */
+/*
+ * Under the lock: one more, of a series or the first of a new one.  A program
+ * whose transaction was rolled back is told so by its next statement; the
+ * series is for telling those who lost their session.
+ */
 static void
-count_ended(PghLeak *leak, TimestampTz now)
+count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
 {
+	leak->ended++;
+	leak->rolled_back += rolled_back;
+	if (rolled_back)
+		return;
 	if (now - leak->last_ended > PGH_REMEMBER_LOSS)
 		leak->lately_ended = 0;
 	if (leak->lately_ended++ == 0)
 		leak->lately_since = now;
-	leak->ended++;
 	leak->last_ended = now;
 }
 
 void
-pgh_leak_ended(uint64 key)
+pgh_leak_ended(uint64 key, bool rolled_back)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
@@ -182,7 +189,7 @@ pgh_leak_ended(uint64 key)
 	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-		count_ended(&pgh_leaks[i], now);
+		count_ended(&pgh_leaks[i], rolled_back, now);
 	pgh_unlock(PGH_LOCK_LEAKS);
 }
 

@@ -41,8 +41,8 @@ extern uint64 pgh_leak_see(const PghSighting *sighting);
  */
 extern void pgh_leaks_still_seen(const uint64 *keys, int n);
 
-/* A session of this group was ended. */
-extern void pgh_leak_ended(uint64 key);
+/* A session of this group was ended, or only its transaction. */
+extern void pgh_leak_ended(uint64 key, bool rolled_back);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
 extern bool pgh_leak_read(int i, PghLeak *leak);

@@ -86,6 +86,8 @@ init_slots(void)
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u32(&slot->rolled_back_for, PGH_REASON_NONE);
+		pg_atomic_init_u64(&slot->rolled_back_transaction, 0);
 		pg_atomic_init_u64(&slot->accepted_in, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
@@ -274,6 +276,8 @@ pgh_counter_for(PghAction action)
 			return PGH_COUNT_EVICTED;
 		case PGH_ACTION_REFUSE:
 			return PGH_COUNT_REFUSED;
+		case PGH_ACTION_ROLLBACK:
+			return PGH_COUNT_ROLLED_BACK;
 		default:
 			return PGH_COUNT_TERMINATED;
 	}

@@ -36,6 +36,7 @@
  * PghSlot.failed_*				W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
+ * PghSlot.rolled_back_*			the same; rolled_back_for first
  * PghSlot.accepted_in			W its backend, in the signal handler, before
  *								request_state says so; R the worker; atomic
  * PghSlot.cancelled_*			W the worker (its backend clears them at
@@ -43,7 +44,10 @@
  *								it counts only beside the right transaction
  * PghSlot.request_state		the hand-over of "request": see PghRequestState
  * PghSlot.request				W the worker while the state is FREE; R the
- *								victim while it is not, and the worker
+ *								victim while it is not, and the worker.  Its
+ *								action also W by the victim while ACCEPTED,
+ *								from ROLLBACK to TERMINATE; so the worker
+ *								takes either for the other at no harm
  * PghSlot.observed_*			W and R the worker only; cleared at claim
  * PghApplication.name			W under PGH_LOCK_APPLICATIONS exclusive, once,
  *								before "used"; R under it shared, or through
@@ -115,22 +119,25 @@ typedef enum PghCounter
 	PGH_COUNT_EVICTED,
 	PGH_COUNT_CANCELLED,
 	PGH_COUNT_SPARED,
-	PGH_COUNT_REFUSED
+	PGH_COUNT_REFUSED,
+	PGH_COUNT_ROLLED_BACK
 } PghCounter;
-#define PGH_N_COUNTERS (PGH_COUNT_REFUSED + 1)
+#define PGH_N_COUNTERS (PGH_COUNT_ROLLED_BACK + 1)
 
 /*
  * The hand-over between the worker and a victim.
  *
  *	FREE -> PENDING		the worker, after it filled "request", before SIGUSR2
- *	PENDING -> ACCEPTED	the victim's signal handler: it will die, or its
- *						statement is being cancelled.  Final until the session
- *						ends (or the cancel was reported): a second signal
- *						cannot clear the reason
+ *	PENDING -> ACCEPTED	the victim's signal handler: it will die, its
+ *						statement is being cancelled, or it will look in a
+ *						moment whether to roll back.  Final until the session
+ *						ends (or the cancel was reported, or it has looked): a
+ *						second signal cannot clear the reason
  *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
  *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
- *						could be cancelled
- *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING
+ *						could be cancelled, or was not to be rolled back
+ *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
+ *						rollback: it is over
  *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
@@ -151,6 +158,7 @@ typedef struct PghRequest
 	uint8		action;			/* PghAction */
 	uint8		reason;			/* PghReason */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
+	bool		rolled_back;	/* what it idles in was rolled back by us */
 	uint8		pattern;		/* PghPattern, for the advice */
 	uint16		rule;			/* number, 0 = server-wide */
 	int64		limit;			/* microseconds or transaction ids */
@@ -194,6 +202,10 @@ typedef struct PghSlot
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
+
+	/* Why we rolled back a transaction of its, and which was the last one. */
+	pg_atomic_uint32 rolled_back_for;	/* PghReason; 0 = never */
+	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
 
 	/* state_start of what it was doing when it accepted the last request. */
 	pg_atomic_uint64 accepted_in;
@@ -312,7 +324,8 @@ typedef struct PghLeak
 	bool		wrote;			/* when last seen */
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
-	uint64		ended;			/* sessions that a limit ended */
+	uint64		ended;			/* sessions or transactions that a limit ended */
+	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* sessions that were seen */
 	uint64		transactions;	/* that they had made by then, together */
 	TimestampTz first_seen;

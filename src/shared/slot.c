@@ -62,6 +62,8 @@ pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
+	pg_atomic_write_u32(&slot->rolled_back_for, PGH_REASON_NONE);
+	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
 	pg_atomic_write_u32(&slot->application, application);

@@ -118,7 +118,8 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 		return "none";
 	if (limits->mode == PGH_MODE_OBSERVE)
 		return "observe";
-	return verdict.action == PGH_ACTION_CANCEL ? "cancel" : "terminate";
+	return verdict.action == PGH_ACTION_CANCEL ? "cancel" :
+		verdict.action == PGH_ACTION_ROLLBACK ? "rollback" : "terminate";
 }
 
 /*

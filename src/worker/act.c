@@ -68,6 +68,9 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * once its grace is over.
 	 */
 	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->rolled_back =
+		session->facts.rolled_back_for != PGH_REASON_NONE &&
+		session->facts.blocking == 0;
 	label_rule(verdict->rule, request->rule_label,
 			   sizeof(request->rule_label));
 }
@@ -157,6 +160,9 @@ observe(const PghSession *session, const PghVerdict *verdict,
 			(verdict->action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
 					session->slot.pid, pgh_reason_name(verdict->reason)) :
+			 verdict->action == PGH_ACTION_ROLLBACK ?
+			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
+					session->slot.pid, pgh_reason_name(verdict->reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
 					session->slot.pid, pgh_reason_name(verdict->reason)),
 			 errdetail_internal("%s", message.detail)));
@@ -197,7 +203,7 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return true;
 
 	/* It left between our look and our signal. */
-	pgh_event_finish(request.event_id, PGH_OUTCOME_SPARED);
+	pgh_event_finish(request.event_id, request.action, PGH_OUTCOME_SPARED);
 	pgh_count(session->counted_as, PGH_COUNT_SPARED);
 	return false;
 }
