@@ -214,6 +214,7 @@ PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
+		facts->rolled_back_for != PGH_REASON_NONE ||
 		(verdict->action != PGH_ACTION_TERMINATE &&
 		 verdict->action != PGH_ACTION_ROLLBACK) ||
 		verdict->reason == PGH_REASON_HORIZON)

@@ -75,22 +75,39 @@ fill_request(PghRequest *request, const PghSession *session,
 			   sizeof(request->rule_label));
 }
 
+/*
+ * What a session is seen in that is idle in a transaction.  "query" has
+ * PGH_QUERY_LEN bytes.  False when it has gone on meanwhile.
+ */
+static bool
+fill_sighting(PghSighting *sighting, const PghSession *session, char *query)
+{
+	pgh_scan_query(session, query, PGH_QUERY_LEN);
+	sighting->who = &session->who;
+	sighting->roleid = session->slot.roleid;
+	sighting->state = session->facts.state;
+	sighting->wrote = session->facts.wrote;
+	sighting->query_id = session->query_id;
+	sighting->transactions = session->transactions;
+	sighting->query = query;
+	return query[0] != '\0';
+}
+
+/*
+ * One that idles on after its transaction was rolled back was seen in that
+ * already, and shows nothing of its program that is new.
+ */
 uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
 	PghSighting sighting;
+	uint64		fingerprint;
 
-	pgh_scan_query(session, query, sizeof(query));
-	if (query[0] == '\0')
-		return 0;				/* it has gone on meanwhile */
-	sighting.who = &session->who;
-	sighting.roleid = session->slot.roleid;
-	sighting.state = session->facts.state;
-	sighting.wrote = session->facts.wrote;
-	sighting.query_id = session->query_id;
-	sighting.transactions = session->transactions;
-	sighting.query = query;
+	if (!fill_sighting(&sighting, session, query))
+		return 0;
+	if (session->facts.rolled_back_for != PGH_REASON_NONE)
+		return pgh_leak_key(&sighting, &fingerprint);
 	return pgh_leak_see(&sighting);
 }
 
