@@ -36,7 +36,9 @@ CREATE FUNCTION hygiene.get_status(
 	OUT worker_pid integer,
 	OUT last_pass timestamptz,
 	OUT pass_duration interval,
-	OUT stats_since timestamptz)
+	OUT stats_since timestamptz,
+	OUT rolled_back bigint,
+	OUT idle_action text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
@@ -89,6 +91,10 @@ COMMENT ON COLUMN hygiene.status.last_pass IS
 	'When the worker last looked at all sessions';
 COMMENT ON COLUMN hygiene.status.pass_duration IS
 	'How long that took';
+COMMENT ON COLUMN hygiene.status.rolled_back IS
+	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
+COMMENT ON COLUMN hygiene.status.idle_action IS
+	'What a limit on an idle transaction does where no rule says otherwise: terminate, or rollback. It is terminate whatever is set where this server gives no way to roll back';
 
 --
 -- hygiene.sessions: one row for each client session
@@ -181,7 +187,8 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT spared bigint,
 	OUT transactions bigint,
 	OUT mean_session interval,
-	OUT diagnosis text)
+	OUT diagnosis text,
+	OUT rolled_back bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_application_list';
@@ -210,6 +217,8 @@ COMMENT ON COLUMN hygiene.applications.spared IS
 	'Sessions that went back to work at the last moment and were left alone';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
 	'What it does wrong and what to change; null if nothing is';
+COMMENT ON COLUMN hygiene.applications.rolled_back IS
+	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
 
 --
 -- hygiene.events: what was done, newest last
@@ -246,7 +255,7 @@ CREATE VIEW hygiene.events AS SELECT * FROM hygiene.get_events();
 COMMENT ON VIEW hygiene.events IS
 	'What pg_hygiene did, refused and warned about, newest last';
 COMMENT ON COLUMN hygiene.events.action IS
-	'terminate, evict, cancel, refuse or warn';
+	'terminate, rollback, evict, cancel, refuse or warn';
 COMMENT ON COLUMN hygiene.events.outcome IS
 	'done; spared: the session had gone back to work, or left by itself; observed: only recorded, as pg_hygiene.mode says; pending: not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
@@ -273,7 +282,8 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT last_seen timestamptz,
 	OUT clients integer,
 	OUT example_query text,
-	OUT diagnosis text)
+	OUT diagnosis text,
+	OUT rolled_back bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
@@ -294,13 +304,15 @@ COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
-	'Sessions that were ended there since stats_since, by a limit or for their slot';
+	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
 COMMENT ON COLUMN hygiene.leaks.clients IS
 	'Distinct client addresses seen there, 32 at the most';
 COMMENT ON COLUMN hygiene.leaks.example_query IS
 	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.diagnosis IS
 	'What the program does wrong and what to change; null if that cannot be told';
+COMMENT ON COLUMN hygiene.leaks.rolled_back IS
+	'Of those ended: transactions whose connection stayed';
 
 --
 -- hygiene.rules: the rules in force

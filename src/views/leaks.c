@@ -113,6 +113,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_int64(row, leak->rolled_back);
 }
 
 Datum

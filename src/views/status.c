@@ -231,6 +231,7 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
 	append_diagnosis(row, app, live, now);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
 }
 
 /*
@@ -341,7 +342,7 @@ append_forecast(PghRow *row, int available)
 static void
 append_totals(PghRow *row)
 {
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
+	for (int i = 0; i <= PGH_COUNT_REFUSED; i++)
 		pgh_row_int64(row, pg_atomic_read_u64(&pgh_shared->total[i]));
 	pgh_row_int64(row, pg_atomic_read_u64(&pgh_shared->refused_by_server));
 }
@@ -406,6 +407,10 @@ pgh_status(PG_FUNCTION_ARGS)
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);
+	pgh_row_int64(&row, pg_atomic_read_u64(&pgh_shared->total[PGH_COUNT_ROLLED_BACK]));
+	pgh_row_text(&row, pgh_can_roll_back &&
+				 pgh_idle_action == PGH_IDLE_ROLLBACK ?
+				 "rollback" : "terminate");
 	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }

@@ -1,0 +1,195 @@
+
+=pod
+
+=head1 NAME
+
+PgHygiene::Rollback - many transactions that are rolled back at one time
+
+=head1 SYNOPSIS
+
+  use PgHygiene::Rollback;
+
+  my $node = rollback_node('main');
+  roll_back_each($node, {
+	name => 'savepoints',
+	begin => sub { $_[0]->query('BEGIN; SAVEPOINT a') },
+	check => sub { told($_[0], 'ROLLBACK TO a', $REASON, 'E') } });
+
+=head1 DESCRIPTION
+
+Every case gets a client and a transaction of its own.  They idle beside each
+other until the limit has rolled all of them back; then the limit is raised, so
+that none is ended while it is looked at.  Afterwards every session must still
+work.
+
+=cut
+
+package PgHygiene::Rollback;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use PgHygiene;
+use PgHygiene::Client;
+use PgHygiene::Server;
+use Test::More;
+
+our @EXPORT = qw($REASON $CANNOT_COMMIT rollback_node roll_back_each told
+  silent application_of);
+
+our $REASON = 'transaction was rolled back due to idle-in-transaction timeout';
+our $CANNOT_COMMIT = "cannot commit: $REASON";
+
+my $HINT = 'Commit or roll back, and close the session when the work is done.';
+my $LIMIT = '2s';
+my $NO_LIMIT = '1h';
+
+=pod
+
+=head2 rollback_node(name, extra configuration lines...)
+
+A server as new_node makes it whose limits roll back, with table t (who text)
+for app.
+
+=cut
+
+sub rollback_node
+{
+	my ($name, @conf) = @_;
+	my $node = new_node(
+		$name,
+		"pg_hygiene.idle_in_transaction_timeout = '$LIMIT'",
+		"pg_hygiene.idle_action = 'rollback'",
+		'max_prepared_transactions = 5',
+		@conf);
+
+	$node->safe_psql('postgres',
+		'CREATE TABLE t (who text); GRANT ALL ON t TO app; GRANT CREATE ON SCHEMA public TO app'
+	);
+	return $node;
+}
+
+sub application_of
+{
+	my ($case) = @_;
+
+	return substr "rolled: $case->{name}", 0, 60;
+}
+
+=pod
+
+=head2 roll_back_each(node, cases...)
+
+Runs cases: hashes of name; begin, which is called with the client and leaves
+it idle in a transaction; check, called with the client once it was rolled
+back; and options, for the client.  C<first> may be what is run before in a
+transaction of its own.
+
+=cut
+
+sub roll_back_each
+{
+	my ($node, @cases) = @_;
+
+	configure($node, idle_in_transaction_timeout => $LIMIT);
+	two_passes($node);
+	for my $case (@cases)
+	{
+		my $client = $case->{client} = PgHygiene::Client->new(
+			$node,
+			application => application_of($case),
+			@{ $case->{options} || [] });
+
+		$client->query($case->{first}) if $case->{first};
+		$case->{begin}->($client);
+	}
+	my $pids = join ',', map { $_->{client}->{pid} } @cases;
+	until_row(
+		$node,
+		"SELECT count(*) FROM pg_stat_activity WHERE pid IN ($pids) AND state = 'idle in transaction (aborted)'",
+		scalar @cases);
+	configure($node, idle_in_transaction_timeout => $NO_LIMIT);
+	two_passes($node);
+	for my $case (@cases)
+	{
+		_look_at($node, $case);
+	}
+	return;
+}
+
+sub _look_at
+{
+	my ($node, $case) = @_;
+	my $client = $case->{client};
+
+	subtest $case->{name} => sub {
+		is(scalar @{ $client->{notices} },
+			0, 'nothing was sent at the moment itself');
+		$case->{check}->($client);
+		return if $case->{over};
+		$client->try_query('ROLLBACK');
+		is($client->first_row('SELECT 42'), '42', 'the session works');
+		is($client->first_row('SELECT pg_backend_pid()'),
+			$client->{pid}, 'it is the same');
+		$client->close;
+	};
+	return;
+}
+
+=pod
+
+=head2 told(client, SQL or code, message, [status])
+
+The statement (or what the code sends) fails by this message, with SQLSTATE,
+DETAIL and HINT; ReadyForQuery says C<status> afterwards: E unless given.
+
+=head2 silent(client, SQL, tag, [status])
+
+The statement succeeds without a word; status I unless given.
+
+=cut
+
+sub told
+{
+	my ($client, $what, $message, $status) = @_;
+	my $label = ref $what ? 'the message' : $what;
+
+	if (ref $what)
+	{
+		$what->($client);
+		$client->wait_ready;
+	}
+	else
+	{
+		$client->try_query($what);
+	}
+	my $error = $client->{error} || {};
+
+	$label = substr($label, 0, 40);
+	is($error->{M}, $message, "$label: the message");
+	is($error->{C}, '25P03', "$label: SQLSTATE");
+	is($error->{S}, 'ERROR', "$label: an ordinary error");
+	like(
+		$error->{D},
+		qr/^Application ".*" left a transaction idle for [\d.]+ (?:ms|s|min); pg_hygiene\.idle_in_transaction_timeout allows 2 s\.$/,
+		"$label: DETAIL");
+	like($error->{H}, qr/^\Q$HINT\E/, "$label: HINT");
+	is($client->{status}, $status || 'E', "$label: where the block is");
+	is(scalar @{ $client->{errors} }, 1, "$label: one error");
+	return;
+}
+
+sub silent
+{
+	my ($client, $sql, $tag, $status) = @_;
+
+	$client->try_query($sql);
+	is($client->{error}, undef, "$sql: no error");
+	is(join(',', @{ $client->{tags} }), $tag, "$sql: command tag");
+	is(scalar @{ $client->{notices} }, 0, "$sql: no notice");
+	is($client->{status}, $status || 'I', "$sql: where the block is");
+	return;
+}
+
+1;
