@@ -18,7 +18,7 @@ PgHygiene::Rollback - many transactions that are rolled back at one time
 =head1 DESCRIPTION
 
 Every case gets a client and a transaction of its own.  They idle beside each
-other until the limit has rolled all of them back; then the limit is raised, so
+other until a limit is set that rolls all of them back; then it is raised, so
 that none is ended while it is looked at.  Afterwards every session must still
 work.
 
@@ -92,8 +92,7 @@ sub roll_back_each
 {
 	my ($node, @cases) = @_;
 
-	configure($node, idle_in_transaction_timeout => $LIMIT);
-	two_passes($node);
+	configure($node, idle_in_transaction_timeout => $NO_LIMIT);
 	for my $case (@cases)
 	{
 		my $client = $case->{client} = PgHygiene::Client->new(
@@ -104,6 +103,7 @@ sub roll_back_each
 		$client->query($case->{first}) if $case->{first};
 		$case->{begin}->($client);
 	}
+	configure($node, idle_in_transaction_timeout => $LIMIT);
 	my $pids = join ',', map { $_->{client}->{pid} } @cases;
 	until_row(
 		$node,
