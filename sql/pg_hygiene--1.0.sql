@@ -54,23 +54,31 @@ CREATE VIEW hygiene.status AS
 COMMENT ON VIEW hygiene.status IS
 	'The server in one row: connection slots, sessions by state, what was ended and refused, and the worker';
 COMMENT ON COLUMN hygiene.status.mode IS
-	'pg_hygiene.mode: enforce, observe or off';
+	'pg_hygiene.mode: "enforce", "observe" or "off"';
 COMMENT ON COLUMN hygiene.status.pressure IS
-	'normal; warning from pg_hygiene.warn_at percent of the usable slots on; critical while no more than headroom slots are available';
+	'"normal"; "warning" from pg_hygiene.warn_at percent of the usable slots on; "critical" while no more than "headroom" slots are available';
+COMMENT ON COLUMN hygiene.status.max_connections IS
+	'The setting max_connections of PostgreSQL';
 COMMENT ON COLUMN hygiene.status.reserved IS
 	'Slots that ordinary roles cannot have: superuser_reserved_connections and reserved_connections';
 COMMENT ON COLUMN hygiene.status.used IS
-	'Slots for client connections in use, those of clients still authenticating among them';
+	'Slots for client connections in use, including those of clients still authenticating';
 COMMENT ON COLUMN hygiene.status.authenticating IS
 	'Of the used slots, those whose client has not finished authentication';
 COMMENT ON COLUMN hygiene.status.available IS
-	'max_connections - reserved - used, not below 0';
+	'max_connections - "reserved" - "used", not below 0';
 COMMENT ON COLUMN hygiene.status.headroom IS
-	'Free slots that are kept: pg_hygiene.headroom, or what -1 comes to';
+	'Free slots to keep: pg_hygiene.headroom, or what -1 stands for';
+COMMENT ON COLUMN hygiene.status.active IS
+	'Sessions that run a statement';
+COMMENT ON COLUMN hygiene.status.idle IS
+	'Sessions idle outside a transaction';
+COMMENT ON COLUMN hygiene.status.idle_in_transaction IS
+	'Sessions idle in a transaction, including aborted ones';
 COMMENT ON COLUMN hygiene.status.oldest_transaction IS
 	'Age of the oldest open transaction of a client session';
 COMMENT ON COLUMN hygiene.status.growth_per_minute IS
-	'How fast the used slots grow, in slots per minute';
+	'How fast the used slots grow, in slots per minute, measured over the last minute, or since the start if that is less';
 COMMENT ON COLUMN hygiene.status.exhaustion_in IS
 	'When the available slots are used up at that speed; null while they do not grow';
 COMMENT ON COLUMN hygiene.status.terminated IS
@@ -90,11 +98,13 @@ COMMENT ON COLUMN hygiene.status.worker_pid IS
 COMMENT ON COLUMN hygiene.status.last_pass IS
 	'When the worker last looked at all sessions';
 COMMENT ON COLUMN hygiene.status.pass_duration IS
-	'How long that took';
+	'How long that look took';
 COMMENT ON COLUMN hygiene.status.rolled_back IS
 	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
 COMMENT ON COLUMN hygiene.status.idle_action IS
-	'What a limit on an idle transaction does where no rule says otherwise: terminate, or rollback. It is terminate whatever is set where this server gives no way to roll back';
+	'What a limit on an idle transaction ends where no rule says otherwise: "terminate" or "rollback"; always "terminate" where this server gives no way to roll back';
+COMMENT ON COLUMN hygiene.status.stats_since IS
+	'When counting began, or hygiene.reset() was called; a restart does not change it';
 
 --
 -- hygiene.sessions: one row for each client session
@@ -132,14 +142,22 @@ CREATE VIEW hygiene.sessions AS SELECT * FROM hygiene.get_sessions();
 
 COMMENT ON VIEW hygiene.sessions IS
 	'One row for each client session of the server, with the limit that will end it and when';
+COMMENT ON COLUMN hygiene.sessions.pid IS
+	'Process id of the backend';
+COMMENT ON COLUMN hygiene.sessions.application_name IS
+	'As the session has it now, with the client that PgBouncer appends (application_name_add_host)';
 COMMENT ON COLUMN hygiene.sessions.user_name IS
 	'Login role, as it was named when the session began';
+COMMENT ON COLUMN hygiene.sessions.database_name IS
+	'Database it is connected to, as it was named then';
 COMMENT ON COLUMN hygiene.sessions.client_addr IS
 	'Null for a Unix-domain socket, and for other roles'' sessions unless you are a member of pg_read_all_stats';
 COMMENT ON COLUMN hygiene.sessions.client_port IS
 	'-1 for a Unix-domain socket; hidden like client_addr';
+COMMENT ON COLUMN hygiene.sessions.backend_start IS
+	'When the session began';
 COMMENT ON COLUMN hygiene.sessions.state IS
-	'As in pg_stat_activity; starting until the session is ready, disabled where track_activities is off';
+	'As in pg_stat_activity; "starting" until the session is ready, "disabled" where track_activities is off; the others are "active" (also during a fast-path function call), "idle", "idle in transaction" and "idle in transaction (aborted)"';
 COMMENT ON COLUMN hygiene.sessions.state_age IS
 	'Time since it entered this state';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS
@@ -153,7 +171,7 @@ COMMENT ON COLUMN hygiene.sessions.blocking IS
 COMMENT ON COLUMN hygiene.sessions.listening IS
 	'Whether it LISTENs on a channel';
 COMMENT ON COLUMN hygiene.sessions.exempt IS
-	'Why it is never refused, ended or evicted: superuser, rule n, track_activities; null if it may be';
+	'Why it is never refused, ended or evicted: "superuser", "rule n", track_activities; null if it may be';
 COMMENT ON COLUMN hygiene.sessions.rules IS
 	'Numbers of the rules of pg_hygiene.rules that match it, from 1';
 COMMENT ON COLUMN hygiene.sessions.limit_name IS
@@ -161,7 +179,9 @@ COMMENT ON COLUMN hygiene.sessions.limit_name IS
 COMMENT ON COLUMN hygiene.sessions.limit_setting IS
 	'The value of that setting for this session';
 COMMENT ON COLUMN hygiene.sessions.ends_in IS
-	'Time until that limit acts; null when nothing will end the session';
+	'Time until that limit acts; null when nothing will end the session, also because it is only observed';
+COMMENT ON COLUMN hygiene.sessions.query_id IS
+	'Identifier of its statement, where compute_query_id gives one';
 COMMENT ON COLUMN hygiene.sessions.query IS
 	'The statement it runs or ran last, its first 1023 bytes; hidden like client_addr';
 
@@ -202,23 +222,45 @@ CREATE VIEW hygiene.applications AS
 COMMENT ON VIEW hygiene.applications IS
 	'One row for each application name, with its sessions of this moment and its counters';
 COMMENT ON COLUMN hygiene.applications.application_name IS
-	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications';
+	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications; the client that PgBouncer appends is left out';
+COMMENT ON COLUMN hygiene.applications.connections IS
+	'Sessions of this moment';
+COMMENT ON COLUMN hygiene.applications.active IS
+	'Of those, the ones that run a statement';
+COMMENT ON COLUMN hygiene.applications.idle IS
+	'Of those, the ones idle outside a transaction';
+COMMENT ON COLUMN hygiene.applications.idle_in_transaction IS
+	'Of those, the ones idle in a transaction, including aborted ones';
+COMMENT ON COLUMN hygiene.applications.peak_connections IS
+	'Most sessions it had at once since stats_since';
+COMMENT ON COLUMN hygiene.applications.peak_at IS
+	'When that was';
 COMMENT ON COLUMN hygiene.applications.share IS
 	'Its connections in percent of the usable slots';
+COMMENT ON COLUMN hygiene.applications.oldest_transaction IS
+	'Age of its oldest open transaction';
 COMMENT ON COLUMN hygiene.applications.opened IS
-	'Sessions that took up this name since stats_since, at login or later';
+	'Sessions that took up this name since stats_since, at login or later, and those that had it at that time';
 COMMENT ON COLUMN hygiene.applications.closed IS
 	'Sessions that gave it up, by ending or by taking another name';
+COMMENT ON COLUMN hygiene.applications.refused IS
+	'Connections refused by pg_hygiene';
+COMMENT ON COLUMN hygiene.applications.terminated IS
+	'Sessions ended by a limit';
+COMMENT ON COLUMN hygiene.applications.evicted IS
+	'Sessions ended to free a slot';
+COMMENT ON COLUMN hygiene.applications.cancelled IS
+	'Statements cancelled because their transaction was too old';
+COMMENT ON COLUMN hygiene.applications.spared IS
+	'Sessions that went back to work at the last moment and were left alone';
 COMMENT ON COLUMN hygiene.applications.transactions IS
 	'Transactions that sessions ended under this name, by commit or rollback';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
-COMMENT ON COLUMN hygiene.applications.spared IS
-	'Sessions that went back to work at the last moment and were left alone';
-COMMENT ON COLUMN hygiene.applications.diagnosis IS
-	'What it does wrong and what to change; null if nothing is';
 COMMENT ON COLUMN hygiene.applications.rolled_back IS
 	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
+COMMENT ON COLUMN hygiene.applications.diagnosis IS
+	'What it does wrong and what to change; null if nothing is wrong';
 
 --
 -- hygiene.events: what was done, newest last
@@ -254,18 +296,44 @@ CREATE VIEW hygiene.events AS SELECT * FROM hygiene.get_events();
 
 COMMENT ON VIEW hygiene.events IS
 	'What pg_hygiene did, refused and warned about, newest last';
+COMMENT ON COLUMN hygiene.events.event_id IS
+	'Number of the event, from 1';
+COMMENT ON COLUMN hygiene.events.occurred_at IS
+	'When it was decided';
 COMMENT ON COLUMN hygiene.events.action IS
-	'terminate, rollback, evict, cancel, refuse or warn';
+	'"terminate", "rollback", "evict", "cancel", "refuse" or "warn"';
 COMMENT ON COLUMN hygiene.events.outcome IS
-	'done; spared: the session had gone back to work, or left by itself; observed: only recorded, as pg_hygiene.mode says; pending: not answered yet';
+	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
-	'The setting that acted, without its prefix';
+	'The setting that acted, without its prefix, or the rule''s "connections", "reserve" or connect_rate';
 COMMENT ON COLUMN hygiene.events.rule IS
 	'Number of the rule whose limit it was; null for the server-wide setting';
 COMMENT ON COLUMN hygiene.events.measured IS
-	'What was measured when it was decided; casts to interval where the limit is a time';
+	'What was measured when it was decided; casts to interval where the limit is a time, and for "evict"';
 COMMENT ON COLUMN hygiene.events.limit_setting IS
 	'The value of the limit';
+COMMENT ON COLUMN hygiene.events.pid IS
+	'Process id of the backend';
+COMMENT ON COLUMN hygiene.events.application_name IS
+	'The name it had, without the client that PgBouncer appends';
+COMMENT ON COLUMN hygiene.events.user_name IS
+	'Its login role';
+COMMENT ON COLUMN hygiene.events.database_name IS
+	'Its database';
+COMMENT ON COLUMN hygiene.events.client_addr IS
+	'Its address; hidden as in hygiene.sessions';
+COMMENT ON COLUMN hygiene.events.state IS
+	'What it was doing; "starting" for one that was refused';
+COMMENT ON COLUMN hygiene.events.transaction_age IS
+	'Age of its transaction; null where it had none';
+COMMENT ON COLUMN hygiene.events.wrote IS
+	'Whether its transaction had been assigned a transaction id';
+COMMENT ON COLUMN hygiene.events.blocking IS
+	'Number of sessions that waited for it';
+COMMENT ON COLUMN hygiene.events.query_id IS
+	'Identifier of its last statement; hidden like client_addr';
+COMMENT ON COLUMN hygiene.events.query IS
+	'Its last statement, at most 1023 bytes; hidden like client_addr';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from
@@ -297,6 +365,12 @@ CREATE VIEW hygiene.leaks AS
 
 COMMENT ON VIEW hygiene.leaks IS
 	'Transactions that were ended while idle, or have been idle for more than a tenth of the limit that will end them, grouped by application, role, database and the statement that was last before the silence';
+COMMENT ON COLUMN hygiene.leaks.application_name IS
+	'Name that the sessions have or had';
+COMMENT ON COLUMN hygiene.leaks.user_name IS
+	'Their login role';
+COMMENT ON COLUMN hygiene.leaks.database_name IS
+	'Their database';
 COMMENT ON COLUMN hygiene.leaks.fingerprint IS
 	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape; hidden from those who may not see the statement in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.sessions_now IS
@@ -305,14 +379,18 @@ COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
 	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
+COMMENT ON COLUMN hygiene.leaks.rolled_back IS
+	'Of those ended: transactions whose connection stayed';
+COMMENT ON COLUMN hygiene.leaks.first_seen IS
+	'When the first such session was noted';
+COMMENT ON COLUMN hygiene.leaks.last_seen IS
+	'When the last one was noted; now, while there is one';
 COMMENT ON COLUMN hygiene.leaks.clients IS
 	'Distinct client addresses seen there, 32 at the most';
 COMMENT ON COLUMN hygiene.leaks.example_query IS
 	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.diagnosis IS
 	'What the program does wrong and what to change; null if that cannot be told';
-COMMENT ON COLUMN hygiene.leaks.rolled_back IS
-	'Of those ended: transactions whose connection stayed';
 
 --
 -- hygiene.rules: the rules in force
@@ -340,6 +418,10 @@ COMMENT ON VIEW hygiene.rules IS
 	'The rules in force, with the sessions that each matches and what it did';
 COMMENT ON COLUMN hygiene.rules.rule IS
 	'Its number, from 1, in the order in which rules are read';
+COMMENT ON COLUMN hygiene.rules.selectors IS
+	'Whom it matches';
+COMMENT ON COLUMN hygiene.rules.settings IS
+	'What it sets';
 COMMENT ON COLUMN hygiene.rules.sessions IS
 	'Sessions of this moment that match it';
 COMMENT ON COLUMN hygiene.rules.connections_limit IS
@@ -438,11 +520,15 @@ CREATE VIEW hygiene.horizon AS
 COMMENT ON VIEW hygiene.horizon IS
 	'What keeps VACUUM from removing dead rows, the oldest first';
 COMMENT ON COLUMN hygiene.horizon.kind IS
-	'session, prepared transaction, replication slot or standby';
+	'"session", "prepared transaction", "replication slot" or "standby"';
 COMMENT ON COLUMN hygiene.horizon.name IS
 	'Login role of a session, gid of a prepared transaction, name of a slot, role of a standby''s walsender';
+COMMENT ON COLUMN hygiene.horizon.pid IS
+	'Process id; null for a prepared transaction, and for a slot that nobody uses';
+COMMENT ON COLUMN hygiene.horizon.application_name IS
+	'Of a session or a standby';
 COMMENT ON COLUMN hygiene.horizon.xmin_age IS
-	'How many transaction ids behind the next one it holds VACUUM';
+	'How many transaction ids behind the next one it holds VACUUM back';
 COMMENT ON COLUMN hygiene.horizon.age IS
 	'Since when: the age of the transaction, or of the standby''s connection; null for a slot';
 
@@ -471,12 +557,14 @@ CREATE VIEW hygiene.samples AS SELECT * FROM hygiene.get_samples();
 
 COMMENT ON VIEW hygiene.samples IS
 	'Who held the connection slots: a sample every ten seconds, for six hours or since the server started';
+COMMENT ON COLUMN hygiene.samples.sampled_at IS
+	'When the sample was taken';
 COMMENT ON COLUMN hygiene.samples.used IS
-	'Slots for client connections in use';
+	'Slots for client connections in use, as in hygiene.status';
 COMMENT ON COLUMN hygiene.samples.most_used IS
-	'The most that were seen in use since the sample before';
+	'The most that were seen in use since the sample before; the worker looks once a second, and more often while slots run short';
 COMMENT ON COLUMN hygiene.samples.idle_in_transaction IS
-	'Sessions idle in a transaction';
+	'Sessions idle in a transaction, including aborted ones';
 COMMENT ON COLUMN hygiene.samples.ended IS
 	'Sessions ended by a limit or to free a slot since the sample before';
 COMMENT ON COLUMN hygiene.samples.refused IS
@@ -484,7 +572,7 @@ COMMENT ON COLUMN hygiene.samples.refused IS
 COMMENT ON COLUMN hygiene.samples.refused_by_server IS
 	'Connections refused by PostgreSQL itself since the sample before';
 COMMENT ON COLUMN hygiene.samples.application_names IS
-	'The eight applications with the most connections, the largest first';
+	'The eight applications with the most connections, the largest first; fewer if there are fewer';
 COMMENT ON COLUMN hygiene.samples.application_connections IS
 	'The connections of each of them';
 COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
@@ -512,34 +600,43 @@ status AS MATERIALIZED (
 	SELECT *, greatest(max_connections - reserved, 1) AS usable, now() AS at
 	FROM hygiene.status
 ),
--- The time, in n columns of so many seconds; "first" is the number of the
--- first one since the epoch.
+-- The time, in n columns of "step" seconds each; "first" is the number of the
+-- first column, counted from the epoch.
 axis AS MATERIALIZED (
 	SELECT step, n, floor(till / step)::bigint - n + 1 AS first
 	FROM (SELECT till, step, ceil(span / step)::integer + 1 AS n
-		  FROM (SELECT till, span, greatest(10, ceil(span / 1800) * 10)::integer AS step
+		  FROM (SELECT till, span,
+					   greatest(10, ceil(span / 1800) * 10)::integer AS step
 				FROM (SELECT extract(epoch FROM max(at)) AS till,
-							 least(21600, greatest(600, extract(epoch FROM max(at) - min(sampled_at)))) AS span
+							 least(21600, greatest(600,
+								extract(epoch FROM max(at) - min(sampled_at))))
+								AS span
 					  FROM status LEFT JOIN hygiene.samples ON true) a) b) c
 ),
 -- The fullest sample of each column, and what happened in the column.
 col AS MATERIALIZED (
-	SELECT DISTINCT ON (k) k, sampled_at, used, application_names, application_connections,
-		   max(most_used) OVER w AS most_used, sum(ended) OVER w AS ended,
-		   sum(refused) OVER w AS refused, sum(refused_by_server) OVER w AS by_server
-	FROM (SELECT *, floor(extract(epoch FROM sampled_at) / step)::bigint - first AS k
+	SELECT DISTINCT ON (k) k, sampled_at, used,
+		   application_names, application_connections,
+		   max(most_used) OVER w AS most_used,
+		   sum(ended) OVER w AS ended,
+		   sum(refused) OVER w AS refused,
+		   sum(refused_by_server) OVER w AS by_server
+	FROM (SELECT *, floor(extract(epoch FROM sampled_at) / step)::bigint
+					- first AS k
 		  FROM hygiene.samples, axis) s
 	WHERE k BETWEEN 0 AND n - 1
 	WINDOW w AS (PARTITION BY k)
 	ORDER BY k, used DESC
 ),
 held AS MATERIALIZED (
-	SELECT k, hygiene.get_html(coalesce(nullif(name, ''), '(no name)')) AS name, connections
-	FROM col, unnest(application_names, application_connections) AS u (name, connections)
+	SELECT k, connections,
+		   hygiene.get_html(coalesce(nullif(name, ''), '(no name)')) AS name
+	FROM col, unnest(application_names, application_connections)
+			  AS u (name, connections)
 ),
 ranked AS MATERIALIZED (
-	SELECT name, row_number() OVER (ORDER BY max(connections) DESC, name) AS rank,
-		   max(connections) AS peak
+	SELECT name, max(connections) AS peak,
+		   row_number() OVER (ORDER BY max(connections) DESC, name) AS rank
 	FROM held GROUP BY name
 ),
 -- Six applications and, as the seventh, all others: stacked.
@@ -549,32 +646,40 @@ part AS (
 		  FROM (SELECT k, least(rank, 7) AS rank, connections AS n
 				FROM held JOIN ranked USING (name)
 				UNION ALL
-				SELECT k, 7, greatest(used - (SELECT coalesce(sum(c), 0)
-											  FROM unnest(application_connections) c), 0)
+				SELECT k, 7, greatest(0, used - (
+					SELECT coalesce(sum(c), 0)
+					FROM unnest(application_connections) c))
 				FROM col) a
 		  GROUP BY k, rank) b
 	WHERE n > 0
 ),
 areas AS (
-	SELECT string_agg(format('<path class="c%s" d="%s"/>', rank, d), '' ORDER BY rank) AS areas
-	FROM (SELECT rank, string_agg(format('M%s %sh1v%sh-1z', k, base, n), '') AS d
+	SELECT string_agg(format('<path class="c%s" d="%s"/>', rank, d), ''
+					  ORDER BY rank) AS areas
+	FROM (SELECT rank,
+				 string_agg(format('M%s %sh1v%sh-1z', k, base, n), '') AS d
 		  FROM part GROUP BY rank) a
 ),
 marks AS (
 	SELECT max(ended + refused + by_server) AS top,
-		   string_agg(format('M%s %sh1', k, most_used), '') FILTER (WHERE most_used > used) AS most,
-		   string_agg(format('M%s 0h1v%sh-1z', k, ended), '') FILTER (WHERE ended > 0) AS ended,
+		   string_agg(format('M%s %sh1', k, most_used), '')
+			   FILTER (WHERE most_used > used) AS most,
+		   string_agg(format('M%s 0h1v%sh-1z', k, ended), '')
+			   FILTER (WHERE ended > 0) AS ended,
 		   string_agg(format('M%s %sh1v%sh-1z', k, ended, refused), '')
 			   FILTER (WHERE refused > 0) AS refused,
-		   string_agg(format('M%s %sh1v%sh-1z', k, ended + refused, by_server), '')
+		   string_agg(format('M%s %sh1v%sh-1z', k, ended + refused,
+							 by_server), '')
 			   FILTER (WHERE by_server > 0) AS by_server,
 		   string_agg(concat(
-			   '<rect x="', k, '" width="1" height="100%"><title>', to_char(sampled_at, 'HH24:MI:SS'),
-			   ': ', used, ' in use', ' (' || holders || ')', ', ', ended, ' ended, ',
+			   '<rect x="', k, '" width="1" height="100%"><title>',
+			   to_char(sampled_at, 'HH24:MI:SS'), ': ', used, ' in use',
+			   ' (' || holders || ')', ', ', ended, ' ended, ',
 			   refused + by_server, ' refused</title></rect>'), '') AS hover
-	FROM col LEFT JOIN (SELECT k, string_agg(name || ' ' || connections, ', '
-											 ORDER BY connections DESC) AS holders
-						FROM held GROUP BY k) h USING (k)
+	FROM col LEFT JOIN (
+		SELECT k, string_agg(name || ' ' || connections, ', '
+							 ORDER BY connections DESC) AS holders
+		FROM held GROUP BY k) h USING (k)
 ),
 ticks AS (
 	SELECT (SELECT string_agg(format('<span style="left:%s%%">%s</span>',
@@ -588,7 +693,8 @@ ticks AS (
 		   (SELECT string_agg(format('<span style="bottom:%s%%">%s</span>',
 				round(100.0 * y / max_connections, 2), y), '')
 			FROM (SELECT min(e * p)::integer AS every
-				  FROM unnest('{1,2,5}'::integer[]) e, unnest('{1,10,100,1000,10000}'::integer[]) p
+				  FROM unnest('{1,2,5}'::integer[]) e,
+					   unnest('{1,10,100,1000,10000}'::integer[]) p
 				  WHERE max_connections <= 5.3 * e * p) e,
 				 generate_series(0, max_connections, every) y) AS counts
 	FROM axis, status
@@ -599,86 +705,120 @@ head AS (
 		hygiene.get_html(nullif(current_setting('cluster_name'), '')) || ', ',
 		'PostgreSQL ', hygiene.get_html(current_setting('server_version')),
 		to_char(at, ', YYYY-MM-DD HH24:MI:SS TZ'), '. Mode: ', mode,
-		to_char(stats_since, '". Counted since "YYYY-MM-DD HH24:MI:SS'), '.</small></p>',
+		to_char(stats_since, '". Counted since "YYYY-MM-DD HH24:MI:SS'),
+		'.</small></p>',
 		CASE WHEN worker_pid IS NULL
-			 THEN '<p class="bad">The worker is not running: nobody is ended now.</p>' END,
+			 THEN '<p class="bad">The worker is not running: '
+				  'nobody is ended now.</p>' END,
 		CASE WHEN mode <> 'enforce'
-			 THEN '<p class="bad">Mode ' || mode || ': only rules may end or refuse somebody.</p>' END,
+			 THEN '<p class="bad">Mode ' || mode
+				  || ': only rules may end or refuse somebody.</p>' END,
 		'<dl><div><dt>Slots in use</dt><dd>', used,
-		'<small>of ', usable, ' usable; ', available, ' available, headroom ', headroom,
-		'</small></dd></div><div><dt>Pressure</dt><dd class="',
+		'<small>of ', usable, ' usable; ', available, ' available, headroom ',
+		headroom, '</small></dd></div><div><dt>Pressure</dt><dd class="',
 		CASE pressure WHEN 'normal' THEN 'good' ELSE 'bad' END, '">', pressure,
 		'<small>growth ', round(growth_per_minute::numeric, 1), ' a minute',
 		', exhausted in ' || date_trunc('second', exhaustion_in),
-		'</small></dd></div><div><dt>Idle in transaction</dt><dd>', idle_in_transaction,
+		'</small></dd></div><div><dt>Idle in transaction</dt><dd>',
+		idle_in_transaction,
 		'<small>', active, ' active, ', idle, ' idle',
 		'; oldest transaction ' || date_trunc('second', oldest_transaction),
 		'</small></dd></div><div><dt>Ended</dt><dd>', terminated + evicted,
-		'<small>', terminated, ' by a limit, ', evicted, ' to free a slot; ', spared, ' spared',
-		'</small></dd></div><div><dt>Refused</dt><dd>', refused + refused_by_server,
-		'<small>', refused, ' by pg_hygiene, ', refused_by_server, ' by PostgreSQL itself',
-		'</small></dd></div></dl>') AS html
+		'<small>', terminated, ' by a limit, ', evicted, ' to free a slot; ',
+		spared, ' spared</small></dd></div><div><dt>Refused</dt><dd>',
+		refused + refused_by_server,
+		'<small>', refused, ' by pg_hygiene, ', refused_by_server,
+		' by PostgreSQL itself</small></dd></div></dl>') AS html
 	FROM status
 ),
 curve AS (
 	SELECT concat(
-		'<section><h2>Connections by application</h2><div class="chart"><div class="y">', counts,
-		'</div><div class="x">', times, '</div><svg viewBox="0 0 ', n, ' ', max_connections,
-		'" preserveAspectRatio="none"><g transform="matrix(1 0 0 -1 0 ', max_connections, ')">', areas,
-		'<path class="line" d="', most, '"/><path class="line max" d="M0 ', usable, 'H', n,
-		'"/><path class="line room" d="M0 ', greatest(usable - headroom, 0), 'H', n,
-		'"/></g>', hover, '</svg></div><ul>',
-		(SELECT string_agg(format('<li><i class="c%s"></i><bdi>%s</bdi> <small>%s at most</small></li>',
+		'<section><h2>Connections by application</h2><div class="chart">',
+		'<div class="y">', counts,
+		'</div><div class="x">', times, '</div><svg viewBox="0 0 ', n, ' ',
+		max_connections,
+		'" preserveAspectRatio="none"><g transform="matrix(1 0 0 -1 0 ',
+		max_connections, ')">', areas,
+		'<path class="line" d="', most,
+		'"/><path class="line max" d="M0 ', usable, 'H', n,
+		'"/><path class="line room" d="M0 ',
+		greatest(usable - headroom, 0), 'H', n, '"/></g>', hover, '</svg></div><ul>',
+		(SELECT string_agg(format('<li><i class="c%s"></i><bdi>%s</bdi> '
+								  '<small>%s at most</small></li>',
 								  rank, name, peak), '' ORDER BY rank)
 		 FROM ranked WHERE rank <= 6),
-		'<li><i class="c7"></i>others</li><li><i class="dash"></i>most between two samples</li>',
+		'<li><i class="c7"></i>others</li>',
+		'<li><i class="dash"></i>most between two samples</li>',
 		'<li><i class="dash max"></i>', usable, ' usable slots</li>',
-		'<li><i class="dash room"></i>less the headroom of ', headroom, '</li></ul></section>',
+		'<li><i class="dash room"></i>less the headroom of ', headroom,
+		'</li></ul></section>',
 		'<section><h2>Ended and refused</h2>') AS html
 	FROM status, axis, areas, marks, ticks
 ),
 actions AS (
 	SELECT CASE WHEN top > 0 THEN concat(
 		'<div class="chart low"><div class="y"><span style="bottom:0">0</span>',
-		'<span style="bottom:100%">', top, '</span></div><div class="x">', times,
-		'</div><svg viewBox="0 0 ', n, ' ', top, '" preserveAspectRatio="none">',
-		'<g transform="matrix(1 0 0 -1 0 ', top, ')"><path class="e1" d="', ended,
-		'"/><path class="e2" d="', refused, '"/><path class="e3" d="', by_server, '"/></g>', hover,
+		'<span style="bottom:100%">', top, '</span></div>',
+		'<div class="x">', times, '</div><svg viewBox="0 0 ', n, ' ', top,
+		'" preserveAspectRatio="none">',
+		'<g transform="matrix(1 0 0 -1 0 ', top, ')">',
+		'<path class="e1" d="', ended, '"/><path class="e2" d="', refused,
+		'"/><path class="e3" d="', by_server, '"/></g>', hover,
 		'</svg></div><ul><li><i class="e1"></i>sessions ended</li>',
 		'<li><i class="e2"></i>connections refused by pg_hygiene</li>',
-		'<li><i class="e3"></i>connections refused by PostgreSQL itself</li></ul></section>')
+		'<li><i class="e3"></i>connections refused by PostgreSQL itself</li>',
+		'</ul></section>')
 		ELSE '<p>Nobody was, in this time.</p></section>' END AS html
 	FROM axis, marks, ticks
 ),
 leaks AS (
 	SELECT concat('<h2>Leaks: transactions left idle, and what to change</h2>',
 		coalesce(string_agg(concat(
-			'<article><h3><bdi>', hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
+			'<article><h3><bdi>',
+			hygiene.get_html(coalesce(nullif(application_name, ''),
+									  '(no name)')),
 			'</bdi> <small>role ', hygiene.get_html(user_name), ', database ',
 			hygiene.get_html(database_name), ', from ', clients,
-			CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END, '</small></h3><p><strong>', sessions_now,
-			'</strong> idle in a transaction now', ', the oldest for ' || date_trunc('second', oldest_now),
-			'; <strong>', ended, '</strong> ended. Seen', to_char(first_seen, '" from "YYYY-MM-DD HH24:MI:SS'),
+			CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END,
+			'</small></h3><p><strong>', sessions_now,
+			'</strong> idle in a transaction now',
+			', the oldest for ' || date_trunc('second', oldest_now),
+			'; <strong>', ended, '</strong> ended. Seen',
+			to_char(first_seen, '" from "YYYY-MM-DD HH24:MI:SS'),
 			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
-			'.</p><p>The last statement before the silence:</p><pre>', hygiene.get_html(example_query),
-			'</pre>', '<p class="advice">' || hygiene.get_html(diagnosis) || '</p>', '</article>'),
-			'' ORDER BY place) FILTER (WHERE place <= 12), '<section>None was seen.</section>'),
-		'<p>' || nullif(greatest(count(*) - 12, 0), 0) || ' more are in hygiene.leaks.</p>') AS html
-	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC, ended DESC, last_seen DESC) AS place
+			'.</p><p>The last statement before the silence:</p><pre>',
+			hygiene.get_html(example_query), '</pre>',
+			'<p class="advice">' || hygiene.get_html(diagnosis) || '</p>',
+			'</article>'),
+			'' ORDER BY place) FILTER (WHERE place <= 12),
+			'<section>None was seen.</section>'),
+		'<p>' || nullif(greatest(count(*) - 12, 0), 0)
+		|| ' more are in hygiene.leaks.</p>') AS html
+	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC, ended DESC,
+									   last_seen DESC) AS place
 		  FROM hygiene.leaks) l
 ),
 applications AS (
-	SELECT concat('<h2>Applications</h2><section class="scroll"><table><thead><tr><th>name</th>',
-		'<th>now</th><th>idle in transaction</th><th class="w">peak</th><th class="w">opened</th>',
+	SELECT concat('<h2>Applications</h2><section class="scroll"><table>',
+		'<thead><tr><th>name</th><th>now</th><th>idle in transaction</th>',
+		'<th class="w">peak</th><th class="w">opened</th>',
 		'<th>ended</th><th>refused</th></tr></thead><tbody>',
-		string_agg(concat('<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>', name, '</bdi></th><td>', connections, '</td><td>', idle_in_transaction,
-			'</td><td class="w">', peak_connections, '</td><td class="w">', opened,
-			'</td><td>', terminated + evicted, '</td><td>', refused, '</td></tr>',
-			'<tr><td colspan="7"><p class="advice">' || hygiene.get_html(diagnosis) || '</p></td></tr>'),
+		string_agg(concat(
+			'<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>',
+			name, '</bdi></th><td>', connections,
+			'</td><td>', idle_in_transaction,
+			'</td><td class="w">', peak_connections, '</td><td class="w">',
+			opened, '</td><td>', terminated + evicted, '</td><td>', refused,
+			'</td></tr>',
+			'<tr><td colspan="7"><p class="advice">'
+			|| hygiene.get_html(diagnosis) || '</p></td></tr>'),
 			'' ORDER BY place),
 		'</tbody></table></section>') AS html
-	FROM (SELECT *, hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')) AS name,
-			row_number() OVER (ORDER BY connections DESC, terminated + evicted + refused DESC,
+	FROM (SELECT *,
+			hygiene.get_html(coalesce(nullif(application_name, ''),
+									  '(no name)')) AS name,
+			row_number() OVER (ORDER BY connections DESC,
+							   terminated + evicted + refused DESC,
 							   opened DESC, application_name) AS place
 		  FROM hygiene.applications) a LEFT JOIN ranked USING (name)
 	WHERE place <= 20
@@ -686,23 +826,30 @@ applications AS (
 -- Events of one kind, of one program, for one reason.
 deed AS (
 	SELECT action = 'refuse' AS refusal, max(event_id) AS last, concat(
-		'<tr><th><bdi>', hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
+		'<tr><th><bdi>',
+		hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
 		'</bdi><small>role ', hygiene.get_html(user_name), ', database ',
 		hygiene.get_html(database_name), '</small></th><td class="l">',
 		reason, ' = ', limit_setting, ' by rule ' || rule,
 		'<small>', action, ', ' || nullif(outcome, 'done'),
 		to_char(max(occurred_at), '"; last at "YYYY-MM-DD HH24:MI:SS'),
-		', measured ', (array_agg(measured ORDER BY event_id DESC))[1], '</small></td><td>',
+		', measured ', (array_agg(measured ORDER BY event_id DESC))[1],
+		'</small></td><td>',
 		count(*), '</td></tr>') AS html
 	FROM hygiene.events WHERE action <> 'warn'
-	GROUP BY action, outcome, application_name, user_name, database_name, reason, limit_setting, rule
+	GROUP BY action, outcome, application_name, user_name, database_name,
+			 reason, limit_setting, rule
 ),
 deeds AS (
 	SELECT concat('<h2>Why ', whom, '</h2><section class="scroll">', coalesce(
-		'<table><thead><tr><th>application</th><th class="l">limit</th><th>events</th></tr></thead><tbody>' || string_agg(html, '' ORDER BY place) || '</tbody></table>',
+		'<table><thead><tr><th>application</th><th class="l">limit</th>'
+		'<th>events</th></tr></thead><tbody>'
+		|| string_agg(html, '' ORDER BY place) || '</tbody></table>',
 		'None was.'), '</section>') AS html, r AS refusal
-	FROM (VALUES (false, 'sessions were ended'), (true, 'connections were refused')) v (r, whom)
-		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY refusal ORDER BY last DESC) AS place
+	FROM (VALUES (false, 'sessions were ended'),
+				 (true, 'connections were refused')) v (r, whom)
+		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY refusal
+												 ORDER BY last DESC) AS place
 					FROM deed) d ON refusal = r AND place <= 20
 	GROUP BY r, whom
 )
@@ -761,8 +908,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--page); b
 </style></head><body>$page$,
 	head.html, curve.html, actions.html, leaks.html, applications.html,
 	(SELECT string_agg(html, '' ORDER BY refusal) FROM deeds),
-	'<p><small>A sample every ten seconds; each column shows the fullest. Of repeated refusals, ',
-	'one event a second is kept.</small></p></body></html>')
+	'<p><small>A sample every ten seconds; each column shows the fullest. ',
+	'Of repeated refusals, one event a second is kept.</small></p></body></html>')
 FROM head, curve, actions, leaks, applications);
 
 COMMENT ON FUNCTION hygiene.report() IS

@@ -67,7 +67,7 @@ pgh_reserved_slots(void)
  *
  * At login core does not know the database yet, and so not whose owner the role
  * is; but it keeps the memberships of the role that was asked about last.  Ask
- * about another one, lest the session goes by what was found too early.
+ * about another one, so that what was found too early is forgotten.
  */
 static inline bool
 pgh_may_use_reserved_connections(Oid roleid)
@@ -181,8 +181,8 @@ pgh_proc_lxid(volatile PGPROC *proc)
 }
 
 /*
- * Do errors reach the server's log, and so emit_log_hook?  LOG sorts above ERROR
- * there.  19 has a level for each sort of process.
+ * Do errors reach the server's log, and so emit_log_hook?  LOG sorts above
+ * ERROR there.  19 has a level for each sort of process.
  */
 static inline bool
 pgh_errors_are_logged(void)

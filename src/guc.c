@@ -14,12 +14,14 @@
 
 #include <limits.h>
 
-#define PGH_MAX_HORIZON 2000000000
+#include "pure/limits.h"
+#include "pure/text.h"
+
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
 #define PGH_MAX_HISTORY 1000000
 
 int			pgh_mode = PGH_MODE_ENFORCE;
-int			pgh_limit_ms[PGH_N_LIMITS];
+int			pgh_limit_setting[PGH_N_LIMITS];
 int			pgh_connections_per_application;
 int			pgh_headroom;
 int			pgh_headroom_min_idle;
@@ -48,39 +50,6 @@ static const struct config_enum_entry idle_action_options[] = {
 	{NULL, 0, false}
 };
 
-/* One row for each setting that is a limit; order of PghLimit. */
-static const struct
-{
-	const char *name;
-	const char *summary;
-	const char *detail;
-	int			boot;
-	int			unit;			/* GUC_UNIT_MS, or 0 for a plain number */
-	int			max;
-}			limit_settings[PGH_N_LIMITS] = {
-	{"pg_hygiene.idle_in_transaction_timeout",
-		"Terminates a session that has been idle in a transaction this long.",
-	"0 means no limit.", 10 * 60 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_blocker_timeout",
-		"The same, for a session that another one is waiting for.",
-	"0 means no limit.", 60 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_writer_timeout",
-		"The same, for a session that holds a transaction id.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.idle_session_timeout",
-		"Terminates a session that has been idle outside a transaction this long.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.transaction_timeout",
-		"Cancels the statement of a transaction this old, then terminates its session.",
-	"0 means no limit.", 0, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.cancel_grace",
-		"Time between cancelling an old transaction's statement and terminating its session.",
-	NULL, 10 * 1000, GUC_UNIT_MS, INT_MAX},
-	{"pg_hygiene.horizon_limit",
-		"Terminates an idle transaction whose xmin is this many transaction ids old.",
-	"0 means no limit.", 0, 0, PGH_MAX_HORIZON},
-};
-
 /*
  * Where a rules text went wrong: characters from its beginning, from 1.  Taken
  * as UTF-8, since the postmaster, which reads the file, has no encoding.
@@ -88,12 +57,7 @@ static const struct
 static int
 error_position(const char *text, const PghParseError *error)
 {
-	int			position = 1;
-
-	for (int i = 0; i < error->position; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			position++;
-	return position;
+	return (int) pgh_count_characters(text, error->position) + 1;
 }
 
 /* The rest of an error about a rules text: "expected ..., found ...". */
@@ -169,8 +133,8 @@ pgh_server_limits(PghLimits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
 	for (int i = 0; i < PGH_N_LIMITS; i++)
-		limits->value[i] = i == PGH_LIMIT_HORIZON ?
-			pgh_limit_ms[i] : (int64) pgh_limit_ms[i] * 1000;
+		limits->value[i] = pgh_limit_unit(i) == PGH_UNIT_TIME ?
+			(int64) pgh_limit_setting[i] * 1000 : pgh_limit_setting[i];
 	limits->mode = pgh_mode;
 	limits->idle_action = pgh_idle_action;
 	limits->exempt_superusers = pgh_exempt_superusers;
@@ -183,7 +147,7 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 	(void) pgh_rules_match(rules, who, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
-	/* Off is off: the way out when a rule does harm. */
+	/* "off" stands above every rule: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
 	if (!pgh_can_roll_back)
@@ -205,13 +169,15 @@ pgh_shortest_limit(void)
 	const PghRuleSet *rules = pgh_current_rules();
 	int64		shortest = PGH_NEVER;
 
-	for (int i = 0; i < PGH_LIMIT_HORIZON; i++)
+	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (pgh_limit_ms[i] > 0)
-			shortest = Min(shortest, (int64) pgh_limit_ms[i] * 1000);
+		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME)
+			continue;
+		if (pgh_limit_setting[i] > 0)
+			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);
 		for (int r = 0; r < rules->n; r++)
-			if (rules->rule[r].limit[i] > 0)
-				shortest = Min(shortest, rules->rule[r].limit[i]);
+			if (rules->rule[r].value[i] > 0)
+				shortest = Min(shortest, rules->rule[r].value[i]);
 	}
 	return shortest;
 }
@@ -228,14 +194,18 @@ static void
 define_limits(void)
 {
 	for (int i = 0; i < PGH_N_LIMITS; i++)
-		DefineCustomIntVariable(limit_settings[i].name,
-								limit_settings[i].summary,
-								limit_settings[i].detail,
-								&pgh_limit_ms[i],
-								limit_settings[i].boot,
-								0, limit_settings[i].max,
-								PGC_SIGHUP, limit_settings[i].unit,
+	{
+		const PghLimitInfo *info = &pgh_limit_info[i];
+
+		if (!pgh_limit_is_setting(i))
+			continue;
+		DefineCustomIntVariable(psprintf("pg_hygiene.%s", info->name),
+								info->summary, info->detail,
+								&pgh_limit_setting[i],
+								info->boot, 0, info->max, PGC_SIGHUP,
+								info->unit == PGH_UNIT_TIME ? GUC_UNIT_MS : 0,
 								NULL, NULL, NULL);
+	}
 }
 
 static void
@@ -293,13 +263,13 @@ pgh_define_settings(void)
 							 &pgh_mode,
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
+	define_limits();
 	DefineCustomEnumVariable("pg_hygiene.idle_action",
 							 "What a limit on an idle transaction ends: the session, or only the transaction.",
-							 "\"rollback\" keeps the connection; one that stays idle for the limit once more is terminated.",
+							 "\"rollback\" keeps the connection; a session that stays idle for the limit once more is terminated.",
 							 &pgh_idle_action,
 							 PGH_IDLE_TERMINATE, idle_action_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
-	define_limits();
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
 							 "Superusers are counted, but never refused or ended.",

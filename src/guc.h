@@ -16,7 +16,7 @@
 #include "pure/rules.h"
 
 extern int	pgh_mode;			/* PghMode */
-extern int	pgh_limit_ms[PGH_N_LIMITS]; /* ms; PGH_LIMIT_HORIZON in ids */
+extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;
 extern int	pgh_headroom;		/* as set: -1 = automatic */
 extern int	pgh_headroom_min_idle;	/* ms */

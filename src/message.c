@@ -10,63 +10,15 @@
  */
 #include "message.h"
 
-#include "pure/diagnosis.h"
-#include "pure/policy.h"
+#include "pure/limits.h"
 
 #define USECS_PER_MS INT64CONST(1000)
-
-/* How each reason is told; NULL where it never ends a session. */
-static const struct
-{
-	int			sqlerrcode;
-	const char *primary;
-	const char *hint;
-}			texts[PGH_N_REASONS] = {
-	[PGH_REASON_IDLE_IN_TRANSACTION] = {
-		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-		"terminating connection due to idle-in-transaction timeout",
-		"Commit or roll back, and close the session when the work is done."
-	},
-	[PGH_REASON_IDLE_BLOCKER] = {
-		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-		"terminating connection due to idle-in-transaction timeout",
-		"Commit or roll back before the program waits for anything else, so that others need not wait for its locks."
-	},
-	[PGH_REASON_IDLE_WRITER] = {
-		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-		"terminating connection due to idle-in-transaction timeout",
-		"Commit or roll back as soon as the rows are written."
-	},
-	[PGH_REASON_HORIZON] = {
-		ERRCODE_IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-		"terminating connection due to idle-in-transaction timeout",
-		"Commit or roll back when the rows are read: an open snapshot keeps VACUUM from removing dead rows in the whole server."
-	},
-	[PGH_REASON_IDLE_SESSION] = {
-		ERRCODE_IDLE_SESSION_TIMEOUT,
-		"terminating connection due to idle-session timeout",
-		"Close the session when the work is done, or let a connection pool do it."
-	},
-	[PGH_REASON_TRANSACTION] = {
-		ERRCODE_TRANSACTION_TIMEOUT,
-		"terminating connection due to transaction timeout",
-		"Split the work into shorter transactions, or ask for a rule that allows this program more."
-	},
-	[PGH_REASON_HEADROOM] = {
-		ERRCODE_ADMIN_SHUTDOWN,
-		"terminating connection to free a connection slot",
-		"Close sessions when the work is done, or use one connection pool that is shared by the whole program."
-	},
-};
-
-const char *const pgh_cannot_commit =
-"cannot commit: transaction was rolled back due to idle-in-transaction timeout";
 
 /* Put a blank between the number and the unit: "30s" to "30 s". */
 static void
 space_unit(char *buf, size_t size)
 {
-	size_t		digits = strspn(buf, "0123456789");
+	size_t		digits = strspn(buf, PGH_DIGITS);
 	size_t		length = strlen(buf);
 
 	if (buf[digits] == '\0' || length + 2 > size)
@@ -92,78 +44,54 @@ pgh_print_measured(int64 microseconds, char *buf, size_t size)
 		snprintf(buf, size, "%.1f h", seconds / 3600);
 }
 
-/* Is the limit of this reason a plain number rather than a time? */
-static bool
-counts_things(PghReason reason)
-{
-	return reason >= PGH_REASON_HORIZON;
-}
-
 void
-pgh_print_limit(PghReason reason, int64 limit, char *buf, size_t size)
+pgh_print_limit(PghLimit reason, int64 limit, char *buf, size_t size)
 {
-	if (counts_things(reason))
-		snprintf(buf, size, INT64_FORMAT, limit);
-	else
+	if (pgh_limit_unit(reason) == PGH_UNIT_TIME)
 		(void) pgh_print_duration(limit, buf, size);
-}
-
-void
-pgh_print_allowance(PghReason reason, int rule, const char *label,
-					int64 limit, char *buf, size_t size)
-{
-	char		value[32];
-
-	pgh_print_limit(reason, limit, value, sizeof(value));
-	space_unit(value, sizeof(value));
-	if (reason == PGH_REASON_HEADROOM)
-		snprintf(buf, size, "pg_hygiene.headroom keeps %s free", value);
-	else if (rule > 0)
-		snprintf(buf, size, "rule %d (%s) allows %s", rule, label, value);
 	else
-		snprintf(buf, size, "pg_hygiene.%s allows %s",
-				 pgh_reason_name(reason), value);
+		snprintf(buf, size, INT64_FORMAT, limit);
 }
 
-/* What the session did, up to the semicolon. */
+/*
+ * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
+ * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
+ */
 static void
-print_deed(PghReason reason, const char *application, int64 measured,
+print_allowance(const PghDecision *decision, const char *label,
+				char *buf, size_t size)
+{
+	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
+	char		value[32];
+	char		allowance[64];
+
+	pgh_print_limit(decision->reason, decision->limit, value, sizeof(value));
+	space_unit(value, sizeof(value));
+	snprintf(allowance, sizeof(allowance), info->allowance, value);
+	if (decision->rule > 0)
+		snprintf(buf, size, "rule %d (%s) %s",
+				 decision->rule, label, allowance);
+	else
+		snprintf(buf, size, "pg_hygiene.%s %s", info->name, allowance);
+}
+
+/*
+ * What the session did, up to the semicolon.  What is not measured in ids is
+ * a time, also where the limit is a number of slots.
+ */
+static void
+print_deed(PghLimit reason, const char *application, int64 measured,
 		   char *buf, size_t size)
 {
 	char		value[32];
+	char		deed[128];
 
-	pgh_print_measured(measured, value, sizeof(value));
-	switch (reason)
-	{
-		case PGH_REASON_IDLE_BLOCKER:
-			snprintf(buf, size, "Application \"%s\" left a transaction idle for %s while another session waited for it",
-					 application, value);
-			break;
-		case PGH_REASON_IDLE_WRITER:
-			snprintf(buf, size, "Application \"%s\" left a transaction that had written idle for %s",
-					 application, value);
-			break;
-		case PGH_REASON_HORIZON:
-			snprintf(buf, size, "Application \"%s\" left a transaction idle that holds back VACUUM by " INT64_FORMAT " transaction ids",
-					 application, measured);
-			break;
-		case PGH_REASON_IDLE_SESSION:
-			snprintf(buf, size, "Application \"%s\" left a session idle for %s",
-					 application, value);
-			break;
-		case PGH_REASON_HEADROOM:
-			snprintf(buf, size, "Application \"%s\" left this session idle for %s while connection slots ran short",
-					 application, value);
-			break;
-		case PGH_REASON_TRANSACTION:
-			snprintf(buf, size, "Application \"%s\" kept a transaction open for %s",
-					 application, value);
-			break;
-		default:
-			snprintf(buf, size, "Application \"%s\" left a transaction idle for %s",
-					 application, value);
-			break;
-	}
+	if (pgh_limit_unit(reason) == PGH_UNIT_XIDS)
+		snprintf(value, sizeof(value), INT64_FORMAT, measured);
+	else
+		pgh_print_measured(measured, value, sizeof(value));
+	snprintf(deed, sizeof(deed), pgh_limit_info[reason].deed, value);
+	snprintf(buf, size, "Application \"%s\" %s", application, deed);
 }
 
 /* The same, of a session that idles on after its transaction was ended. */
@@ -176,6 +104,13 @@ print_second_deed(const char *application, int64 measured, char *buf,
 	pgh_print_measured(measured, value, sizeof(value));
 	snprintf(buf, size, "Application \"%s\" left a transaction idle for %s after it had been rolled back",
 			 application, value);
+}
+
+/* An SQLSTATE as core keeps it. */
+static int
+sqlstate_from_text(const char *s)
+{
+	return MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4]);
 }
 
 /* What to change in general, and what in this program. */
@@ -192,49 +127,31 @@ void
 pgh_message_for_request(const PghRequest *request, const char *application,
 						int64 measured, PghMessage *message)
 {
-	PghReason	reason = request->reason;
+	const PghDecision *decision = &request->decision;
+	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
 	char		deed[256];
 	char		allowance[192];
 
-	message->sqlerrcode = texts[reason].sqlerrcode;
-	message->primary = texts[reason].primary;
-	print_hint(texts[reason].hint, request->pattern, message->hint,
-			   sizeof(message->hint));
-	if (request->action == PGH_ACTION_CANCEL)
+	message->sqlerrcode = sqlstate_from_text(info->sqlstate);
+	message->primary = info->primary;
+	if (decision->action == PGH_ACTION_CANCEL)
 	{
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
-		message->primary = "canceling statement due to transaction timeout";
+		message->primary = info->cancel_primary;
 	}
-	if (request->action == PGH_ACTION_ROLLBACK)
-		message->primary =
-			"transaction was rolled back due to idle-in-transaction timeout";
-	if (request->rolled_back && reason != PGH_REASON_TRANSACTION &&
-		reason != PGH_REASON_HEADROOM)
+	if (decision->action == PGH_ACTION_ROLLBACK)
+		message->primary = info->rollback_primary;
+	print_hint(info->hint, request->pattern, message->hint,
+			   sizeof(message->hint));
+	if (request->rolled_back && info->rollback_primary != NULL)
 		print_second_deed(application, measured, deed, sizeof(deed));
 	else
-		print_deed(reason, application, measured, deed, sizeof(deed));
-	pgh_print_allowance(reason, request->rule, request->rule_label,
-						request->limit, allowance, sizeof(allowance));
+		print_deed(decision->reason, application, measured, deed,
+				   sizeof(deed));
+	print_allowance(decision, request->rule_label,
+					allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
 			 deed, allowance);
-}
-
-void
-pgh_copy_ascii(const char *from, char *to, size_t size)
-{
-	size_t		n = 0;
-
-	for (const char *c = from; *c != '\0' && n < size - 1; c++)
-	{
-		if (IS_HIGHBIT_SET(*c))
-		{
-			if (!IS_HIGHBIT_SET(c[1]))
-				to[n++] = '?';	/* for all that stand together */
-		}
-		else
-			to[n++] = (unsigned char) *c < ' ' ? ' ' : *c;
-	}
-	to[n] = '\0';
 }
 
 static void
@@ -242,15 +159,15 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 {
 	switch (facts->reason)
 	{
-		case PGH_REASON_CONNECTIONS:
+		case PGH_LIMIT_CONNECTIONS:
 			snprintf(primary, size, "too many connections for rule %d (%s)",
 					 facts->rule, facts->rule_label);
 			break;
-		case PGH_REASON_CONNECT_RATE:
+		case PGH_LIMIT_CONNECT_RATE:
 			snprintf(primary, size, "too many new connections for rule %d (%s)",
 					 facts->rule, facts->rule_label);
 			break;
-		case PGH_REASON_RESERVE:
+		case PGH_LIMIT_RESERVE:
 			snprintf(primary, size, "remaining connection slots are reserved by rule %d (%s)",
 					 facts->rule, facts->rule_label);
 			break;
@@ -269,19 +186,19 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 	snprintf(held, sizeof(held), "%d connections", facts->held);
 	switch (facts->reason)
 	{
-		case PGH_REASON_CONNECTIONS:
+		case PGH_LIMIT_CONNECTIONS:
 			snprintf(detail, size, "The sessions of this rule hold %s; rule %d (%s) allows %d.",
 					 held, facts->rule, facts->rule_label, facts->limit);
 			break;
-		case PGH_REASON_CONNECTIONS_PER_APPLICATION:
+		case PGH_LIMIT_CONNECTIONS_PER_APPLICATION:
 			snprintf(detail, size, "Application \"%s\" holds %s; pg_hygiene.connections_per_application allows %d.",
 					 facts->application, held, facts->limit);
 			break;
-		case PGH_REASON_CONNECT_RATE:
+		case PGH_LIMIT_CONNECT_RATE:
 			snprintf(detail, size, "As many new connections came within a second as rule %d (%s) allows, which is %d.",
 					 facts->rule, facts->rule_label, facts->limit);
 			break;
-		case PGH_REASON_RESERVE:
+		case PGH_LIMIT_RESERVE:
 			snprintf(detail, size, "%d of %d connection slots are available; rule %d (%s) keeps %d for its own sessions.",
 					 facts->available, facts->usable, facts->rule,
 					 facts->rule_label, facts->limit);
@@ -327,7 +244,7 @@ print_leak(const PghRefusalFacts *facts, char *detail, size_t size)
 static const char *
 refusal_hint(const PghRefusalFacts *facts)
 {
-	if (facts->reason == PGH_REASON_CONNECT_RATE)
+	if (facts->reason == PGH_LIMIT_CONNECT_RATE)
 		return "Keep connections open and use them again, for example through a connection pool.";
 	if (facts->held == 0)
 		return "Try again when other sessions have ended, or ask for a rule that reserves slots for this program.";

@@ -9,7 +9,8 @@
 #define PGH_MESSAGE_H
 
 #include "pure/diagnosis.h"
-#include "shared/shmem.h"
+#include "pure/text.h"
+#include "shared/slot.h"
 
 /* Longest statement that is quoted in a message. */
 #define PGH_STATEMENT_LEN 160
@@ -23,9 +24,6 @@ typedef struct PghMessage
 	char		detail[768];
 } PghMessage;
 
-/* What COMMIT of a transaction that was rolled back is told, in English. */
-extern const char *const pgh_cannot_commit;
-
 /*
  * Compose the message for what is done to a session: "application" is its
  * application name, "measured" what it has reached by now (microseconds, or
@@ -38,7 +36,7 @@ extern void pgh_message_for_request(const PghRequest *request,
 /* What is told to a client that is refused. */
 typedef struct PghRefusalFacts
 {
-	PghReason	reason;
+	PghLimit	reason;
 	int			rule;			/* 0 = server-wide */
 	const char *rule_label;		/* its selectors */
 	const char *application;
@@ -57,26 +55,11 @@ extern void pgh_message_for_refusal(const PghRefusalFacts *facts,
 									char *primary, size_t size,
 									PghMessage *message);
 
-/*
- * Copy a text for a message, "size" bytes at the most, in one line of ASCII: it
- * may come from a database of another encoding than this client's, who would
- * get an error about that instead of the message.  (One that is refused gets
- * the bytes as they are, for no encoding is set up yet.)  "from" may be "to".
- */
-extern void pgh_copy_ascii(const char *from, char *to, size_t size);
-
 /* A duration as prose has it: "30.0 s", "12.5 min", "850 ms". */
 extern void pgh_print_measured(int64 microseconds, char *buf, size_t size);
 
-/*
- * Who allows the limit: "rule 2 (application=web-*) allows 30 s", or
- * "pg_hygiene.idle_in_transaction_timeout allows 10 min".
- */
-extern void pgh_print_allowance(PghReason reason, int rule, const char *label,
-								int64 limit, char *buf, size_t size);
-
 /* How a limit's value is shown: "30s", "10min", "500000". */
-extern void pgh_print_limit(PghReason reason, int64 limit,
+extern void pgh_print_limit(PghLimit reason, int64 limit,
 							char *buf, size_t size);
 
 #endif							/* PGH_MESSAGE_H */

@@ -13,9 +13,10 @@
 #include "fmgr.h"
 
 #include "look/interrupt.h"
-#include "session/admission.h"
-#include "shared/history.h"
 #include "session/hooks.h"
+#include "shared/history.h"
+#include "shared/rule_counters.h"
+#include "shared/shmem.h"
 
 PG_MODULE_MAGIC;
 
@@ -24,9 +25,9 @@ extern PGDLLEXPORT void _PG_init(void);
 static void
 restore_history(void)
 {
-	pgh_persist_load();
-	pgh_sync_rule_states();
-	pgh_persist_at_shutdown();
+	pgh_history_load();
+	pgh_rule_counters_sync();
+	pgh_history_at_shutdown();
 }
 
 /*

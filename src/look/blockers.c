@@ -29,8 +29,8 @@ waits(int proc_number)
 static int
 slot_of(int pid)
 {
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-		if (pgh_slots[i].pid == pid)
+	for (int i = 0; i < pgh_n_slots; i++)
+		if (pgh_slots[i].login.pid == pid)
 			return i;
 	return -1;
 }
@@ -125,7 +125,7 @@ look_at(int pid, PghWaiters *counted, int32 *blocking)
 int32 *
 pgh_blocking_now(void)
 {
-	int32	   *blocking = palloc0(mul_size(pgh_shared->n_slots,
+	int32	   *blocking = palloc0(mul_size(pgh_n_slots,
 											sizeof(int32)));
 	PghWaiters	counted = {NULL, 0, ProcGlobal->allProcCount};
 

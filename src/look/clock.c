@@ -21,10 +21,12 @@
 
 #include "utils/timestamp.h"
 
+#include "shared/worker_state.h"
+
 /* What counts as a step, in microseconds.  Clocks are slewed by far less. */
 #define PGH_CLOCK_STEP 50000
 
-/* How often the clocks are read until both are of one moment. */
+/* How often to read both clocks until the two readings are of one moment. */
 #define PGH_CLOCK_READS 10
 
 /* Microseconds of a clock that is never set. */
@@ -58,9 +60,9 @@ read_clocks(TimestampTz *now, int64 *steady)
 static void
 note_step(TimestampTz from, TimestampTz to)
 {
-	pg_atomic_write_u64(&pgh_shared->clock_set_from, from);
+	pg_atomic_write_u64(&pgh_worker_state->clock_set_from, from);
 	pg_write_barrier();
-	pg_atomic_write_u64(&pgh_shared->clock_set_at, to);
+	pg_atomic_write_u64(&pgh_worker_state->clock_set_at, to);
 	ereport(LOG,
 			(errmsg("the system clock was set %s by %.3f s",
 					to > from ? "forward" : "back",
@@ -93,8 +95,8 @@ pgh_clock_read(bool *was_set)
 }
 
 /*
- * After the clock was set back, a point in time is an old one for sure while
- * it lies ahead.  One that was taken this moment may be later than "now", so
+ * After the clock was set back, a point in time that lies ahead was taken
+ * before the step.  One that was taken this moment may be later than "now", so
  * the clock is read again.
  */
 static PghTime
@@ -113,13 +115,13 @@ correct(PghTime start, TimestampTz set_at, TimestampTz set_from,
 void
 pgh_clock_correct(PghFacts *facts, TimestampTz now)
 {
-	TimestampTz set_at = pg_atomic_read_u64(&pgh_shared->clock_set_at);
+	TimestampTz set_at = pg_atomic_read_u64(&pgh_worker_state->clock_set_at);
 	TimestampTz set_from;
 
 	if (likely(set_at == 0))
 		return;
 	pg_read_barrier();
-	set_from = pg_atomic_read_u64(&pgh_shared->clock_set_from);
+	set_from = pg_atomic_read_u64(&pgh_worker_state->clock_set_from);
 	facts->state_start = correct(facts->state_start, set_at, set_from, now);
 	facts->xact_start = correct(facts->xact_start, set_at, set_from, now);
 	facts->cancelled_at = correct(facts->cancelled_at, set_at, set_from, now);

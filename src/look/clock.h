@@ -8,9 +8,10 @@
 #ifndef PGH_CLOCK_H
 #define PGH_CLOCK_H
 
-#include "shared/shmem.h"
-
+#include "compat.h"
 #include "pure/facts.h"
+
+#include "datatype/timestamp.h"
 
 /*
  * Worker, at the start of each pass: the time, and whether the clock was set
@@ -19,8 +20,8 @@
 extern TimestampTz pgh_clock_read(bool *was_set);
 
 /*
- * Have facts say since when something holds by the clock as it goes now:
- * what began before the clock was last set is taken to have begun then.
+ * Correct the points in time in "facts" for the last step of the clock: what
+ * began before the step is taken to have begun at that moment.
  */
 extern void pgh_clock_correct(PghFacts *facts, TimestampTz now);
 

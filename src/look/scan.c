@@ -13,6 +13,9 @@
 
 #include "access/transam.h"
 
+#include "pure/application_name.h"
+#include "shared/applications.h"
+
 /*
  * How often a changing entry is read again.  A backend changes its entry for
  * a few dozen instructions at a time, so more than a few rounds mean that it
@@ -48,7 +51,7 @@ state_from_core(BackendState state)
 static bool
 read_activity(PghSession *session)
 {
-	volatile PgBackendStatus *entry = session->slot.beentry;
+	volatile PgBackendStatus *entry = session->login.beentry;
 
 	for (int i = 0; i < PGH_MAX_READS; i++)
 	{
@@ -72,7 +75,7 @@ read_activity(PghSession *session)
 			session->name[NAMEDATALEN - 1] = '\0';
 			strlcpy(session->who.application, session->name,
 					pgh_application_length(session->name) + 1);
-			return pid == session->slot.pid;
+			return pid == session->login.pid;
 		}
 	}
 	return false;
@@ -175,17 +178,17 @@ scan(int index, PghSession *session, bool all)
 	session->leak = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
-	if (!pgh_slot_read(index, &session->slot))
+	if (!pgh_slot_read(index, &session->login, &session->changecount))
 		return false;
 
 	session->counted_as = pg_atomic_read_u32(&slot->application);
 	session->transactions = pg_atomic_read_u64(&slot->transactions);
 	session->credited = pg_atomic_read_u64(&slot->credited);
 	session->credited = Min(session->credited, session->transactions);
-	session->who.address = session->slot.address;
-	memcpy(session->who.user, session->slot.user, PGH_NAME_LEN);
-	memcpy(session->who.database, session->slot.database, PGH_NAME_LEN);
-	session->facts.superuser = session->slot.superuser;
+	session->who.address = session->login.address;
+	memcpy(session->who.user, session->login.user, PGH_NAME_LEN);
+	memcpy(session->who.database, session->login.database, PGH_NAME_LEN);
+	session->facts.superuser = session->login.superuser;
 
 	if (!read_activity(session) || session->facts.state == PGH_STATE_UNKNOWN)
 	{
@@ -194,7 +197,7 @@ scan(int index, PghSession *session, bool all)
 		 * application name.  It has the one that it was let in with.
 		 */
 		memset(&session->facts, 0, sizeof(session->facts));
-		session->facts.superuser = session->slot.superuser;
+		session->facts.superuser = session->login.superuser;
 		session->activity_changecount = PGH_NO_CHANGECOUNT;
 		if (session->counted_as != PGH_NO_APPLICATION)
 			memcpy(session->who.application,
@@ -208,7 +211,7 @@ scan(int index, PghSession *session, bool all)
 	}
 
 	/* What was read is one session's only if the slot is still the same. */
-	return pgh_slot_is(index, session->slot.changecount);
+	return pgh_slot_is(index, session->changecount);
 }
 
 bool
@@ -231,7 +234,7 @@ pgh_scan_who(int index, PghIdentity *who)
 void
 pgh_scan_query(const PghSession *session, char *buf, size_t size)
 {
-	volatile PgBackendStatus *entry = session->slot.beentry;
+	volatile PgBackendStatus *entry = session->login.beentry;
 	size_t		length = Min(size, (size_t) pgstat_track_activity_query_size);
 	int			after;
 
@@ -242,21 +245,21 @@ pgh_scan_query(const PghSession *session, char *buf, size_t size)
 	buf[length - 1] = '\0';
 	pgstat_end_read_activity(entry, after);
 	if (after != session->activity_changecount ||
-		!pgh_slot_is(session->index, session->slot.changecount))
+		!pgh_slot_is(session->index, session->changecount))
 		buf[0] = '\0';
 }
 
 bool
 pgh_scan_client(const PghSession *session, SockAddr *address)
 {
-	volatile PgBackendStatus *entry = session->slot.beentry;
+	volatile PgBackendStatus *entry = session->login.beentry;
 
 	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
 		return false;
 	memcpy(address, unvolatize(SockAddr *, &entry->st_clientaddr),
 		   sizeof(*address));
 	pg_read_barrier();
-	return pgh_slot_is(session->index, session->slot.changecount);
+	return pgh_slot_is(session->index, session->changecount);
 }
 
 /*
@@ -268,7 +271,7 @@ pgh_scan_used_slots(void)
 {
 	int			used = 0;
 
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		volatile Latch *latch = &ProcGlobal->allProcs[i].procLatch;
 

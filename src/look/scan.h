@@ -15,7 +15,8 @@ typedef struct PghSession
 {
 	int			index;			/* of its slot */
 	int			activity_changecount;	/* core's, when this was read */
-	PghSlotCopy slot;
+	uint32		changecount;	/* tells its claim from every other one */
+	PghLogin	login;
 	PghIdentity who;
 	PghFacts	facts;
 	uint32		counted_as;		/* index of the application it counts for */
@@ -27,7 +28,7 @@ typedef struct PghSession
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
-	int64		xmin_age;		/* -1 = it holds VACUUM back by nothing */
+	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
 } PghSession;
 
 /*

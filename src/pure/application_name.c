@@ -1,16 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * pure/application_name.c
- *	  An application's own name, without the client that a pooler appends.
+ *	  An application's own name, without what tools put into it: the client
+ *	  that a pooler appends, and a tracer's traceparent.
  *
  * Owns: the shapes in which PgBouncer's application_name_add_host writes a
  * client's address behind the name: "orders - 10.0.0.7:51234",
- * "orders - [fd00::7]:51234", "orders - unix(4711@host):6432".  Must not:
- * take anything else away.  Anyone may call it.
+ * "orders - [fd00::7]:51234", "orders - unix(4711@host):6432"; and those in
+ * which tracers put a traceparent in its place.  Must not: take anything else
+ * away.  Anyone may call it.
  *
- * Every client has a port of its own.  If the whole were the name, each would
- * be an application with one session: no leak would be seen as one, no limit
- * for an application would hold, and the table of names would fill up.
+ * Every client has a port of its own, and every statement a trace.  If the
+ * whole were the name, each would be an application with one session: no leak
+ * would be seen as one, no limit for an application would hold, and the table
+ * of names would fill up.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +22,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pure/rules.h"
+#include "pure/application_name.h"
+#include "pure/text.h"
+
+/* ----------
+ * Clients of a pooler
+ * ----------
+ */
 
 #define SEPARATOR " - "
 
@@ -72,7 +81,7 @@ take_run(Reader *reader, const char *of, size_t most)
 static bool
 take_digits(Reader *reader, size_t most)
 {
-	return take_run(reader, "0123456789", most);
+	return take_run(reader, PGH_DIGITS, most);
 }
 
 static bool
@@ -92,7 +101,7 @@ static bool
 take_inet6(Reader *reader)
 {
 	return take_text(reader, "[") &&
-		take_run(reader, "0123456789abcdef:.", 45) &&
+		take_run(reader, PGH_HEX_DIGITS ":.", 45) &&
 		take_text(reader, "]");
 }
 
@@ -106,7 +115,7 @@ take_unix(Reader *reader)
 	return take_text(reader, "(") && take_digits(reader, 20) &&
 		take_text(reader, "@") &&
 		take_run(reader, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				 "0123456789.-_", PGH_NAME_LEN) &&
+				 PGH_DIGITS ".-_", PGH_NAME_LEN) &&
 		take_text(reader, ")");
 }
 
@@ -138,11 +147,71 @@ pgh_application_length(const char *name)
 	bool		cut = length == PGH_NAME_LEN - 1;
 
 	/* Nearly all names end here: a port does not end with a letter. */
-	if (!cut && (length == 0 || strchr("0123456789", name[length - 1]) == NULL))
+	if (!cut && (length == 0 || !pgh_is_digit(name[length - 1])))
 		return length;
 	for (size_t i = length; i-- > 0;)
 		if (name[i] == SEPARATOR[0] &&
 			strncmp(name + i, SEPARATOR, separator) == 0)
 			return is_client(name + i + separator, cut) ? i : length;
 	return length;
+}
+
+/* ----------
+ * Traces
+ * ----------
+ */
+
+/*
+ * Two kinds of tracers set application_name to a traceparent before each
+ * statement, because the comment of a prepared statement cannot change:
+ * OpenTelemetry's instrumentation for Node.js and Npgsql, with nothing around
+ * it (the collector's postgresqlreceiver reads it there); and Datadog's
+ * tracer for Java with dd.dbm.trace_prepared_statements, behind "_DD_".
+ */
+#define DATADOG_PREFIX "_DD_"
+
+/* Each x is a digit in lower case, as W3C's Trace Context asks for. */
+#define TRACEPARENT "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx"
+#define TRACE_ID_OFFSET 3
+
+static bool
+is_traceparent(const char *s, size_t length)
+{
+	if (length != strlen(TRACEPARENT))
+		return false;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (TRACEPARENT[i] != 'x' ? s[i] != TRACEPARENT[i] :
+			strchr("0123456789abcdef", s[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Trace Context calls a traceparent of zeros invalid: tracers write it where
+ * there is no trace.  It is no name for that, so only the id is left out.
+ */
+bool
+pgh_read_traceparent(const char *name, char *trace_id)
+{
+	size_t		length = pgh_application_length(name);
+	size_t		prefix = strlen(DATADOG_PREFIX);
+
+	trace_id[0] = '\0';
+	if (length > prefix && strncmp(name, DATADOG_PREFIX, prefix) == 0)
+	{
+		name += prefix;
+		length -= prefix;
+	}
+	if (!is_traceparent(name, length))
+		return false;
+	name += TRACE_ID_OFFSET;
+	length = PGH_TRACE_ID_LEN - 1;
+	if (strspn(name, "0") < length)
+	{
+		memcpy(trace_id, name, length);
+		trace_id[length] = '\0';
+	}
+	return true;
 }

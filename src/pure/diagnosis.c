@@ -16,7 +16,7 @@
 
 #define SECOND INT64_C(1000000)
 
-/* As for eviction: one or two idle transactions are somebody thinking. */
+/* As for eviction: one or two idle transactions may be somebody thinking. */
 #define LEAK_SESSIONS 3
 
 /*
@@ -206,7 +206,7 @@ pgh_diagnose_application(const PghApplicationFacts *facts)
 	int32_t		nameless = facts->named ? 0 :
 		facts->connections - facts->renamed;
 
-	/* of programs thrown together, the other numbers say little */
+	/* where several programs are counted as one, other numbers say little */
 	if (facts->clients >= 2 && nameless >= NAMELESS_PLACES)
 		return PGH_PATTERN_NO_NAME;
 	if (makes_pool_per_call(facts))

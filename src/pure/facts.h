@@ -80,7 +80,7 @@ typedef struct PghFacts
 	bool		wrote;			/* holds a transaction id */
 	bool		open;			/* its transaction is not over, though a part
 								 * of it may have failed */
-	uint8_t		rolled_back_for;	/* PghReason for which we rolled back what
+	uint8_t		rolled_back_for;	/* PghLimit for which we rolled back what
 									 * this block was about, else none */
 	bool		listening;		/* has LISTENed on a channel */
 	bool		advisory;		/* holds a session-level advisory lock */
@@ -102,40 +102,28 @@ typedef enum PghIdleAction
 } PghIdleAction;
 
 /*
- * The limits that can be set server-wide and by a rule.  The order is that
- * of the settings in the documentation; pgh_limit_name() names them.
+ * The limits, and with them the reasons for which something is done.  What
+ * each is called, counts and says is in pure/limits.c; the order means
+ * nothing.
  */
 typedef enum PghLimit
 {
+	PGH_LIMIT_NONE,
 	PGH_LIMIT_IDLE_IN_TRANSACTION,
 	PGH_LIMIT_IDLE_BLOCKER,
 	PGH_LIMIT_IDLE_WRITER,
 	PGH_LIMIT_IDLE_SESSION,
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
-	PGH_LIMIT_HORIZON			/* in transaction ids, not microseconds */
+	PGH_LIMIT_HORIZON,
+	PGH_LIMIT_HEADROOM,
+	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
+	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,
+	PGH_LIMIT_RESERVE,
+	PGH_LIMIT_CONNECT_RATE,
+	PGH_LIMIT_WARN_AT,
+	PGH_N_LIMITS
 } PghLimit;
-#define PGH_N_LIMITS (PGH_LIMIT_HORIZON + 1)
-
-/* Why something was done; the first ones are the limits, in their order. */
-typedef enum PghReason
-{
-	PGH_REASON_NONE,
-	PGH_REASON_IDLE_IN_TRANSACTION,
-	PGH_REASON_IDLE_BLOCKER,
-	PGH_REASON_IDLE_WRITER,
-	PGH_REASON_IDLE_SESSION,
-	PGH_REASON_TRANSACTION,
-	PGH_REASON_CANCEL_GRACE,	/* never recorded; keeps the order */
-	PGH_REASON_HORIZON,
-	PGH_REASON_HEADROOM,
-	PGH_REASON_CONNECTIONS,		/* a rule's cap */
-	PGH_REASON_CONNECTIONS_PER_APPLICATION,
-	PGH_REASON_RESERVE,
-	PGH_REASON_CONNECT_RATE,
-	PGH_REASON_WARN_AT
-} PghReason;
-#define PGH_N_REASONS (PGH_REASON_WARN_AT + 1)
 
 /*
  * The limits that hold for one session, after the rules.  rule[i] is the
@@ -165,14 +153,23 @@ typedef enum PghAction
 	PGH_ACTION_ROLLBACK
 } PghAction;
 
-/* What to do to one session, and when. */
+/*
+ * What is done, or to be done, and why.  "limit" and "measured" have the unit
+ * of the reason; an eviction's "measured" is the time that the session idled.
+ */
+typedef struct PghDecision
+{
+	uint8_t		action;			/* PghAction */
+	uint8_t		reason;			/* PghLimit */
+	uint16_t	rule;			/* whose limit it is; 0 = server-wide */
+	int64_t		limit;			/* its value */
+	int64_t		measured;		/* what was measured at the decision */
+} PghDecision;
+
+/* What happens to one session, and when. */
 typedef struct PghVerdict
 {
-	PghAction	action;			/* what happens at deadline */
-	PghReason	reason;
-	uint16_t	rule;			/* whose limit it is; 0 = server-wide */
-	int64_t		limit;			/* its value: microseconds or ids */
-	int64_t		measured;		/* what was measured at "now", same unit */
+	PghDecision decision;		/* what happens at deadline */
 	PghTime		deadline;		/* PGH_NEVER when nothing will happen */
 } PghVerdict;
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pure/policy.c
- *	  The decisions, from facts and limits alone.
+ *	  The decisions about a session, from facts and limits alone.
  *
  * Owns: which limit acts on a session, and when.  Must not: read a clock,
  * shared memory or a setting, allocate, or raise an error: it is compiled,
@@ -11,43 +11,8 @@
  */
 #include <string.h>
 
+#include "pure/limits.h"
 #include "pure/policy.h"
-
-static const char *const limit_names[PGH_N_LIMITS] = {
-	[PGH_LIMIT_IDLE_IN_TRANSACTION] = "idle_in_transaction_timeout",
-	[PGH_LIMIT_IDLE_BLOCKER] = "idle_blocker_timeout",
-	[PGH_LIMIT_IDLE_WRITER] = "idle_writer_timeout",
-	[PGH_LIMIT_IDLE_SESSION] = "idle_session_timeout",
-	[PGH_LIMIT_TRANSACTION] = "transaction_timeout",
-	[PGH_LIMIT_CANCEL_GRACE] = "cancel_grace",
-	[PGH_LIMIT_HORIZON] = "horizon_limit",
-};
-
-static const char *const other_reason_names[] = {
-	[PGH_REASON_HEADROOM - PGH_REASON_HEADROOM] = "headroom",
-	[PGH_REASON_CONNECTIONS - PGH_REASON_HEADROOM] = "connections",
-	[PGH_REASON_CONNECTIONS_PER_APPLICATION - PGH_REASON_HEADROOM] =
-	"connections_per_application",
-	[PGH_REASON_RESERVE - PGH_REASON_HEADROOM] = "reserve",
-	[PGH_REASON_CONNECT_RATE - PGH_REASON_HEADROOM] = "connect_rate",
-	[PGH_REASON_WARN_AT - PGH_REASON_HEADROOM] = "warn_at",
-};
-
-const char *
-pgh_limit_name(PghLimit limit)
-{
-	return limit_names[limit];
-}
-
-const char *
-pgh_reason_name(PghReason reason)
-{
-	if (reason == PGH_REASON_NONE)
-		return "none";
-	if (reason <= PGH_REASON_HORIZON)
-		return limit_names[reason - 1];
-	return other_reason_names[reason - PGH_REASON_HEADROOM];
-}
 
 bool
 pgh_state_in_transaction_idle(PghState state)
@@ -85,33 +50,33 @@ consider(PghVerdict *best, const PghLimits *limits, PghLimit limit,
 {
 	if (deadline >= best->deadline)
 		return;
-	best->action = action;
-	best->reason = (PghReason) (limit + 1);
-	best->rule = limits->rule[limit];
-	best->limit = limits->value[limit];
-	best->measured = measured;
+	best->decision.action = action;
+	best->decision.reason = limit;
+	best->decision.rule = limits->rule[limit];
+	best->decision.limit = limits->value[limit];
+	best->decision.measured = measured;
 	best->deadline = deadline;
 }
 
 /*
- * What a limit on an idle transaction does.  In a block whose transaction is
- * over already there is nothing to roll back.
+ * What a limit on a session at rest does.  In a block whose transaction is over
+ * already there is nothing to roll back.
  */
 static PghAction
-idle_transaction_action(const PghFacts *facts, const PghLimits *limits)
+ending_by(const PghFacts *facts, const PghLimits *limits, PghLimit limit)
 {
-	return limits->idle_action == PGH_IDLE_ROLLBACK && facts->open ?
+	return limits->idle_action == PGH_IDLE_ROLLBACK && facts->open &&
+		pgh_limit_info[limit].rollback_primary != NULL ?
 		PGH_ACTION_ROLLBACK : PGH_ACTION_TERMINATE;
 }
 
 /* A limit on how long the present state has lasted. */
 static void
 consider_idle(PghVerdict *best, const PghFacts *facts,
-			  const PghLimits *limits, PghLimit limit, PghAction action,
-			  PghTime now)
+			  const PghLimits *limits, PghLimit limit, PghTime now)
 {
 	if (limits->value[limit] > 0)
-		consider(best, limits, limit, action,
+		consider(best, limits, limit, ending_by(facts, limits, limit),
 				 time_plus(facts->state_start, limits->value[limit]),
 				 now - facts->state_start);
 }
@@ -121,26 +86,23 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 							 const PghLimits *limits, PghTime now)
 {
 	const int64_t horizon = limits->value[PGH_LIMIT_HORIZON];
-	const PghAction action = idle_transaction_action(facts, limits);
 
-	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, action,
-				  now);
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, now);
 
 	/* What was rolled back for a shorter limit is given that once more. */
 	if (facts->blocking > 0 ||
-		facts->rolled_back_for == PGH_REASON_IDLE_BLOCKER)
-		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, action,
-					  now);
-	if (facts->wrote || facts->rolled_back_for == PGH_REASON_IDLE_WRITER)
-		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, action,
-					  now);
+		facts->rolled_back_for == PGH_LIMIT_IDLE_BLOCKER)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, now);
+	if (facts->wrote || facts->rolled_back_for == PGH_LIMIT_IDLE_WRITER)
+		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
 
 	/*
-	 * How fast ids are used up is not known, so this limit is past or it is
-	 * none: there is no moment at which it will be reached.
+	 * How fast ids are used up is not known, so nobody can say when this
+	 * limit will be reached: it is exceeded now, or it does not act yet.
 	 */
 	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
-		consider(best, limits, PGH_LIMIT_HORIZON, action,
+		consider(best, limits, PGH_LIMIT_HORIZON,
+				 ending_by(facts, limits, PGH_LIMIT_HORIZON),
 				 facts->state_start, facts->xmin_age);
 }
 
@@ -155,8 +117,7 @@ consider_idle_session(PghVerdict *best, const PghFacts *facts,
 	if ((facts->listening || facts->advisory) &&
 		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
 		return;
-	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION,
-				  PGH_ACTION_TERMINATE, now);
+	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
 }
 
 /*
@@ -214,15 +175,15 @@ PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
-		facts->rolled_back_for != PGH_REASON_NONE ||
-		(verdict->action != PGH_ACTION_TERMINATE &&
-		 verdict->action != PGH_ACTION_ROLLBACK) ||
-		verdict->reason == PGH_REASON_HORIZON)
+		facts->rolled_back_for != PGH_LIMIT_NONE ||
+		(verdict->decision.action != PGH_ACTION_TERMINATE &&
+		 verdict->decision.action != PGH_ACTION_ROLLBACK) ||
+		pgh_limit_unit(verdict->decision.reason) != PGH_UNIT_TIME)
 		return PGH_NEVER;
-	return time_plus(facts->state_start, verdict->limit / 10);
+	return time_plus(facts->state_start, verdict->decision.limit / 10);
 }
 
-/* A clock that was set back must not silence us for as long as it was. */
+/* After the clock was set back, do not wait until it has caught up. */
 bool
 pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at)
 {

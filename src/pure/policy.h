@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pure/policy.h
- *	  The decisions: what happens to a session, and when; who is let in; who
- *	  is evicted.
+ *	  The decisions about a session: what happens to it, and when.
  *
  * Pure: <stdint.h> <stdbool.h> <stddef.h> <string.h> only, time is an
  * argument, no globals that change, no allocation, no error raised.
@@ -13,12 +12,6 @@
 #define PGH_POLICY_H
 
 #include "pure/facts.h"
-
-/* The setting's name for a limit, without the prefix: "idle_in_transaction_timeout". */
-extern const char *pgh_limit_name(PghLimit limit);
-
-/* The name a reason has in hygiene.events. */
-extern const char *pgh_reason_name(PghReason reason);
 
 /* Is this state an idle one inside a transaction, aborted or not? */
 extern bool pgh_state_in_transaction_idle(PghState state);
@@ -61,96 +54,5 @@ extern PghTime pgh_leak_begins(const PghFacts *facts,
  * application was last told so at this address; 0 = never.
  */
 extern bool pgh_warning_is_due(PghTime now, PghTime lost_at, PghTime told_at);
-
-/* ----------
- * Admission
- * ----------
- */
-
-/*
- * What is known of the server when a client has authenticated.  The
- * newcomer's own slot is not counted as taken, nor its connection as held.
- */
-typedef struct PghNewcomer
-{
-	int32_t		available;		/* slots that ordinary roles can have now */
-	int32_t		headroom;		/* free slots to keep */
-	int32_t		held;			/* connections that its application holds */
-	int32_t		per_application;	/* most that one may hold; 0 = no limit */
-	int32_t		kept_for_others;	/* slots of reserves that are not used up
-									 * and that it has no part in */
-	int32_t		reserve_rule;	/* the first rule with such a reserve, or 0 */
-	int32_t		cap_rule;		/* the first matching rule whose cap is
-								 * reached, or 0 */
-	int32_t		rate_rule;		/* the first matching rule whose rate is used
-								 * up, or 0 */
-	bool		has_reserve;	/* a matching rule's reserve is not used up */
-	bool		may_use_reserved;	/* its role may have core's reserved slots */
-} PghNewcomer;
-
-/* Why a connection is not let in, and the rule that says so. */
-typedef struct PghRefusal
-{
-	PghReason	reason;			/* PGH_REASON_NONE: it is let in */
-	int32_t		rule;			/* 0 = server-wide */
-} PghRefusal;
-
-/*
- * May this connection stay?  Caps and rates first, for they hold whatever
- * else is free; then the last slots go to those who hold the fewest.
- */
-extern PghRefusal pgh_admit(const PghNewcomer *newcomer);
-
-/* ----------
- * Eviction
- * ----------
- */
-
-/* A session that may be evicted, by its state and its application. */
-typedef struct PghCandidate
-{
-	int32_t		session;		/* the caller's number for it */
-	int32_t		application;	/* an index into the tallies */
-	PghState	state;
-	PghTime		state_start;
-	bool		untouchable;	/* counted, never evicted */
-} PghCandidate;
-
-/* What an application holds. */
-typedef struct PghTally
-{
-	int32_t		connections;
-	int32_t		idle_transactions;
-	int32_t		idle_sessions;
-} PghTally;
-
-/* How short slots are. */
-typedef struct PghShortage
-{
-	int32_t		available;		/* with those that are on their way out */
-	int32_t		undecided;		/* of those in use: their clients have not
-								 * been let in yet, and may never be */
-	int32_t		headroom;
-	bool		refused_lately; /* somebody was refused for headroom */
-	PghTime		min_idle;		/* microseconds */
-} PghShortage;
-
-/* This many idle transactions of one application are a leak. */
-#define PGH_LEAK_SIZE 3
-
-/* Is anything to be evicted at all? */
-extern bool pgh_slots_are_short(const PghShortage *shortage);
-
-/*
- * The session to evict next, as an index into "candidates", or -1.  The
- * caller takes it out of the candidates and the tallies, adds one to
- * "available" and asks again.  "ripe_at" is set to the moment at which the
- * first of those becomes evictable who are not yet idle for long enough
- * (PGH_NEVER if there is none); it is exact when -1 is returned.
- */
-extern int32_t pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
-								   const PghTally *tallies,
-								   const PghShortage *shortage,
-								   PghTime now, PghTime *ripe_at);
 
 #endif							/* PGH_POLICY_H */

@@ -42,29 +42,42 @@ typedef struct PghSelector
 	char		pattern[PGH_NAME_LEN];
 } PghSelector;
 
-/* Which settings a rule has; bit numbers in PghRule.has. */
+/*
+ * What a rule can set.  A new one is a line here, or a limit, and its row in
+ * rules/words.c.
+ */
 typedef enum PghRuleSetting
 {
 	/* 0 .. PGH_N_LIMITS - 1: that PghLimit */
 	PGH_RULE_MODE = PGH_N_LIMITS,
-	PGH_RULE_CONNECTIONS,
-	PGH_RULE_RESERVE,
-	PGH_RULE_CONNECT_RATE,
+	PGH_RULE_IDLE_ACTION,		/* what a limit on an idle transaction ends */
+	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
+	PGH_RULE_RESERVE,			/* slots kept free for them */
+	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
 	PGH_RULE_EXEMPT
 } PghRuleSetting;
 #define PGH_N_RULE_SETTINGS (PGH_RULE_EXEMPT + 1)
 
 typedef struct PghRule
 {
-	uint32_t	has;			/* 1 << PghLimit or PghRuleSetting */
+	uint64_t	has;			/* one bit for each PghRuleSetting */
 	uint16_t	n_selectors;
-	PghMode		mode;
-	int32_t		connections;	/* most sessions of this rule together */
-	int32_t		reserve;		/* slots kept free for them */
-	int32_t		connect_rate;	/* new connections a second; burst the same */
-	int64_t		limit[PGH_N_LIMITS];	/* microseconds or ids */
+
+	/*
+	 * What it sets: microseconds, a number, a PghMode or PghIdleAction, or 1
+	 * for what has no value.  0 where it sets nothing; of the enums 0 needs a
+	 * look at "has".
+	 */
+	int64_t		value[PGH_N_RULE_SETTINGS];
 	PghSelector selector[PGH_MAX_SELECTORS];
 } PghRule;
+
+/* Does the rule set this? */
+static inline bool
+pgh_rule_sets(const PghRule *rule, int setting)
+{
+	return (rule->has >> setting & 1) != 0;
+}
 
 /* A list of rules.  Flat: it may be copied with memcpy. */
 typedef struct PghRuleSet
@@ -90,13 +103,6 @@ typedef struct PghRuleBits
 {
 	uint64_t	word[PGH_MAX_RULES / 64];
 } PghRuleBits;
-
-/*
- * How many bytes of an application_name are the application's own.  A pooler
- * may have appended the address and port of the client it serves; rules,
- * limits and counters are about the application.
- */
-extern size_t pgh_application_length(const char *name);
 
 /*
  * How many rules the text can hold at most, to size the memory for

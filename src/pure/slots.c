@@ -9,10 +9,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pure/policy.h"
+#include "pure/slots.h"
 
 static PghRefusal
-refuse(PghReason reason, int32_t rule)
+refuse(PghLimit reason, int32_t rule)
 {
 	PghRefusal	refusal = {reason, rule};
 
@@ -31,20 +31,20 @@ pgh_admit(const PghNewcomer *newcomer)
 	int32_t		available = newcomer->available - newcomer->kept_for_others;
 
 	if (newcomer->cap_rule != 0)
-		return refuse(PGH_REASON_CONNECTIONS, newcomer->cap_rule);
+		return refuse(PGH_LIMIT_CONNECTIONS, newcomer->cap_rule);
 	if (newcomer->per_application > 0 &&
 		newcomer->held >= newcomer->per_application)
-		return refuse(PGH_REASON_CONNECTIONS_PER_APPLICATION, 0);
+		return refuse(PGH_LIMIT_CONNECTIONS_PER_APPLICATION, 0);
 	if (newcomer->rate_rule != 0)
-		return refuse(PGH_REASON_CONNECT_RATE, newcomer->rate_rule);
+		return refuse(PGH_LIMIT_CONNECT_RATE, newcomer->rate_rule);
 	if (newcomer->has_reserve || newcomer->may_use_reserved)
-		return refuse(PGH_REASON_NONE, 0);
+		return refuse(PGH_LIMIT_NONE, 0);
 	if (newcomer->reserve_rule != 0 && available < 1)
-		return refuse(PGH_REASON_RESERVE, newcomer->reserve_rule);
+		return refuse(PGH_LIMIT_RESERVE, newcomer->reserve_rule);
 	if (newcomer->headroom > 0 && available <= newcomer->headroom &&
 		newcomer->held >= available)
-		return refuse(PGH_REASON_HEADROOM, 0);
-	return refuse(PGH_REASON_NONE, 0);
+		return refuse(PGH_LIMIT_HEADROOM, 0);
+	return refuse(PGH_LIMIT_NONE, 0);
 }
 
 /* Fewer than the headroom. */
@@ -161,7 +161,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		}
 	}
 
-	/* While a leak ripens, which takes no time that matters, it goes first. */
+	/* Wait for a leak that will soon be idle for long enough: it goes first. */
 	if (best_class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
 	{
 		*ripe_at = leak_ripe_at;

@@ -4,15 +4,15 @@
  *	  What the extension does inside a client backend.
  *
  * Owns: the authentication hook (claim a slot), the exit callback (give it
- * back), the transaction callback (count), the SIGUSR2 handler (the victim's
- * own decision), and the log hook (say why).  Must not: look at other
- * sessions.
+ * back), the transaction callback (count), and the log hook (say why).  Must
+ * not: look at other sessions.
  *
  *-------------------------------------------------------------------------
  */
 #include "session/hooks.h"
 
-#include <signal.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -21,18 +21,18 @@
 #include "libpq/libpq-be.h"
 #include "replication/walsender.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "pure/application_name.h"
 #include "session/admission.h"
-#include "shared/applications.h"
-#include "look/interrupt.h"
 #include "session/listen.h"
-#include "message.h"
-#include "shared/request.h"
+#include "session/refusal.h"
 #include "session/rollback.h"
 #include "session/tell.h"
+#include "session/victim.h"
+#include "shared/applications.h"
+#include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 static emit_log_hook_type prev_emit_log = NULL;
@@ -44,93 +44,16 @@ static emit_log_hook_type prev_emit_log = NULL;
 static int64 transactions_ended = -1;
 
 /*
- * Whom this session's transactions count for, and where the name lies that
- * said so: a name that is set anew lies elsewhere.
+ * The application that this session's transactions are counted for, and the
+ * address of the name that said so: a name that is set again has another one.
  */
 static uint32 working_for = PGH_NO_APPLICATION;
 static const char *working_name = NULL;
-
-/* From the point of no return of a transaction to its end. */
-static volatile sig_atomic_t committing = false;
-
-/* This transaction's statement is to be cancelled, or was. */
-static volatile sig_atomic_t cancelling = false;
-
-/* ----------
- * The signal handler: nothing here but loads, stores and SetLatch().
- * ----------
- */
-
-static void
-handle_request(SIGNAL_ARGS)
-{
-	int			save_errno = errno;
-	PghSlot    *slot = pgh_my_slot;
-
-	if (slot != NULL && pgh_request_answer(slot, committing))
-	{
-		switch ((PghAction) slot->request.action)
-		{
-			case PGH_ACTION_ROLLBACK:
-				pgh_interrupt_raise(pgh_roll_back);
-				break;
-			case PGH_ACTION_CANCEL:
-				cancelling = QueryCancelPending = true;
-				break;
-			default:
-				ProcDiePending = true;
-				break;
-		}
-		InterruptPending = true;
-		SetLatch(MyLatch);
-	}
-	errno = save_errno;
-}
 
 /* ----------
  * The message
  * ----------
  */
-
-/* Is this the message that core raises for what our handler set? */
-static bool
-is_our_message(const ErrorData *edata, PghSlot *slot)
-{
-	if (slot == NULL)
-		return false;
-	if (cancelling && pgh_request_cancelling(slot))
-		return edata->elevel == ERROR &&
-			edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-			edata->message_id != NULL &&
-			strcmp(edata->message_id,
-				   "canceling statement due to user request") == 0;
-	return pgh_request_accepted(slot) && !pgh_request_is_rollback(slot) &&
-		edata->elevel == FATAL &&
-		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
-}
-
-/*
- * Complete core's message.  The caller has switched to the context that the
- * message lives in; the old texts stay there until it is reset.
- */
-static void
-complete_message(ErrorData *edata, PghSlot *slot)
-{
-	const PghRequest *request = &slot->request;
-	PghMessage	message;
-
-	pgh_message_for_request(request, MyBEEntry->st_appname,
-							pgh_request_measure(request), &message);
-
-	/* The worker may have given up waiting for the cancel just now. */
-	if (request->action == PGH_ACTION_CANCEL &&
-		!pgh_request_cancel_done(slot))
-		return;
-	edata->sqlerrcode = message.sqlerrcode;
-	edata->message = pstrdup(message.primary);
-	edata->detail = pstrdup(message.detail);
-	edata->hint = pstrdup(message.hint);
-}
 
 /*
  * A connection that core itself refuses.  Raised in a process that may have
@@ -152,17 +75,16 @@ emit_log(ErrorData *edata)
 
 	if (prev_emit_log)
 		prev_emit_log(edata);
-	if (busy || pgh_shared == NULL || edata->elevel < ERROR)
+	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
 	if (edata->elevel == ERROR)
 		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
-	else if (is_our_message(edata, pgh_my_slot))
-		complete_message(edata, pgh_my_slot);
-	else if (is_server_refusal(edata))
-		pg_atomic_fetch_add_u64(&pgh_shared->refused_by_server, 1);
+	else if (!pgh_victim_complete_message(edata) &&
+			 is_server_refusal(edata))
+		pg_atomic_fetch_add_u64(&pgh_totals->refused_by_server, 1);
 	busy = false;
 }
 
@@ -173,9 +95,9 @@ emit_log(ErrorData *edata)
 
 /*
  * The application name was set: a pooler does so whenever it gives the session
- * to another client, so that what is counted must follow.  The transaction
- * that set it is the new one's.  A name that lies by chance where the last one
- * lay is left to the worker, which looks at the text.
+ * to another client, and the counters must follow.  The transaction that set
+ * it counts for the new name.  A name that happens to have the address of the
+ * last one is left to the worker, which compares the text.
  */
 static void
 follow_name(PghSlot *slot)
@@ -187,8 +109,8 @@ follow_name(PghSlot *slot)
 	working_name = application_name;
 	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
 	name[pgh_application_length(name)] = '\0';
-	index = pgh_rename_session(slot, pg_atomic_read_u32(&slot->application),
-							   name);
+	index = pgh_slot_rename(slot, pg_atomic_read_u32(&slot->application),
+							name);
 	if (index == working_for)
 		return;
 	if (working_for != PGH_NO_APPLICATION && transactions_ended > 0)
@@ -200,40 +122,7 @@ follow_name(PghSlot *slot)
 	working_for = index;
 }
 
-/*
- * The transaction is about to commit.  A request that was accepted is heeded
- * now or never; from here on none is.  Should this transaction wait for its
- * standby, a cancel would end the wait, not the transaction.
- */
-static void
-before_commit(PghSlot *slot)
-{
-	committing = true;
-	if (slot != NULL && pgh_request_accepted(slot))
-		CHECK_FOR_INTERRUPTS();
-}
-
-/*
- * A cancel that was not raised until the end of its transaction would hit the
- * next one.  Somebody else's that came in the same microseconds is forgotten
- * with it.  (One that was raised has been completed by emit_log(), unless
- * errors are not logged; then one that core ignored cannot be told from it.)
- */
-static void
-end_cancel(PghSlot *slot, bool aborted)
-{
-	bool		raised = aborted && !QueryCancelPending &&
-		!pgh_errors_are_logged();
-
-	cancelling = false;
-	QueryCancelPending = false;
-	if (raised)
-		(void) pgh_request_cancel_done(slot);
-	else
-		pgh_request_withdraw_cancel(slot);
-}
-
-/* How a transaction that fails is known while its block goes on. */
+/* Remember a transaction that failed, for its block may go on. */
 static void
 note_failure(PghSlot *slot)
 {
@@ -255,18 +144,19 @@ at_transaction_event(XactEvent event, void *arg)
 	PghSlot    *slot = pgh_my_slot;
 
 	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		before_commit(slot);
+		pgh_victim_before_commit(slot);
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-	committing = false;
 	if (slot != NULL)
 	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot);
-		if (cancelling)
-			end_cancel(slot, event == XACT_EVENT_ABORT);
+	}
+	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
+	if (slot != NULL)
+	{
 		if (unlikely(application_name != working_name) &&
 			event == XACT_EVENT_COMMIT)
 			follow_name(slot);
@@ -275,27 +165,6 @@ at_transaction_event(XactEvent event, void *arg)
 	}
 	if (pgh_listen_pending())
 		pgh_listen_end(event == XACT_EVENT_COMMIT);
-}
-
-/*
- * Record how a request ended that was still open when the session did.  An
- * accepted one was carried out, whatever the last words on the wire were.  A
- * statement that was to be cancelled, or a transaction that was to be rolled
- * back, ended with its session.
- */
-static void
-finish_request(PghSlot *slot, uint32 application)
-{
-	PghAction	action = slot->request.action;
-	PghOutcome	accepted = action == PGH_ACTION_CANCEL ||
-		action == PGH_ACTION_ROLLBACK ? PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
-
-	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted, application);
-	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE, application);
-	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED,
-					   application);
-	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-					   application);
 }
 
 /*
@@ -317,10 +186,10 @@ end_session(int code, Datum arg)
 	/* One that is rolled back with the session is not announced any more. */
 	transactions = Max(transactions_ended, 0) +
 		(transactions_ended >= 0 && IsTransactionState());
-	login_at = slot->login_at;
+	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
 	application = pgh_slot_release();
-	finish_request(slot, application);
+	pgh_victim_finish(slot, application);
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
 							transactions - Min(credited, transactions),
@@ -332,34 +201,63 @@ end_session(int code, Datum arg)
  * is open here, and core is about to look the same row up.
  */
 static void
-look_up_role(const char *name, Oid *roleid, bool *superuser)
+look_up_role(const char *name, PghLogin *login)
 {
 	HeapTuple	tuple = SearchSysCache1(AUTHNAME, PointerGetDatum(name));
 
-	*roleid = InvalidOid;
-	*superuser = false;
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_authid role = (Form_pg_authid) GETSTRUCT(tuple);
 
-		*roleid = role->oid;
-		*superuser = role->rolsuper;
+		login->roleid = role->oid;
+		login->superuser = role->rolsuper;
 		ReleaseSysCache(tuple);
 	}
 }
 
-static void
-identify(const Port *port, PghIdentity *who)
+/* A socket address in the form that rules match. */
+static PghAddress
+address_from_socket(const SockAddr *socket)
 {
-	memset(who, 0, sizeof(*who));
+	PghAddress	address;
+
+	memset(&address, 0, sizeof(address));
+	switch (socket->addr.ss_family)
+	{
+		case AF_UNIX:
+			address.family = PGH_ADDRESS_LOCAL;
+			break;
+		case AF_INET:
+			address.family = PGH_ADDRESS_INET;
+			memcpy(address.bytes,
+				   &((const struct sockaddr_in *) &socket->addr)->sin_addr, 4);
+			break;
+		case AF_INET6:
+			address.family = PGH_ADDRESS_INET6;
+			memcpy(address.bytes,
+				   &((const struct sockaddr_in6 *) &socket->addr)->sin6_addr, 16);
+			break;
+		default:
+			address.family = PGH_ADDRESS_UNKNOWN;
+			break;
+	}
+	return address;
+}
+
+static void
+identify(const Port *port, PghLogin *login, char *application)
+{
+	memset(login, 0, sizeof(*login));
+	memset(application, 0, PGH_NAME_LEN);
 	if (port->application_name)
 	{
-		strlcpy(who->application, port->application_name, PGH_NAME_LEN);
-		who->application[pgh_application_length(who->application)] = '\0';
+		strlcpy(application, port->application_name, PGH_NAME_LEN);
+		application[pgh_application_length(application)] = '\0';
 	}
-	strlcpy(who->user, port->user_name, PGH_NAME_LEN);
-	strlcpy(who->database, port->database_name, PGH_NAME_LEN);
-	who->address = pgh_address_from_socket(&port->raddr);
+	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
+	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
+	login->address = address_from_socket(&port->raddr);
+	look_up_role(port->user_name, login);
 }
 
 /*
@@ -370,22 +268,20 @@ identify(const Port *port, PghIdentity *who)
 static void
 begin_session(const Port *port)
 {
-	PghIdentity who;
-	Oid			roleid;
-	bool		superuser;
+	PghLogin	login;
+	char		application[PGH_NAME_LEN];
 
-	identify(port, &who);
-	look_up_role(port->user_name, &roleid, &superuser);
+	identify(port, &login, application);
 	before_shmem_exit(end_session, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
-	pqsignal(SIGUSR2, handle_request);
-	pgh_admit_session(&who, roleid, superuser);
+	pgh_victim_install();
+	pgh_admit_session(&login, application);
 	if (pgh_my_slot != NULL)
 		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();
-	if (pg_atomic_read_u32(&pgh_shared->dozing) != 0)
+	if (pg_atomic_read_u32(&pgh_worker_state->dozing) != 0)
 		pgh_wake_worker();
 }
 
@@ -396,7 +292,7 @@ client_authentication(Port *port, int status)
 		prev_client_authentication(port, status);
 
 	/* Walsenders use SIGUSR2 themselves, and are nobody's leak. */
-	if (status == STATUS_OK && pgh_shared != NULL && !am_walsender &&
+	if (status == STATUS_OK && pgh_attached && !am_walsender &&
 		!IsBinaryUpgrade)
 		begin_session(port);
 }

@@ -168,7 +168,7 @@ carry_out(PghChannel *channel)
 		pfree(channel);
 }
 
-/* The newest note is first in the list; the oldest must be carried out first. */
+/* The newest note is first in the list; the oldest is carried out first. */
 static void
 reverse_pending(void)
 {

@@ -137,11 +137,12 @@ pgh_rollback_go_on_explaining(void)
 }
 
 static void
-complain(const char *primary)
+complain(bool of_commit)
 {
 	ereport(ERROR,
 			(errcode(reason.sqlerrcode),
-			 errmsg_internal("%s", primary),
+			 errmsg_internal("%s%s", of_commit ? "cannot commit: " : "",
+							 reason.primary),
 			 errdetail_internal("%s", reason.detail),
 			 errhint("%s", reason.hint)));
 }
@@ -156,10 +157,10 @@ pgh_rollback_check(const TransactionStmt *statement)
 		case TRANS_STMT_COMMIT:
 		case TRANS_STMT_PREPARE:
 			UserAbortTransactionBlock(false);
-			complain(pgh_cannot_commit);
+			complain(true);
 			break;
 		case TRANS_STMT_ROLLBACK_TO:
-			complain(reason.primary);
+			complain(false);
 			break;
 		default:
 			break;
@@ -259,7 +260,7 @@ settle(PghSlot *slot)
 {
 	transaction = pg_atomic_read_u64(&slot->transactions);
 	pgh_rolled_back = true;
-	pg_atomic_write_u32(&slot->rolled_back_for, slot->request.reason);
+	pg_atomic_write_u32(&slot->rolled_back_for, slot->request.decision.reason);
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->rolled_back_transaction, transaction);
 	pgstat_report_activity(STATE_IDLEINTRANSACTION_ABORTED, NULL);

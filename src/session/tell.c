@@ -19,7 +19,9 @@
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
+#include "shared/told.h"
 #include "shared/leaks.h"
+#include "pure/application_name.h"
 #include "pure/policy.h"
 
 void
@@ -35,7 +37,7 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
 
-	/* What is counted for many names together tells nothing of one. */
+	/* Where many names are counted together, nothing is known of one. */
 	if (strcmp(app->name, name) != 0)
 		told->leaking = 0;
 	if (told->leaking <= 0 ||
@@ -63,7 +65,7 @@ may_tell(const char *application, const PghAddress *address,
 
 	hash = hash_bytes_extended((const unsigned char *) address,
 							   sizeof(PghAddress), hash);
-	place = &pgh_shared->told[hash % PGH_TOLD];
+	place = &pgh_told[hash % PGH_TOLD];
 	before = pg_atomic_read_u64(place);
 	if ((before >> 32) == (hash >> 32))
 		told_at = (TimestampTz) (uint32) before * USECS_PER_SEC;
@@ -107,7 +109,7 @@ tell(const PghLeak *leak, TimestampTz now)
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
 						   (unsigned long) leak->lately_ended,
 						   (unsigned long long) leak->lately_ended,
-						   leak->application),
+						   leak->who.application),
 			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :
@@ -133,11 +135,11 @@ pgh_tell_newcomer(PghSlot *slot)
 	name[pgh_application_length(name)] = '\0';
 	app = &pgh_applications[pgh_application_index(name)];
 
-	/* What most sessions find here spares them the rest. */
+	/* Most sessions return here, before the work that costs something. */
 	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
 		return;
-	if (pgh_leak_lost(name, slot->roleid,
+	if (pgh_leak_lost(name, slot->login.roleid,
 					  now - PGH_REMEMBER_LOSS, &leak) &&
-		may_tell(name, &slot->address, now, leak.last_ended))
+		may_tell(name, &slot->login.address, now, leak.last_ended))
 		tell(&leak, now);
 }

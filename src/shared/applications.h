@@ -3,12 +3,58 @@
  * shared/applications.h
  *	  Counters for each application name.
  *
+ * field						who and how
+ * ---------------------------	--------------------------------------------
+ * name							W under the lock exclusive, once, before
+ *								"used"; R under it shared, or through an index
+ *								that was got under it
+ * the number of names			W, R under the lock exclusive
+ * counters						W anyone; R anyone; atomics
+ * peak_busy, leaking*			W the worker; R anyone; atomics
+ * lost_at						W victims at their exit; R anyone; atomic
+ * refusals, observed_refusals	see refusals.h
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_APPLICATIONS_H
 #define PGH_APPLICATIONS_H
 
-#include "shared/shmem.h"
+#include "shared/part.h"
+#include "shared/totals.h"
+
+#define PGH_NO_APPLICATION UINT32_MAX
+
+typedef struct PghApplication
+{
+	bool		used;
+	char		name[PGH_NAME_LEN];
+	pg_atomic_uint32 connections;
+	pg_atomic_uint32 peak;
+	pg_atomic_uint64 peak_at;	/* TimestampTz */
+	pg_atomic_uint64 opened;	/* sessions that took up this name */
+	pg_atomic_uint64 closed;	/* sessions that gave it up */
+	pg_atomic_uint64 ended;		/* those of them that ended */
+	pg_atomic_uint64 transactions;	/* of sessions that ended or took another
+									 * name */
+	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
+	pg_atomic_uint64 count[PGH_N_COUNTERS];
+	pg_atomic_uint32 refusals[PGH_N_LIMITS];
+	pg_atomic_uint32 observed_refusals[PGH_N_LIMITS];
+
+	/* Most sessions seen in a transaction at once, by the worker. */
+	pg_atomic_uint32 peak_busy;
+
+	/* Its leak, as the worker saw it within the last second. */
+	pg_atomic_uint32 leaking;	/* sessions idle in a transaction for a while */
+	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
+	pg_atomic_uint64 leaking_key;	/* of the leak that most of them belong to */
+	pg_atomic_uint64 lost_at;	/* when a limit last ended one; 0 = never */
+} PghApplication;
+
+extern PghPart pgh_applications_part;
+extern PghApplication *pgh_applications;
+extern int	pgh_n_applications; /* places in the table; constant after
+								 * start-up */
 
 /*
  * The name that stands for all applications beyond max_applications.  Its
@@ -49,7 +95,7 @@ extern void pgh_application_end(uint32 index, uint64 transactions,
 /* Take back a pgh_application_enter() of a session that was not let in. */
 extern void pgh_application_undo_enter(uint32 index);
 
-/* Clear every counter but the numbers of open connections. */
-extern void pgh_applications_reset(void);
+/* Add one to a counter of the server and of an application. */
+extern void pgh_count(uint32 application, PghCounter counter);
 
 #endif							/* PGH_APPLICATIONS_H */

@@ -3,12 +3,48 @@
  * shared/events.h
  *	  The ring of what was done, refused and warned about.
  *
+ * All of it: W under the lock exclusive; R shared.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_EVENTS_H
 #define PGH_EVENTS_H
 
-#include "shared/shmem.h"
+#include "shared/part.h"
+
+typedef enum PghOutcome
+{
+	PGH_OUTCOME_PENDING,
+	PGH_OUTCOME_DONE,
+	PGH_OUTCOME_SPARED,
+	PGH_OUTCOME_OBSERVED
+} PghOutcome;
+
+typedef struct PghEvent
+{
+	uint64		event_id;		/* from 1; 0 = empty place */
+	TimestampTz occurred_at;
+	PghDecision decision;
+	uint8		outcome;		/* PghOutcome */
+	uint8		state;			/* PghState */
+	bool		wrote;
+	bool		has_session;	/* the fields from pid on mean something */
+	int32		pid;
+	int32		blocking;
+	Oid			roleid;
+	int64		transaction_age;	/* microseconds; -1 outside a transaction */
+	uint64		query_id;
+	PghIdentity who;
+	char		query[PGH_QUERY_LEN];
+} PghEvent;
+
+typedef struct PghEvents
+{
+	uint64		next_id;
+	PghEvent	ring[FLEXIBLE_ARRAY_MEMBER];	/* pgh_max_events */
+} PghEvents;
+
+extern PghPart pgh_events_part;
 
 /*
  * Record an event; its event_id and occurred_at are set here.  The oldest one
@@ -28,11 +64,5 @@ extern void pgh_event_range(uint64 *first, uint64 *next);
 
 /* Copy one event; false when the ring no longer has it. */
 extern bool pgh_event_read(uint64 event_id, PghEvent *event);
-
-/* Put an event of an earlier life back where it was; for the postmaster. */
-extern void pgh_event_restore(const PghEvent *event);
-
-/* Forget all events.  Ids go on. */
-extern void pgh_events_reset(void);
 
 #endif							/* PGH_EVENTS_H */

@@ -16,6 +16,9 @@
 
 #include "pure/fingerprint.h"
 #include "pure/policy.h"
+#include "shared/totals.h"
+
+static PghLeak *leaks = NULL;	/* PGH_MAX_LEAKS */
 
 static uint64
 hash_name(const char *name, uint64 seed)
@@ -63,7 +66,7 @@ static int
 find(uint64 key)
 {
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
-		if (pgh_leaks[i].key == key)
+		if (leaks[i].key == key)
 			return i;
 	return -1;
 }
@@ -76,9 +79,9 @@ make_room(void)
 
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
 	{
-		if (pgh_leaks[i].key == 0)
+		if (leaks[i].key == 0)
 			return i;
-		if (pgh_leaks[i].last_seen < pgh_leaks[oldest].last_seen)
+		if (leaks[i].last_seen < leaks[oldest].last_seen)
 			oldest = i;
 	}
 	return oldest;
@@ -107,9 +110,7 @@ fill_new(PghLeak *leak, uint64 key, uint64 fingerprint,
 	leak->fingerprint = fingerprint;
 	leak->statement = kind;
 	leak->first_seen = now;
-	strlcpy(leak->application, sighting->who->application, PGH_NAME_LEN);
-	strlcpy(leak->user, sighting->who->user, PGH_NAME_LEN);
-	strlcpy(leak->database, sighting->who->database, PGH_NAME_LEN);
+	leak->who = *sighting->who;
 	strlcpy(leak->query, sighting->query, PGH_QUERY_LEN);
 }
 
@@ -123,9 +124,9 @@ pgh_leak_see(const PghSighting *sighting)
 	PghLeak    *leak;
 	int			i;
 
-	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	i = find(key);
-	leak = &pgh_leaks[i >= 0 ? i : make_room()];
+	leak = &leaks[i >= 0 ? i : make_room()];
 	if (i < 0)
 		fill_new(leak, key, fingerprint, sighting, kind, now);
 	leak->roleid = sighting->roleid;
@@ -135,7 +136,7 @@ pgh_leak_see(const PghSighting *sighting)
 	leak->sessions++;
 	leak->transactions += sighting->transactions + 1;	/* and the open one */
 	add_client(leak, &sighting->who->address);
-	pgh_unlock(PGH_LOCK_LEAKS);
+	pgh_unlock(&pgh_leaks_part);
 	pgh_note_change();
 	return key;
 }
@@ -154,18 +155,14 @@ pgh_leaks_still_seen(const uint64 *keys, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
-		if (bsearch(&pgh_leaks[i].key, keys, n, sizeof(uint64), compare_keys))
-			pgh_leaks[i].last_seen = now;
-	pgh_unlock(PGH_LOCK_LEAKS);
+		if (bsearch(&leaks[i].key, keys, n, sizeof(uint64), compare_keys))
+			leaks[i].last_seen = now;
+	pgh_unlock(&pgh_leaks_part);
 }
 
-/*
- * Under the lock: one more, of a series or the first of a new one.  A program
- * whose transaction was rolled back is told so by its next statement; the
- * series is for telling those who lost their session.
- */
+/* Under the lock: one more, of a series or the first of a new one. */
 static void
 count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
 {
@@ -186,19 +183,19 @@ pgh_leak_ended(uint64 key, bool rolled_back)
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
 
-	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-		count_ended(&pgh_leaks[i], rolled_back, now);
-	pgh_unlock(PGH_LOCK_LEAKS);
+		count_ended(&leaks[i], rolled_back, now);
+	pgh_unlock(&pgh_leaks_part);
 }
 
 bool
 pgh_leak_read(int i, PghLeak *leak)
 {
-	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
-	memcpy(leak, &pgh_leaks[i], sizeof(PghLeak));
-	pgh_unlock(PGH_LOCK_LEAKS);
+	pgh_lock(&pgh_leaks_part, LW_SHARED);
+	memcpy(leak, &leaks[i], sizeof(PghLeak));
+	pgh_unlock(&pgh_leaks_part);
 	return leak->key != 0;
 }
 
@@ -207,11 +204,11 @@ pgh_leak_find(uint64 key, PghLeak *leak)
 {
 	int			i;
 
-	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
+	pgh_lock(&pgh_leaks_part, LW_SHARED);
 	i = find(key);
 	if (i >= 0)
-		memcpy(leak, &pgh_leaks[i], sizeof(PghLeak));
-	pgh_unlock(PGH_LOCK_LEAKS);
+		memcpy(leak, &leaks[i], sizeof(PghLeak));
+	pgh_unlock(&pgh_leaks_part);
 	return i >= 0;
 }
 
@@ -224,25 +221,25 @@ pgh_leak_lost(const char *application, Oid roleid, TimestampTz since,
 	TimestampTz first = PGH_NEVER;
 	TimestampTz last = 0;
 
-	pgh_lock(PGH_LOCK_LEAKS, LW_SHARED);
+	pgh_lock(&pgh_leaks_part, LW_SHARED);
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
 	{
-		const PghLeak *candidate = &pgh_leaks[i];
+		const PghLeak *candidate = &leaks[i];
 
 		if (candidate->key == 0 || candidate->lately_ended == 0 ||
 			candidate->last_ended < since || candidate->roleid != roleid ||
-			strcmp(candidate->application, application) != 0)
+			strcmp(candidate->who.application, application) != 0)
 			continue;
 		ended += candidate->lately_ended;
 		first = Min(first, candidate->lately_since);
 		last = Max(last, candidate->last_ended);
 		if (best < 0 ||
-			candidate->lately_ended > pgh_leaks[best].lately_ended)
+			candidate->lately_ended > leaks[best].lately_ended)
 			best = i;
 	}
 	if (best >= 0)
-		memcpy(leak, &pgh_leaks[best], sizeof(PghLeak));
-	pgh_unlock(PGH_LOCK_LEAKS);
+		memcpy(leak, &leaks[best], sizeof(PghLeak));
+	pgh_unlock(&pgh_leaks_part);
 	leak->lately_ended = ended;
 	leak->lately_since = first;
 	leak->last_ended = last;
@@ -266,11 +263,57 @@ pgh_leak_pattern(const PghLeak *leak, int sessions_now)
 	return pgh_diagnose_leak(&facts);
 }
 
-void
-pgh_leaks_reset(void)
+static Size
+size_leaks(void)
 {
-	pgh_lock(PGH_LOCK_LEAKS, LW_EXCLUSIVE);
-	memset(pgh_leaks, 0, PGH_MAX_LEAKS * sizeof(PghLeak));
-	pgh_unlock(PGH_LOCK_LEAKS);
+	return PGH_MAX_LEAKS * sizeof(PghLeak);
+}
+
+static void
+init_leaks(void *area)
+{
+	leaks = area;
+}
+
+static void
+reset_leaks(void)
+{
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
+	memset(leaks, 0, size_leaks());
+	pgh_unlock(&pgh_leaks_part);
 	pgh_note_change();
 }
+
+static void
+save_leaks(PghStream *stream)
+{
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		PghLeak		leak;
+
+		if (pgh_leak_read(i, &leak))
+			pgh_put_with_text(stream, &leak, offsetof(PghLeak, query));
+	}
+}
+
+static bool
+load_leaks(PghStream *stream)
+{
+	for (int i = 0; i < PGH_MAX_LEAKS && stream->length > 0; i++)
+		if (!pgh_get_with_text(stream, &leaks[i], offsetof(PghLeak, query)))
+		{
+			memset(&leaks[i], 0, sizeof(PghLeak));
+			return false;
+		}
+	return true;
+}
+
+PghPart		pgh_leaks_part = {
+	.name = "leaks",
+	.size = size_leaks,
+	.init = init_leaks,
+	.reset = reset_leaks,
+	.save = save_leaks,
+	.load = load_leaks,
+	.format = PGH_FORMAT(1, sizeof(PghLeak)),
+};

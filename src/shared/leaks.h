@@ -3,13 +3,48 @@
  * shared/leaks.h
  *	  Idle transactions, grouped by where they come from.
  *
+ * PghLeak: W under the lock exclusive; R shared.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_LEAKS_H
 #define PGH_LEAKS_H
 
 #include "pure/diagnosis.h"
-#include "shared/shmem.h"
+#include "shared/part.h"
+
+/* Groups of leaks that are kept, and client addresses told apart in each. */
+#define PGH_MAX_LEAKS 500
+#define PGH_MAX_LEAK_CLIENTS 32
+
+/* Idle transactions that come from one place. */
+typedef struct PghLeak
+{
+	uint64		key;			/* of all that tells one place from another; 0
+								 * = empty */
+	uint64		fingerprint;	/* query id, or hash of the statement's shape */
+	Oid			roleid;
+	uint8		state;			/* PghState, when last seen */
+	uint8		statement;		/* PghStatementKind of the example */
+	bool		wrote;			/* when last seen */
+	uint8		n_clients;
+	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
+	uint64		ended;			/* sessions or transactions that a limit ended */
+	uint64		rolled_back;	/* of them: only the transaction */
+	uint64		sessions;		/* sessions that were seen */
+	uint64		transactions;	/* that they had made by then, together */
+	TimestampTz first_seen;
+	TimestampTz last_seen;
+	TimestampTz last_ended;		/* 0 = never */
+
+	/* Endings that followed one another within PGH_REMEMBER_LOSS. */
+	uint64		lately_ended;
+	TimestampTz lately_since;	/* when the first of them was */
+	PghIdentity who;			/* the address is that of the first one */
+	char		query[PGH_QUERY_LEN];	/* an example, as it was sent */
+} PghLeak;
+
+extern PghPart pgh_leaks_part;
 
 /* An idle transaction that was seen. */
 typedef struct PghSighting
@@ -60,7 +95,5 @@ extern bool pgh_leak_lost(const char *application, Oid roleid,
 
 /* What is wrong with a group, from what is kept of it. */
 extern PghPattern pgh_leak_pattern(const PghLeak *leak, int sessions_now);
-
-extern void pgh_leaks_reset(void);
 
 #endif							/* PGH_LEAKS_H */

@@ -39,7 +39,7 @@
  * Why the signal reaches nobody else
  * ----------------------------------
  * A backend installs its handler before it claims a slot, and gives the slot
- * back under PGH_LOCK_SIGNAL before it exits.  The worker sends the signal
+ * back under the lock of the slots before it exits.  The worker sends the signal
  * under the same lock after it has seen that the claim is still the one that
  * it read.  So the process exists and has the handler.  (A backend that was
  * killed gives nothing back, but then the postmaster restarts everything.)
@@ -52,15 +52,18 @@
 
 #include "utils/timestamp.h"
 
-#include "shared/events.h"
+#include "pure/limits.h"
+#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/rule_counters.h"
+#include "shared/worker_state.h"
 
 /* Under the lock: is this claim still there, with its request in "state"? */
 static bool
 may_signal(int index, uint32 changecount, PghRequestState state)
 {
 	return pgh_slot_is(index, changecount) &&
-		pgh_slots[index].pid != 0 &&
+		pgh_slots[index].login.pid != 0 &&
 		pg_atomic_read_u32(&pgh_slots[index].request_state) == state;
 }
 
@@ -71,7 +74,7 @@ signal_victim(PghSlot *slot)
 	pg_write_barrier();
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_PENDING);
 	pg_memory_barrier();
-	(void) kill(slot->pid, SIGUSR2);
+	(void) kill(slot->login.pid, SIGUSR2);
 }
 
 bool
@@ -80,14 +83,14 @@ pgh_request_post(int index, uint32 changecount, const PghRequest *request)
 	PghSlot    *slot = &pgh_slots[index];
 	bool		ok;
 
-	pgh_lock(PGH_LOCK_SIGNAL, LW_SHARED);
+	pgh_lock(&pgh_slots_part, LW_SHARED);
 	ok = may_signal(index, changecount, PGH_REQUEST_FREE);
 	if (ok)
 	{
 		slot->request = *request;
 		signal_victim(slot);
 	}
-	pgh_unlock(PGH_LOCK_SIGNAL);
+	pgh_unlock(&pgh_slots_part);
 	return ok;
 }
 
@@ -96,11 +99,11 @@ pgh_request_repeat(int index, uint32 changecount)
 {
 	bool		ok;
 
-	pgh_lock(PGH_LOCK_SIGNAL, LW_SHARED);
+	pgh_lock(&pgh_slots_part, LW_SHARED);
 	ok = may_signal(index, changecount, PGH_REQUEST_SPARED);
 	if (ok)
 		signal_victim(&pgh_slots[index]);
-	pgh_unlock(PGH_LOCK_SIGNAL);
+	pgh_unlock(&pgh_slots_part);
 	return ok;
 }
 
@@ -112,13 +115,13 @@ pgh_request_repeat_cancel(int index, uint32 changecount)
 	bool		ok;
 
 	/* Unless it is being raised this moment. */
-	pgh_lock(PGH_LOCK_SIGNAL, LW_SHARED);
+	pgh_lock(&pgh_slots_part, LW_SHARED);
 	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
 		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 									   PGH_REQUEST_PENDING);
 	if (ok)
-		(void) kill(slot->pid, SIGUSR2);
-	pgh_unlock(PGH_LOCK_SIGNAL);
+		(void) kill(slot->login.pid, SIGUSR2);
+	pgh_unlock(&pgh_slots_part);
 	return ok;
 }
 
@@ -191,7 +194,7 @@ pgh_request_answer(PghSlot *slot, bool committing)
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
 		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
-	if (slot->request.action == PGH_ACTION_CANCEL && !is_running())
+	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
 	pg_atomic_write_u64(&slot->accepted_in,
 						((volatile PgBackendStatus *) MyBEEntry)->st_state_start_timestamp);
@@ -214,7 +217,7 @@ pgh_request_cancelling(PghSlot *slot)
 {
 	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
 
-	return slot->request.action == PGH_ACTION_CANCEL &&
+	return slot->request.decision.action == PGH_ACTION_CANCEL &&
 		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING);
 }
 
@@ -241,7 +244,7 @@ pgh_request_withdraw_cancel(PghSlot *slot)
 {
 	uint32		expected = PGH_REQUEST_ACCEPTED;
 
-	if (slot->request.action == PGH_ACTION_CANCEL &&
+	if (slot->request.decision.action == PGH_ACTION_CANCEL &&
 		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 									   PGH_REQUEST_SPARED))
 		pgh_wake_worker();
@@ -251,7 +254,7 @@ bool
 pgh_request_is_rollback(PghSlot *slot)
 {
 	return pgh_request_accepted(slot) &&
-		slot->request.action == PGH_ACTION_ROLLBACK;
+		slot->request.decision.action == PGH_ACTION_ROLLBACK;
 }
 
 bool
@@ -274,15 +277,15 @@ pgh_request_rolled_back(PghSlot *slot, bool done)
 void
 pgh_request_end_instead(PghSlot *slot)
 {
-	slot->request.action = PGH_ACTION_TERMINATE;
+	slot->request.decision.action = PGH_ACTION_TERMINATE;
 }
 
 int64
 pgh_request_measure(const PghRequest *request)
 {
-	if (request->reason == PGH_REASON_HORIZON)
-		return request->measured;
-	return request->measured +
+	if (pgh_limit_unit(request->decision.reason) == PGH_UNIT_XIDS)
+		return request->decision.measured;
+	return request->decision.measured +
 		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
@@ -291,8 +294,8 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 				   uint32 application)
 {
 	uint64		event_id = slot->request.event_id;
-	PghAction	action = slot->request.action;
-	int			rule = slot->request.rule;
+	PghAction	action = slot->request.decision.action;
+	int			rule = slot->request.decision.rule;
 	uint64		leak = slot->request.leak;
 	uint32		expected = state;
 

@@ -8,6 +8,7 @@
 #ifndef PGH_REQUEST_H
 #define PGH_REQUEST_H
 
+#include "shared/events.h"
 #include "shared/slot.h"
 
 /*

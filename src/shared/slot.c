@@ -1,21 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * shared/slot.c
- *	  A client backend's slot: claim, release, read.
+ *	  A client backend's slot: claim, release, read, count.
  *
- * Owns: the identity part of PghSlot and its changecount.  Must not: decide,
- * signal, or write events.  Claim and release are for the backend itself,
- * reading is for anyone.
+ * Owns: the login in PghSlot, its changecount, and the application it counts
+ * for.  Must not: decide, signal, or write events.  Claim and release are for
+ * the backend itself, reading is for anyone.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/slot.h"
 
-#include <sys/socket.h>
-#include <netinet/in.h>
-
 #include "utils/timestamp.h"
 
+#include "shared/applications.h"
+
+PghSlot    *pgh_slots = NULL;
+int			pgh_n_slots = 0;
 PghSlot    *volatile pgh_my_slot = NULL;
 
 /* Like core's changecount protocol: odd while the identity is changing. */
@@ -34,25 +35,20 @@ end_change(PghSlot *slot)
 }
 
 bool
-pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
-			   uint32 application)
+pgh_slot_claim(const PghLogin *login, uint32 application)
 {
 	int			index = pgh_my_proc_number();
 	PghSlot    *slot;
 
-	if (index < 0 || index >= pgh_shared->n_slots)
+	if (index < 0 || index >= pgh_n_slots)
 		return false;
 	slot = &pgh_slots[index];
 
 	begin_change(slot);
-	slot->pid = MyProcPid;
-	slot->roleid = roleid;
-	slot->superuser = superuser;
-	slot->beentry = MyBEEntry;
-	slot->login_at = GetCurrentTimestamp();
-	slot->address = who->address;
-	strlcpy(slot->user, who->user, sizeof(slot->user));
-	strlcpy(slot->database, who->database, sizeof(slot->database));
+	slot->login = *login;
+	slot->login.pid = MyProcPid;
+	slot->login.beentry = MyBEEntry;
+	slot->login.login_at = GetCurrentTimestamp();
 	slot->observed_state_start = 0;
 	slot->observed_xact_start = 0;
 	pg_atomic_write_u64(&slot->transactions, 0);
@@ -62,7 +58,7 @@ pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
-	pg_atomic_write_u32(&slot->rolled_back_for, PGH_REASON_NONE);
+	pg_atomic_write_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
 	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
@@ -87,12 +83,12 @@ pgh_slot_release(void)
 	 * when we have the lock no signal is on its way, and none will be sent to
 	 * whoever gets our pid after us.
 	 */
-	pgh_lock(PGH_LOCK_SIGNAL, LW_EXCLUSIVE);
+	pgh_lock(&pgh_slots_part, LW_EXCLUSIVE);
 	begin_change(slot);
-	slot->pid = 0;
-	slot->beentry = NULL;
+	slot->login.pid = 0;
+	slot->login.beentry = NULL;
 	end_change(slot);
-	pgh_unlock(PGH_LOCK_SIGNAL);
+	pgh_unlock(&pgh_slots_part);
 
 	return pg_atomic_exchange_u32(&slot->application, PGH_NO_APPLICATION);
 }
@@ -111,16 +107,36 @@ pgh_slot_credit(PghSlot *slot, uint64 transactions)
 	return 0;
 }
 
-void
-pgh_slots_reset(void)
+/*
+ * It is counted in before it is counted out, and whoever takes the old index
+ * out of the slot, the worker or the backend, counts it out: so nothing is
+ * lost or counted twice.
+ */
+uint32
+pgh_slot_rename(PghSlot *slot, uint32 counted_as, const char *application)
 {
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-		(void) pgh_slot_credit(&pgh_slots[i],
-							   pg_atomic_read_u64(&pgh_slots[i].transactions));
+	uint32		index;
+	uint32		connections;
+
+	if (counted_as == PGH_NO_APPLICATION ||
+		strcmp(pgh_applications[counted_as].name, application) == 0)
+		return counted_as;
+	index = pgh_application_index(application);
+	if (index == counted_as)
+		return index;
+	connections = pgh_application_enter(index);
+	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
+	{
+		pgh_application_raise_peak(index, connections);
+		pgh_application_leave(counted_as);
+		return index;
+	}
+	pgh_application_undo_enter(index);
+	return counted_as;			/* what another has made of it */
 }
 
 bool
-pgh_slot_read(int index, PghSlotCopy *copy)
+pgh_slot_read(int index, PghLogin *login, uint32 *changecount)
 {
 	PghSlot    *slot = &pgh_slots[index];
 
@@ -128,50 +144,63 @@ pgh_slot_read(int index, PghSlotCopy *copy)
 	{
 		uint32		before = pg_atomic_read_u32(&slot->changecount);
 
+		*changecount = before;
 		pg_read_barrier();
-		copy->changecount = before;
-		copy->pid = slot->pid;
-		copy->roleid = slot->roleid;
-		copy->superuser = slot->superuser;
-		copy->beentry = slot->beentry;
-		copy->login_at = slot->login_at;
-		copy->address = slot->address;
-		memcpy(copy->user, slot->user, sizeof(copy->user));
-		memcpy(copy->database, slot->database, sizeof(copy->database));
+		memcpy(login, &slot->login, sizeof(*login));
 		pg_read_barrier();
 
 		/* Half claimed is not there yet, half released is gone. */
 		if (before & 1)
 			return false;
 		if (pg_atomic_read_u32(&slot->changecount) == before)
-			return copy->pid != 0;
+			return login->pid != 0;
 	}
 }
 
-PghAddress
-pgh_address_from_socket(const SockAddr *socket)
+static Size
+size_slots(void)
 {
-	PghAddress	address;
-
-	memset(&address, 0, sizeof(address));
-	switch (socket->addr.ss_family)
-	{
-		case AF_UNIX:
-			address.family = PGH_ADDRESS_LOCAL;
-			break;
-		case AF_INET:
-			address.family = PGH_ADDRESS_INET;
-			memcpy(address.bytes,
-				   &((const struct sockaddr_in *) &socket->addr)->sin_addr, 4);
-			break;
-		case AF_INET6:
-			address.family = PGH_ADDRESS_INET6;
-			memcpy(address.bytes,
-				   &((const struct sockaddr_in6 *) &socket->addr)->sin6_addr, 16);
-			break;
-		default:
-			address.family = PGH_ADDRESS_UNKNOWN;
-			break;
-	}
-	return address;
+	return mul_size(MaxConnections, sizeof(PghSlot));
 }
+
+static void
+init_slots(void *area)
+{
+	pgh_slots = area;
+	pgh_n_slots = MaxConnections;
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSlot    *slot = &pgh_slots[i];
+
+		pg_atomic_init_u32(&slot->changecount, 0);
+		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
+		pg_atomic_init_u64(&slot->transactions, 0);
+		pg_atomic_init_u64(&slot->credited, 0);
+		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->renames, 0);
+		pg_atomic_init_u64(&slot->cancelled_at, 0);
+		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
+		pg_atomic_init_u64(&slot->failed_xact_start, 0);
+		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+		pg_atomic_init_u64(&slot->rolled_back_transaction, 0);
+		pg_atomic_init_u64(&slot->accepted_in, 0);
+		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
+	}
+}
+
+/* From now on only transactions that end later count, for all sessions. */
+static void
+reset_slots(void)
+{
+	for (int i = 0; i < pgh_n_slots; i++)
+		(void) pgh_slot_credit(&pgh_slots[i],
+							   pg_atomic_read_u64(&pgh_slots[i].transactions));
+}
+
+PghPart		pgh_slots_part = {
+	.name = "slots",
+	.size = size_slots,
+	.init = init_slots,
+	.reset = reset_slots,
+};

@@ -1,39 +1,165 @@
 /*-------------------------------------------------------------------------
  *
  * shared/slot.h
- *	  A client backend's slot: claim, release, read.
+ *	  A client backend's slot: claim, release, read, count.
+ *
+ * field						who and how
+ * ---------------------------	--------------------------------------------
+ * login						W its backend at claim and release, between
+ *								two increments of "changecount" (odd = being
+ *								written) and under the lock at release; R
+ *								anyone, with the changecount protocol
+ * login.pid					as login, and R the worker under the lock
+ *								before it signals: a backend cannot be gone,
+ *								nor its pid be another's, while its slot is
+ *								claimed and the lock is held
+ * application					W its backend (claim, rename, release), the
+ *								worker (rename); atomic exchange and
+ *								compare-exchange, so that each count is given
+ *								back exactly once
+ * transactions, renames, listening
+ *								W its backend; R anyone; atomics
+ * credited						W its backend, reset(); only raised, by
+ *								compare-exchange, and 0 at claim; R anyone, as
+ *								never more than transactions
+ * failed_*						W its backend; R anyone; atomics.
+ *								failed_xact_start first: it counts only beside
+ *								the right transaction
+ * rolled_back_*				as failed_*; rolled_back_for first
+ * accepted_in					W its backend, in the signal handler, before
+ *								request_state says so; R the worker; atomic
+ * cancelled_*					W the worker (its backend clears them at
+ *								claim); R anyone; atomics.  cancelled_at first:
+ *								it counts only beside the right transaction
+ * request_state				the hand-over of "request": see PghRequestState
+ * request						W the worker while the state is FREE; R the
+ *								victim while it is not, and the worker.  Its
+ *								action also W the victim while ACCEPTED, from
+ *								ROLLBACK to TERMINATE; the worker may take
+ *								one for the other then
+ * observed_*					W and R the worker only; cleared at claim
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_SLOT_H
 #define PGH_SLOT_H
 
-#include "shared/shmem.h"
+#include "shared/part.h"
+
+/* Longest text of a rule's selectors kept for a message. */
+#define PGH_RULE_LABEL_LEN 96
+
+/*
+ * The hand-over between the worker and a victim.
+ *
+ *	FREE -> PENDING		the worker, after it filled "request", before SIGUSR2
+ *	PENDING -> ACCEPTED	the victim's signal handler: it will die, its
+ *						statement is being cancelled, or it will look in a
+ *						moment whether to roll back.  Final until the session
+ *						ends (or the cancel was reported, or it has looked): a
+ *						second signal cannot clear the reason
+ *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
+ *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
+ *						could be cancelled, or was not to be rolled back
+ *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
+ *						rollback: it is over
+ *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
+ *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
+ *
+ * Where two arrows of different writers leave a state, it is left by
+ * compare-exchange; elsewhere a plain atomic store after a barrier will do.
+ */
+typedef enum PghRequestState
+{
+	PGH_REQUEST_FREE,
+	PGH_REQUEST_PENDING,
+	PGH_REQUEST_ACCEPTED,
+	PGH_REQUEST_SPARED,
+	PGH_REQUEST_DONE
+} PghRequestState;
+
+typedef struct PghRequest
+{
+	PghDecision decision;
+	bool		rolled_back;	/* what it idles in was rolled back by us */
+	bool		must_be_idle;	/* spare it unless it idles as it was seen */
+	uint8		pattern;		/* PghPattern, for the advice */
+	TimestampTz measured_at;	/* when decision.measured was */
+	TimestampTz state_start;	/* what the worker saw */
+	TimestampTz xact_start;
+	LocalTransactionId lxid;	/* its number */
+	uint64		event_id;		/* where the outcome is recorded */
+	uint64		leak;			/* key of the leak it belongs to; 0 = none */
+	char		rule_label[PGH_RULE_LABEL_LEN]; /* its selectors, printed */
+} PghRequest;
+
+/* What is known of a session from its login to its end. */
+typedef struct PghLogin
+{
+	int			pid;			/* 0 = nobody */
+	Oid			roleid;			/* login role; InvalidOid if unknown */
+	bool		superuser;
+	PghAddress	address;
+	PgBackendStatus *beentry;	/* core's entry for this backend */
+	TimestampTz login_at;
+	char		user[PGH_NAME_LEN];
+	char		database[PGH_NAME_LEN];
+} PghLogin;
+
+/* One possible session. */
+typedef struct PghSlot
+{
+	/* These are all that a pass over sessions at rest looks at. */
+	pg_atomic_uint32 changecount;
+	pg_atomic_uint32 request_state;
+
+	PghLogin	login;
+
+	pg_atomic_uint32 application;	/* index of the name it is counted under */
+	pg_atomic_uint64 transactions;
+	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
+								 * before a reset() */
+	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
+	pg_atomic_uint32 renames;	/* how often it took another name */
+
+	/* When its transaction's statement was cancelled for age, and which. */
+	pg_atomic_uint64 cancelled_at;
+	pg_atomic_uint64 cancelled_xact_start;
+
+	/* When the last transaction began that was rolled back, and which. */
+	pg_atomic_uint64 failed_xact_start;
+	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
+
+	/* The limit for which we rolled a transaction back, and the last one. */
+	pg_atomic_uint32 rolled_back_for;	/* PghLimit; NONE = never */
+	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
+
+	/* state_start of what it was doing when it accepted the last request. */
+	pg_atomic_uint64 accepted_in;
+
+	PghRequest	request;
+
+	/* What was already recorded in observe mode: not again for the same. */
+	TimestampTz observed_state_start;
+	TimestampTz observed_xact_start;
+} PghSlot;
+
+StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
+
+extern PghPart pgh_slots_part;	/* its lock is the one for signals */
+extern PghSlot *pgh_slots;		/* one for each PGPROC of a client backend */
+extern int	pgh_n_slots;		/* constant after start-up */
 
 /* This backend's slot, or NULL.  The signal handler reads it. */
 extern PghSlot *volatile pgh_my_slot;
 
-/* A consistent copy of who holds a slot. */
-typedef struct PghSlotCopy
-{
-	uint32		changecount;	/* tells this claim from every other one */
-	int			pid;
-	Oid			roleid;
-	bool		superuser;
-	PgBackendStatus *beentry;
-	TimestampTz login_at;
-	PghAddress	address;
-	char		user[PGH_NAME_LEN];
-	char		database[PGH_NAME_LEN];
-} PghSlotCopy;
-
 /*
- * Claim the slot of this backend.  "who" gives role, database and address.
- * Its application must have been counted already.  Returns false when this
- * process has no place among the slots (it is no client backend).
+ * Claim the slot of this backend for "login", whose pid, beentry and
+ * login_at are filled in.  Its application must have been counted already.
+ * Returns false when this process has no place among the slots (it is no
+ * client backend).
  */
-extern bool pgh_slot_claim(const PghIdentity *who, Oid roleid, bool superuser,
-						   uint32 application);
+extern bool pgh_slot_claim(const PghLogin *login, uint32 application);
 
 /*
  * Give the slot back.  Afterwards nobody can signal this process.  Returns
@@ -47,11 +173,19 @@ extern uint32 pgh_slot_release(void);
  */
 extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
 
-/* From now on only transactions that end later count, for all sessions. */
-extern void pgh_slots_reset(void);
+/*
+ * Count a session under the name that it has taken.  "counted_as" is what it
+ * was counted as when that was read; returns what it is counted as now.  The
+ * session itself and the worker may do so at once.
+ */
+extern uint32 pgh_slot_rename(PghSlot *slot, uint32 counted_as,
+							  const char *application);
 
-/* Copy who holds slot "index"; false when nobody does. */
-extern bool pgh_slot_read(int index, PghSlotCopy *copy);
+/*
+ * Copy who holds slot "index"; false when nobody does.  "changecount" tells
+ * this claim from every other one.
+ */
+extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool
@@ -59,8 +193,5 @@ pgh_slot_is(int index, uint32 changecount)
 {
 	return pg_atomic_read_u32(&pgh_slots[index].changecount) == changecount;
 }
-
-/* Turn a socket address into the form that rules match. */
-extern PghAddress pgh_address_from_socket(const SockAddr *socket);
 
 #endif							/* PGH_SLOT_H */

@@ -12,12 +12,10 @@
 #include "funcapi.h"
 #include "utils/timestamp.h"
 
-#include "shared/applications.h"
-#include "shared/events.h"
-#include "shared/leaks.h"
 #include "message.h"
-#include "pure/policy.h"
-#include "worker/sampler.h"
+#include "pure/limits.h"
+#include "shared/events.h"
+#include "shared/shmem.h"
 
 PG_FUNCTION_INFO_V1(pgh_event_list);
 PG_FUNCTION_INFO_V1(pgh_reset);
@@ -41,32 +39,34 @@ static const char *const outcome_names[] = {
 
 /* What was measured, in a form that casts to interval where it is a time. */
 static void
-append_measured(PghRow *row, const PghEvent *event)
+append_measured(PghRow *row, const PghDecision *decision)
 {
 	char		buf[32];
 
-	if (event->reason < PGH_REASON_HORIZON ||
-		event->action == PGH_ACTION_EVICT)
-		snprintf(buf, sizeof(buf), "%.3f s", event->measured / 1e6);
+	if (pgh_limit_unit(decision->reason) == PGH_UNIT_TIME ||
+		decision->action == PGH_ACTION_EVICT)
+		snprintf(buf, sizeof(buf), "%.3f s", decision->measured / 1e6);
 	else
-		snprintf(buf, sizeof(buf), INT64_FORMAT, event->measured);
+		snprintf(buf, sizeof(buf), INT64_FORMAT, decision->measured);
 	pgh_row_text(row, buf);
 }
 
 static void
 append_decision(PghRow *row, const PghEvent *event)
 {
+	const PghDecision *decision = &event->decision;
 	char		setting[32];
 
-	pgh_print_limit(event->reason, event->limit, setting, sizeof(setting));
-	pgh_row_text(row, action_names[event->action]);
+	pgh_print_limit(decision->reason, decision->limit,
+					setting, sizeof(setting));
+	pgh_row_text(row, action_names[decision->action]);
 	pgh_row_text(row, outcome_names[event->outcome]);
-	pgh_row_text(row, pgh_reason_name(event->reason));
-	if (event->rule > 0)
-		pgh_row_int32(row, event->rule);
+	pgh_row_text(row, pgh_limit_name(decision->reason));
+	if (decision->rule > 0)
+		pgh_row_int32(row, decision->rule);
 	else
 		pgh_row_null(row);
-	append_measured(row, event);
+	append_measured(row, decision);
 	pgh_row_text(row, setting);
 }
 
@@ -129,24 +129,11 @@ pgh_event_list(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* hygiene.reset() */
 Datum
 pgh_reset(PG_FUNCTION_ARGS)
 {
 	pgh_require_shared();
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
-		pg_atomic_write_u64(&pgh_shared->total[i], 0);
-	pg_atomic_write_u64(&pgh_shared->refused_by_server, 0);
-	for (int i = 0; i < PGH_MAX_RULES; i++)
-	{
-		pg_atomic_write_u64(&pgh_shared->rules[i].refused, 0);
-		pg_atomic_write_u64(&pgh_shared->rules[i].ended, 0);
-		pg_atomic_write_u64(&pgh_shared->rules[i].last_used, 0);
-	}
-	pgh_slots_reset();
-	pgh_applications_reset();
-	pgh_events_reset();
-	pgh_leaks_reset();
-	pgh_sampler_reset();
-	pg_atomic_write_u64(&pgh_shared->stats_since, GetCurrentTimestamp());
+	pgh_shmem_reset();
 	PG_RETURN_VOID();
 }

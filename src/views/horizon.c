@@ -22,7 +22,7 @@ append_session(PghRow *row, const PghSession *session, TimestampTz now)
 {
 	pgh_row_text(row, "session");
 	pgh_row_text(row, session->who.user);
-	pgh_row_int32(row, session->slot.pid);
+	pgh_row_int32(row, session->login.pid);
 	pgh_row_text(row, session->name);
 	pgh_row_int32(row, (int32) session->xmin_age);
 	pgh_row_interval(row, session->facts.xact_start == 0 ? -1 :
@@ -67,7 +67,7 @@ pgh_horizon(PG_FUNCTION_ARGS)
 		PghRow		row;
 
 		pgh_row_begin(&row);
-		if (i < (uint32) pgh_shared->n_slots)
+		if (i < (uint32) pgh_n_slots)
 		{
 			if (!pgh_scan_session(i, &session) || session.xmin_age < 0)
 				continue;

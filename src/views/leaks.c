@@ -13,8 +13,8 @@
 #include "funcapi.h"
 #include "utils/timestamp.h"
 
-#include "shared/leaks.h"
 #include "pure/policy.h"
+#include "shared/leaks.h"
 
 PG_FUNCTION_INFO_V1(pgh_leak_list);
 
@@ -49,7 +49,7 @@ key_of(const PghSession *session)
 	memset(&sighting, 0, sizeof(sighting));
 	pgh_scan_query(session, query, sizeof(query));
 	sighting.who = &session->who;
-	sighting.roleid = session->slot.roleid;
+	sighting.roleid = session->login.roleid;
 	sighting.query_id = session->query_id;
 	sighting.query = query;
 	return pgh_leak_key(&sighting, &fingerprint);
@@ -58,11 +58,11 @@ key_of(const PghSession *session)
 static PghLeaking *
 list_leaking(TimestampTz now, int *n)
 {
-	PghLeaking *leaking = palloc(mul_size(pgh_shared->n_slots,
+	PghLeaking *leaking = palloc(mul_size(pgh_n_slots,
 										  sizeof(PghLeaking)));
 
 	*n = 0;
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 
@@ -94,9 +94,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 	pattern = pgh_leak_pattern(leak, sessions);
 
 	pgh_row_begin(row);
-	pgh_row_text(row, leak->application);
-	pgh_row_text(row, leak->user);
-	pgh_row_text(row, leak->database);
+	pgh_row_text(row, leak->who.application);
+	pgh_row_text(row, leak->who.user);
+	pgh_row_text(row, leak->who.database);
 	if (visible)
 		pgh_row_int64(row, (int64) leak->fingerprint);
 	else

@@ -8,7 +8,8 @@
 #ifndef PGH_ROW_H
 #define PGH_ROW_H
 
-#include "shared/shmem.h"
+#include "compat.h"
+#include "pure/facts.h"
 
 #include "fmgr.h"
 #include "utils/inet.h"

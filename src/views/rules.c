@@ -14,9 +14,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "session/admission.h"
 #include "look/blockers.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
+#include "shared/rule_counters.h"
 
 PG_FUNCTION_INFO_V1(pgh_rule_list);
 PG_FUNCTION_INFO_V1(pgh_check_rules);
@@ -24,7 +25,7 @@ PG_FUNCTION_INFO_V1(pgh_rehearse);
 
 typedef size_t (*PghPrinter) (const PghRule *rule, char *buf, size_t size);
 
-/* A text of whatever length it takes. */
+/* A column with what "print" prints of the rule, however long that is. */
 static void
 append_printed(PghRow *row, PghPrinter print, const PghRule *rule)
 {
@@ -67,14 +68,14 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 	pgh_count_rule_sessions(rules, counts);
 	for (int i = 0; i < rules->n; i++)
 	{
-		PghRuleState *state = &pgh_shared->rules[i];
+		PghRuleState *state = &pgh_rule_states[i];
 		PghRow		row;
 
 		pgh_row_begin(&row);
 		append_rule(&row, rules, i);
 		pgh_row_int32(&row, counts[i]);
-		append_if_positive(&row, rules->rule[i].connections);
-		append_if_positive(&row, rules->rule[i].reserve);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_CONNECTIONS]);
+		append_if_positive(&row, rules->rule[i].value[PGH_RULE_RESERVE]);
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->refused));
 		pgh_row_int64(&row, pg_atomic_read_u64(&state->ended));
 		pgh_row_timestamp(&row, pg_atomic_read_u64(&state->last_used));
@@ -118,8 +119,9 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 		return "none";
 	if (limits->mode == PGH_MODE_OBSERVE)
 		return "observe";
-	return verdict.action == PGH_ACTION_CANCEL ? "cancel" :
-		verdict.action == PGH_ACTION_ROLLBACK ? "rollback" : "terminate";
+	return verdict.decision.action == PGH_ACTION_CANCEL ? "cancel" :
+		verdict.decision.action == PGH_ACTION_ROLLBACK ? "rollback" :
+		"terminate";
 }
 
 /*
@@ -141,7 +143,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
 	blocking = pgh_blocking_now();
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 		PghLimits	limits;

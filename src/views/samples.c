@@ -17,7 +17,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "worker/sampler.h"
+#include "shared/applications.h"
+#include "shared/samples.h"
 
 PG_FUNCTION_INFO_V1(pgh_sample_list);
 PG_FUNCTION_INFO_V1(pgh_html);
@@ -65,7 +66,7 @@ pgh_sample_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	samples = pgh_sampler_read(&n);
+	samples = pgh_samples_read(&n);
 	for (int i = 0; i < n; i++)
 	{
 		PghRow		row;

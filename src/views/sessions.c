@@ -19,9 +19,25 @@
 #include "look/blockers.h"
 #include "look/clock.h"
 #include "message.h"
+#include "pure/limits.h"
 #include "pure/policy.h"
 
 PG_FUNCTION_INFO_V1(pgh_sessions);
+
+const char *
+pgh_state_name(PghState state)
+{
+	static const char *const names[] = {
+		[PGH_STATE_UNKNOWN] = "starting",
+		[PGH_STATE_DISABLED] = "disabled",
+		[PGH_STATE_ACTIVE] = "active",
+		[PGH_STATE_IDLE] = "idle",
+		[PGH_STATE_IDLE_IN_TRANSACTION] = "idle in transaction",
+		[PGH_STATE_IDLE_IN_TRANSACTION_ABORTED] = "idle in transaction (aborted)",
+	};
+
+	return names[state];
+}
 
 static void
 append_client(PghRow *row, const PghSession *session, bool visible)
@@ -35,7 +51,7 @@ append_client(PghRow *row, const PghSession *session, bool visible)
 		pgh_row_null(row);
 		return;
 	}
-	pgh_row_address(row, &session->slot.address);
+	pgh_row_address(row, &session->login.address);
 
 	/* As in pg_stat_activity: -1 for a Unix-domain socket. */
 	if (socket.addr.ss_family == AF_UNIX)
@@ -91,8 +107,9 @@ append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 		pgh_row_null(row);
 		return;
 	}
-	pgh_print_limit(verdict.reason, verdict.limit, setting, sizeof(setting));
-	pgh_row_text(row, pgh_reason_name(verdict.reason));
+	pgh_print_limit(verdict.decision.reason, verdict.decision.limit,
+					setting, sizeof(setting));
+	pgh_row_text(row, pgh_limit_name(verdict.decision.reason));
 	pgh_row_text(row, setting);
 	if (limits->mode == PGH_MODE_ENFORCE)
 		pgh_row_interval(row, Max(verdict.deadline - now, 0));
@@ -125,18 +142,18 @@ pgh_append_session(PghRow *row, const PghSession *session,
 				   TimestampTz now)
 {
 	const PghFacts *facts = &session->facts;
-	bool		visible = pgh_may_see(session->slot.roleid);
+	bool		visible = pgh_may_see(session->login.roleid);
 	PghRuleBits bits;
 	PghLimits	limits;
 
 	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
-	pgh_row_int32(row, session->slot.pid);
+	pgh_row_int32(row, session->login.pid);
 	pgh_row_text(row, session->name);
 	pgh_row_text(row, session->who.user);
 	pgh_row_text(row, session->who.database);
 	append_client(row, session, visible);
 	pgh_row_timestamp(row, facts->backend_start ? facts->backend_start :
-					  session->slot.login_at);
+					  session->login.login_at);
 	pgh_row_text(row, pgh_state_name(facts->state));
 	pgh_row_interval(row, pgh_age(facts->state_start, now));
 	pgh_row_interval(row, pgh_age(facts->xact_start, now));
@@ -165,7 +182,7 @@ pgh_sessions(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
 	blocking = pgh_blocking_now();
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 		PghRow		row;

@@ -10,10 +10,11 @@
  */
 #include "worker/act.h"
 
-#include "shared/events.h"
-#include "shared/leaks.h"
 #include "message.h"
+#include "pure/limits.h"
 #include "pure/policy.h"
+#include "shared/applications.h"
+#include "shared/leaks.h"
 #include "shared/request.h"
 
 void
@@ -23,8 +24,8 @@ pgh_event_describe(PghEvent *event, const PghSession *session,
 	const PghFacts *facts = &session->facts;
 
 	event->has_session = true;
-	event->pid = session->slot.pid;
-	event->roleid = session->slot.roleid;
+	event->pid = session->login.pid;
+	event->roleid = session->login.roleid;
 	event->who = session->who;
 	event->state = facts->state;
 	event->wrote = facts->wrote;
@@ -52,11 +53,7 @@ fill_request(PghRequest *request, const PghSession *session,
 			 const PghVerdict *verdict, TimestampTz now)
 {
 	memset(request, 0, sizeof(*request));
-	request->action = verdict->action;
-	request->reason = verdict->reason;
-	request->rule = verdict->rule;
-	request->limit = verdict->limit;
-	request->measured = verdict->measured;
+	request->decision = verdict->decision;
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
 	request->xact_start = session->facts.xact_start;
@@ -69,28 +66,10 @@ fill_request(PghRequest *request, const PghSession *session,
 	 */
 	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
 	request->rolled_back =
-		session->facts.rolled_back_for != PGH_REASON_NONE &&
+		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
 		session->facts.blocking == 0;
-	label_rule(verdict->rule, request->rule_label,
+	label_rule(verdict->decision.rule, request->rule_label,
 			   sizeof(request->rule_label));
-}
-
-/*
- * What a session is seen in that is idle in a transaction.  "query" has
- * PGH_QUERY_LEN bytes.  False when it has gone on meanwhile.
- */
-static bool
-fill_sighting(PghSighting *sighting, const PghSession *session, char *query)
-{
-	pgh_scan_query(session, query, PGH_QUERY_LEN);
-	sighting->who = &session->who;
-	sighting->roleid = session->slot.roleid;
-	sighting->state = session->facts.state;
-	sighting->wrote = session->facts.wrote;
-	sighting->query_id = session->query_id;
-	sighting->transactions = session->transactions;
-	sighting->query = query;
-	return query[0] != '\0';
 }
 
 /*
@@ -104,9 +83,17 @@ pgh_note_leak(const PghSession *session)
 	PghSighting sighting;
 	uint64		fingerprint;
 
-	if (!fill_sighting(&sighting, session, query))
-		return 0;
-	if (session->facts.rolled_back_for != PGH_REASON_NONE)
+	pgh_scan_query(session, query, sizeof(query));
+	if (query[0] == '\0')
+		return 0;				/* it has gone on meanwhile */
+	sighting.who = &session->who;
+	sighting.roleid = session->login.roleid;
+	sighting.state = session->facts.state;
+	sighting.wrote = session->facts.wrote;
+	sighting.query_id = session->query_id;
+	sighting.transactions = session->transactions;
+	sighting.query = query;
+	if (session->facts.rolled_back_for != PGH_LIMIT_NONE)
 		return pgh_leak_key(&sighting, &fingerprint);
 	return pgh_leak_see(&sighting);
 }
@@ -136,23 +123,20 @@ record(const PghSession *session, const PghVerdict *verdict,
 	static PghEvent event;		/* large, and only the worker is here */
 
 	memset(&event, 0, sizeof(event));
-	event.action = verdict->action;
+	event.decision = verdict->decision;
 	event.outcome = outcome;
-	event.reason = verdict->reason;
-	event.rule = verdict->rule;
-	event.measured = verdict->measured;
-	event.limit = verdict->limit;
 	pgh_event_describe(&event, session, now);
 	return pgh_event_add(&event);
 }
 
 /* Was this very thing recorded already, while observing? */
 static bool
-already_observed(PghSlot *slot, const PghSession *session, PghReason reason)
+already_observed(PghSlot *slot, const PghSession *session, PghLimit reason)
 {
-	TimestampTz *seen = reason == PGH_REASON_TRANSACTION ?
+	bool		of_transaction = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION;
+	TimestampTz *seen = of_transaction ?
 		&slot->observed_xact_start : &slot->observed_state_start;
-	TimestampTz start = reason == PGH_REASON_TRANSACTION ?
+	TimestampTz start = of_transaction ?
 		session->facts.xact_start : session->facts.state_start;
 
 	if (*seen == start)
@@ -168,20 +152,20 @@ observe(const PghSession *session, const PghVerdict *verdict,
 	PghMessage	message;
 
 	if (already_observed(&pgh_slots[session->index], session,
-						 verdict->reason))
+						 verdict->decision.reason))
 		return;
 	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
 	pgh_message_for_request(request, session->name,
-							verdict->measured, &message);
+							verdict->decision.measured, &message);
 	ereport(LOG,
-			(verdict->action == PGH_ACTION_CANCEL ?
+			(verdict->decision.action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
-					session->slot.pid, pgh_reason_name(verdict->reason)) :
-			 verdict->action == PGH_ACTION_ROLLBACK ?
+					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+			 verdict->decision.action == PGH_ACTION_ROLLBACK ?
 			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
-					session->slot.pid, pgh_reason_name(verdict->reason)) :
+					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
-					session->slot.pid, pgh_reason_name(verdict->reason)),
+					session->login.pid, pgh_limit_name(verdict->decision.reason)),
 			 errdetail_internal("%s", message.detail)));
 }
 
@@ -212,15 +196,16 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return false;
 	}
 
-	if (verdict->action == PGH_ACTION_CANCEL)
+	if (verdict->decision.action == PGH_ACTION_CANCEL)
 		note_cancel(session, now);
 	attach_leak(&request, session);
 	request.event_id = record(session, verdict, PGH_OUTCOME_PENDING, now);
-	if (pgh_request_post(session->index, session->slot.changecount, &request))
+	if (pgh_request_post(session->index, session->changecount, &request))
 		return true;
 
 	/* It left between our look and our signal. */
-	pgh_event_finish(request.event_id, request.action, PGH_OUTCOME_SPARED);
+	pgh_event_finish(request.event_id, request.decision.action,
+					 PGH_OUTCOME_SPARED);
 	pgh_count(session->counted_as, PGH_COUNT_SPARED);
 	return false;
 }

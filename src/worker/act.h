@@ -9,6 +9,7 @@
 #define PGH_ACTION_H
 
 #include "look/scan.h"
+#include "shared/events.h"
 
 /*
  * Carry out a verdict that is due, or only record it when "mode" is observe

@@ -15,12 +15,13 @@
 
 #include "utils/timestamp.h"
 
-#include "worker/act.h"
-#include "session/admission.h"
-#include "shared/applications.h"
 #include "look/clock.h"
-#include "guc.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
+#include "shared/applications.h"
+#include "shared/refusals.h"
+#include "worker/act.h"
 
 /* While slots are short the worker looks again at most this often. */
 #define PGH_SHORTAGE_INTERVAL 10000
@@ -42,8 +43,8 @@ static int32 rule_sessions[PGH_MAX_RULES];	/* counted where rules reserve */
 void
 pgh_evict_start(void)
 {
-	candidates = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghCandidate)));
-	tallies = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghTally)));
+	candidates = palloc0(mul_size(pgh_n_slots, sizeof(PghCandidate)));
+	tallies = palloc0(mul_size(pgh_n_applications, sizeof(PghTally)));
 }
 
 static void
@@ -64,7 +65,7 @@ static bool
 is_untouchable(const PghSession *session, PghRound round)
 {
 	const PghLimits *limits = pgh_watch_limits(session->index,
-											   session->slot.changecount);
+											   session->changecount);
 
 	return limits == NULL ||
 		limits->mode == PGH_MODE_OFF ||
@@ -84,8 +85,8 @@ is_in_reserve(const PghSession *session)
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
-		if (rules->rule[i].reserve >= rule_sessions[i] &&
-			rules->rule[i].reserve > 0 &&
+		if (rules->rule[i].value[PGH_RULE_RESERVE] >= rule_sessions[i] &&
+			rules->rule[i].value[PGH_RULE_RESERVE] > 0 &&
 			pgh_rule_matches(&rules->rule[i], &session->who))
 			return true;
 	return false;
@@ -105,7 +106,7 @@ kept_for_reserves(void)
 		return 0;
 	pgh_count_rule_sessions(rules, rule_sessions);
 	for (int i = 0; i < rules->n; i++)
-		kept += Max(rules->rule[i].reserve - rule_sessions[i], 0);
+		kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] - rule_sessions[i], 0);
 	return kept;
 }
 
@@ -115,8 +116,8 @@ gather(PghRound round, TimestampTz now)
 {
 	int			n = 0;
 
-	memset(tallies, 0, pgh_shared->n_applications * sizeof(PghTally));
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	memset(tallies, 0, pgh_n_applications * sizeof(PghTally));
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 		PghCandidate *candidate = &candidates[n];
@@ -156,22 +157,22 @@ evict(const PghCandidate *chosen, PghRound round,
 	pgh_clock_correct(&facts, now);
 	if (facts.state_start != chosen->state_start)
 		return;
-	limits = pgh_watch_limits(chosen->session, session.slot.changecount);
+	limits = pgh_watch_limits(chosen->session, session.changecount);
 	if (limits == NULL ||
 		(limits->mode == PGH_MODE_ENFORCE) != (round == PGH_ROUND_ENFORCE))
 		return;
 	session.leak = pgh_watch_leak(chosen->session);
 	memset(&verdict, 0, sizeof(verdict));
-	verdict.action = PGH_ACTION_EVICT;
-	verdict.reason = PGH_REASON_HEADROOM;
-	verdict.limit = shortage->headroom;
-	verdict.measured = now - facts.state_start;
+	verdict.decision.action = PGH_ACTION_EVICT;
+	verdict.decision.reason = PGH_LIMIT_HEADROOM;
+	verdict.decision.limit = shortage->headroom;
+	verdict.decision.measured = now - facts.state_start;
 	verdict.deadline = now;
 	if (pgh_act(&session, &verdict, limits->mode, now))
 		pgh_watch_expect_outcome(chosen->session);
 }
 
-/* Whoever was chosen is no longer there, as far as the next choice goes. */
+/* Leave out a session that was chosen when the next one is chosen. */
 static void
 take_out(PghCandidate *chosen)
 {
@@ -216,8 +217,8 @@ somebody_is_observed(void)
 	if (pgh_mode == PGH_MODE_OBSERVE)
 		return true;
 	for (int i = 0; i < rules->n; i++)
-		if ((rules->rule[i].has >> PGH_RULE_MODE & 1) != 0 &&
-			rules->rule[i].mode == PGH_MODE_OBSERVE)
+		if (pgh_rule_sets(&rules->rule[i], PGH_RULE_MODE) &&
+			rules->rule[i].value[PGH_RULE_MODE] == PGH_MODE_OBSERVE)
 			return true;
 	return false;
 }
@@ -226,14 +227,14 @@ somebody_is_observed(void)
  * A leak that is being evicted stays a leak when only two of it are left, and
  * the next pass sees it so; within one pass too, since the tallies shrink.
  *
- * Ending nobody frees no slot: those that are only observed are looked at first,
- * for themselves, and then others are chosen as if they were not there.
+ * Observing frees no slot: sessions that are only observed are looked at first,
+ * on their own; then others are chosen as if those did not exist.
  */
 TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage;
-	TimestampTz refused_at = pg_atomic_read_u64(&pgh_shared->headroom_refused_at);
+	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
 	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
 

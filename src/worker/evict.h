@@ -8,7 +8,7 @@
 #ifndef PGH_EVICT_H
 #define PGH_EVICT_H
 
-#include "worker/pass.h"
+#include "worker/watch.h"
 
 /* Allocate the memory of the worker; once, in the current context. */
 extern void pgh_evict_start(void);

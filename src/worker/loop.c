@@ -31,13 +31,17 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "session/admission.h"
 #include "look/clock.h"
-#include "worker/evict.h"
+#include "look/scan.h"
 #include "shared/history.h"
+#include "shared/refusals.h"
+#include "shared/rule_counters.h"
+#include "shared/worker_state.h"
+#include "worker/evict.h"
+#include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
-#include "worker/pass.h"
+#include "worker/watch.h"
 
 typedef enum PghWorkerKind
 {
@@ -80,16 +84,16 @@ pgh_register_workers(void)
 static void
 retire(int code, Datum arg)
 {
-	pg_atomic_write_u32(&pgh_shared->worker_pid, 0);
+	pg_atomic_write_u32(&pgh_worker_state->pid, 0);
 }
 
 static void
 report_for_duty(void)
 {
 	before_shmem_exit(retire, (Datum) 0);
-	pg_atomic_write_u32(&pgh_shared->worker_proc, pgh_my_proc_number());
+	pg_atomic_write_u32(&pgh_worker_state->proc, pgh_my_proc_number());
 	pg_write_barrier();
-	pg_atomic_write_u32(&pgh_shared->worker_pid, MyProcPid);
+	pg_atomic_write_u32(&pgh_worker_state->pid, MyProcPid);
 }
 
 /*
@@ -103,14 +107,14 @@ slots_wanted(TimestampTz now, TimestampTz *muted_until)
 	if (*muted_until - now > 0 && *muted_until - now <= PGH_MUTE_TIME)
 		return false;
 	*muted_until = 0;
-	return pg_atomic_exchange_u32(&pgh_shared->slots_wanted,
+	return pg_atomic_exchange_u32(&pgh_worker_state->slots_wanted,
 								  PGH_SLOTS_ENOUGH) == PGH_SLOTS_WANTED;
 }
 
 /*
  * What is done about once a second, and at once when a backend wants slots:
- * count them, and free some if they are short.  Returns when it is to be done
- * again for those.
+ * count the slots, and free some if they are short.  Returns when to look at
+ * them again.
  */
 static TimestampTz
 look_at_slots(int n_sessions, TimestampTz now)
@@ -131,11 +135,11 @@ look_at_slots(int n_sessions, TimestampTz now)
 		if (second)
 		{
 			last_second = now;
-			pgh_report_refusals();
+			pgh_refusals_report();
 		}
 		next_look = pgh_evict_pass(used, n_sessions, now);
 		if (next_look != PGH_NEVER &&
-			pg_atomic_compare_exchange_u32(&pgh_shared->slots_wanted, &enough,
+			pg_atomic_compare_exchange_u32(&pgh_worker_state->slots_wanted, &enough,
 										   PGH_SLOTS_MUTED))
 			muted_until = now + PGH_MUTE_TIME;
 	}
@@ -154,15 +158,15 @@ do_pass(int *n_sessions)
 
 	if (clock_was_set)
 		pgh_watch_clock_set(start);
-	next = pgh_watch_pass(start, n_sessions);
+	next = pgh_pass(start, n_sessions);
 	next_look = look_at_slots(*n_sessions, start);
 	next = Min(next, next_look);
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);
 
-	pg_atomic_write_u64(&pgh_shared->last_pass, start);
-	pg_atomic_write_u64(&pgh_shared->pass_duration,
+	pg_atomic_write_u64(&pgh_worker_state->last_pass, start);
+	pg_atomic_write_u64(&pgh_worker_state->pass_duration,
 						Max(GetCurrentTimestamp() - start, 0));
 	return next;
 }
@@ -178,15 +182,15 @@ pass_before_sleep(void)
 	int			n_sessions;
 	TimestampTz next;
 
-	pg_atomic_write_u32(&pgh_shared->dozing, 0);
+	pg_atomic_write_u32(&pgh_worker_state->dozing, 0);
 	next = do_pass(&n_sessions);
 	if (n_sessions == 0)
 	{
-		pg_atomic_write_u32(&pgh_shared->dozing, 1);
+		pg_atomic_write_u32(&pgh_worker_state->dozing, 1);
 		pg_memory_barrier();
 		next = do_pass(&n_sessions);
 		if (n_sessions > 0)
-			pg_atomic_write_u32(&pgh_shared->dozing, 0);
+			pg_atomic_write_u32(&pgh_worker_state->dozing, 0);
 	}
 	return next;
 }
@@ -221,7 +225,7 @@ reload_settings(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_sync_rule_states();
+	pgh_rule_counters_sync();
 	pgh_watch_forget();
 }
 
@@ -231,9 +235,9 @@ watch_sessions(void)
 {
 	MemoryContext pass_context;
 
-	pgh_watch_start();
+	pgh_pass_start();
 	pgh_evict_start();
-	pgh_sync_rule_states();
+	pgh_rule_counters_sync();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -266,7 +270,7 @@ write_history(void)
 
 		if (now >= next || next - now > PGH_HISTORY_INTERVAL)
 		{
-			pgh_persist_save();
+			pgh_history_save();
 			next = now + PGH_HISTORY_INTERVAL;
 		}
 		(void) WaitLatch(MyLatch,

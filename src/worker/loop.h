@@ -8,7 +8,7 @@
 #ifndef PGH_WORKER_H
 #define PGH_WORKER_H
 
-#include "shared/shmem.h"
+#include "compat.h"
 
 /*
  * Register the two background workers: the one that ends sessions, and the

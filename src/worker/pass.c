@@ -1,10 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * worker/pass.c
- *	  What the worker remembers of each session between two passes.
+ *	  One look at all sessions: decide, and act on what is due.
  *
- * Owns: the worker's private array, one element for each slot.  Must not:
- * sleep.  For the worker only.
+ * Owns: the pass.  Must not: sleep.
  *
  * A session at rest costs a pass two or three cache lines: while neither the
  * slot's nor core's changecount has moved, everything that a decision rests
@@ -16,13 +15,15 @@
  */
 #include "worker/pass.h"
 
-#include "worker/act.h"
-#include "session/admission.h"
 #include "look/blockers.h"
 #include "look/clock.h"
 #include "pure/policy.h"
-#include "shared/request.h"
+#include "shared/applications.h"
+#include "shared/totals.h"
+#include "worker/act.h"
+#include "worker/reap.h"
 #include "worker/usage.h"
+#include "worker/watch.h"
 
 /*
  * A session stamps its idle state before it sends the reply that lets its
@@ -31,97 +32,22 @@
  */
 #define PGH_REPLY_MARGIN 1000
 
-/*
- * A session that is idle but not in ClientRead (it is on its way there, or
- * was stopped), or that commits, is asked again: after 2 ms, then after twice
- * that, up to a second.  With more than 100 ms it is not about to leave.
- */
-#define PGH_FIRST_RETRY 2000
-#define PGH_LAST_RETRY USECS_PER_SEC
-#define PGH_PATIENCE (100 * 1000)
-
 /* A session that was of use only while its pool was filled tells nothing. */
 #define PGH_POOL_FILLS (5 * USECS_PER_SEC)
 
-/* What is needed of a session only when something about it has changed. */
-typedef struct PghWatchDetails
-{
-	TimestampTz spell;			/* state_start of what follows */
-	uint64		leak;			/* the key it was noted under; 0 = not yet */
-	int64		retry_after;
-	PghLimits	limits;
-	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
-} PghWatchDetails;
-
-/* What every pass looks at, in one cache line. */
-typedef struct PghWatch
-{
-	bool		live;			/* what follows was read of a session */
-	bool		asked;			/* a request is or may be open */
-	bool		busy;			/* in a transaction, at work or not */
-	bool		idle_transaction;
-	bool		used;			/* it went back to its pool since the last
-								 * look */
-	bool		noted;			/* as a leak */
-	bool		ages;			/* its deadline depends on the age of its xmin */
-	uint32		changecount;	/* the slot's claim */
-	int			activity_changecount;	/* core's; none = look again */
-	uint32		counted_as;		/* its application */
-	int32		blocking;		/* who waits for it, a second ago at most */
-	PgBackendStatus *beentry;
-	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
-	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
-	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
-	PghWatchDetails *details;
-} PghWatch;
-
-StaticAssertDecl(sizeof(PghWatch) <= 64, "a watch is larger than a cache line");
-
-static PghWatch *watches;
 static TimestampTz last_look = 0;	/* around, see look_around() */
-static TimestampTz known_since = 0; /* the leaks that were noted stand for */
+static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
 /* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
 static const int32 *blocking_seen = NULL;
 
 void
-pgh_watch_start(void)
+pgh_pass_start(void)
 {
-	PghWatchDetails *details = palloc0(mul_size(pgh_shared->n_slots,
-												sizeof(PghWatchDetails)));
-
-	watches = (PghWatch *)
-		CACHELINEALIGN(palloc0(mul_size(pgh_shared->n_slots, sizeof(PghWatch)) +
-							   PG_CACHE_LINE_SIZE));
-	uses = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghUse)));
+	pgh_watch_start();
+	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
-
-	/* An earlier worker may have left requests open. */
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-	{
-		watches[i].asked = true;
-		watches[i].note_at = PGH_NEVER;
-		watches[i].details = &details[i];
-	}
-}
-
-void
-pgh_watch_forget(void)
-{
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-		watches[i].live = false;
-}
-
-void
-pgh_watch_clock_set(TimestampTz now)
-{
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-	{
-		watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
-		if (watches[i].retry_at != 0)
-			watches[i].retry_at = now;
-	}
 }
 
 /* Has it just been of use to a pool that had been filled before? */
@@ -145,18 +71,18 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		return false;
 	}
 	known = watch->live &&
-		watch->changecount == session->slot.changecount &&
+		watch->changecount == session->changecount &&
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
 	{
 		session->counted_as =
-			pgh_rename_session(&pgh_slots[index], session->counted_as,
-							   session->who.application);
+			pgh_slot_rename(&pgh_slots[index], session->counted_as,
+							session->who.application);
 		pgh_limits_for(&session->who, &bits, &watch->details->limits);
 		strlcpy(watch->details->application, session->who.application,
 				PGH_NAME_LEN);
 	}
-	if (watch->changecount != session->slot.changecount)
+	if (watch->changecount != session->changecount)
 	{
 		watch->retry_at = 0;
 		watch->blocking = 0;
@@ -180,9 +106,9 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	watch->ages = watch->idle_transaction &&
 		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
 	watch->live = true;
-	watch->changecount = session->slot.changecount;
+	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;
-	watch->beentry = session->slot.beentry;
+	watch->beentry = session->login.beentry;
 	return true;
 }
 
@@ -246,27 +172,12 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if (verdict.reason != PGH_REASON_IDLE_BLOCKER ||
+	if (verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
 	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
 	facts.blocking = watch->blocking;
 	return pgh_decide(&facts, limits, now);
-}
-
-/* Is it time to look, or ask, again?  Intervals double; the first one begins. */
-static bool
-retry_is_due(PghWatch *watch, TimestampTz now)
-{
-	PghWatchDetails *details = watch->details;
-	bool		due = watch->retry_at != 0;
-
-	if (watch->retry_at > now)
-		return false;
-	details->retry_after = due ?
-		Min(details->retry_after * 2, PGH_LAST_RETRY) : PGH_FIRST_RETRY;
-	watch->retry_at = now + details->retry_after;
-	return due;
 }
 
 /* Decide on a session, and act if it is due. */
@@ -289,114 +200,8 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
 	{
 		watch->asked = true;
-		if (verdict.action == PGH_ACTION_CANCEL)
-			(void) retry_is_due(watch, now);	/* core may ignore it */
-	}
-}
-
-/*
- * Does a spared session still sit where it was asked, or commit what it was
- * asked about?
- */
-static bool
-still_due(int index, const PghRequest *request)
-{
-	PghSession	session;
-
-	if (!pgh_scan_session(index, &session))
-		return false;
-	if (request->must_be_idle)
-		return session.facts.state != PGH_STATE_ACTIVE &&
-			session.facts.state_start == request->state_start;
-	return session.facts.state == PGH_STATE_ACTIVE &&
-		session.facts.xact_start == request->xact_start &&
-		session.lxid == request->lxid;
-}
-
-/*
- * A spared request: ask again if the session was only between two waits, else
- * let it go.  The event stays pending while the session may yet be ended.
- */
-static void
-reap_spared(int index, PghWatch *watch, TimestampTz now)
-{
-	PghSlot    *slot = &pgh_slots[index];
-
-	if (!still_due(index, &slot->request))
-	{
-		/* A statement that was not cancelled has no grace to use up. */
-		if (slot->request.action == PGH_ACTION_CANCEL)
-			pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
-		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-						   pg_atomic_read_u32(&slot->application));
-		return;
-	}
-	if (retry_is_due(watch, now))
-		(void) pgh_request_repeat(index, pg_atomic_read_u32(&slot->changecount));
-}
-
-/*
- * A cancel that was accepted but not raised: the transaction has ended
- * meanwhile, or the statement does not react (it may wait for its client)
- * until its grace is over.  Either way nothing was cancelled, and the session
- * is judged anew.
- *
- * Or it came just when what was running was over, and core ignored it.  So a
- * session that has gone on to something else is asked again.  While it is at the
- * same, it is not: it may be cleaning up.
- */
-static void
-reap_cancel(int index, PghWatch *watch, TimestampTz now)
-{
-	PghSlot    *slot = &pgh_slots[index];
-	PghSession	session;
-	TimestampTz grace_ends = 0;
-	bool		goes_on = false;
-
-	if (pgh_scan_session(index, &session) &&
-		session.facts.xact_start == slot->request.xact_start)
-	{
-		goes_on = session.facts.state == PGH_STATE_ACTIVE &&
-			session.lxid == slot->request.lxid &&
-			session.facts.state_start != pg_atomic_read_u64(&slot->accepted_in);
-		pgh_clock_correct(&session.facts, now);
-		grace_ends = session.facts.cancelled_at +
-			watch->details->limits.value[PGH_LIMIT_CANCEL_GRACE];
-	}
-	if (now < grace_ends)
-	{
-		if (retry_is_due(watch, now) && goes_on)
-			(void) pgh_request_repeat_cancel(index, pg_atomic_read_u32(&slot->changecount));
-		watch->retry_at = Min(watch->retry_at, grace_ends);
-	}
-	else
-		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,
-						   pg_atomic_read_u32(&slot->application));
-}
-
-/* Look at the request of a session that has one, or may have. */
-static void
-reap(int index, PghWatch *watch, TimestampTz now)
-{
-	PghSlot    *slot = &pgh_slots[index];
-	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
-
-	if (state == PGH_REQUEST_SPARED)
-		reap_spared(index, watch, now);
-	else if (state == PGH_REQUEST_DONE)
-		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE,
-						   pg_atomic_read_u32(&slot->application));
-	else if (state == PGH_REQUEST_ACCEPTED &&
-			 slot->request.action == PGH_ACTION_CANCEL)
-		reap_cancel(index, watch, now);
-	else if (watch->retry_at != 0)
-		(void) retry_is_due(watch, now);	/* not answered, or leaving */
-
-	if (pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_FREE)
-	{
-		watch->asked = false;
-		watch->retry_at = 0;
-		watch->activity_changecount = PGH_NO_CHANGECOUNT;
+		if (verdict.decision.action == PGH_ACTION_CANCEL)
+			(void) pgh_watch_retry(watch, now); /* core may ignore it */
 	}
 }
 
@@ -404,16 +209,16 @@ reap(int index, PghWatch *watch, TimestampTz now)
 static void
 follow_reset(void)
 {
-	TimestampTz since = pg_atomic_read_u64(&pgh_shared->stats_since);
+	TimestampTz since = pg_atomic_read_u64(&pgh_totals->stats_since);
 
 	if (since == known_since)
 		return;
 	known_since = since;
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
-		watches[i].noted = false;
-		watches[i].details->leak = 0;
-		watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
+		pgh_watches[i].noted = false;
+		pgh_watches[i].details->leak = 0;
+		pgh_watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
 	}
 }
 
@@ -423,9 +228,9 @@ publish_usage(void)
 {
 	int			n = 0;
 
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
-		PghWatch   *watch = &watches[i];
+		PghWatch   *watch = &pgh_watches[i];
 		PghUse	   *use = &uses[n];
 
 		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION ||
@@ -452,15 +257,15 @@ look_around(void)
 	bool		changed = false;
 	const int32 *blocking;
 
-	for (int i = 0; i < pgh_shared->n_slots && !idle_transactions; i++)
-		idle_transactions = watches[i].live && watches[i].idle_transaction;
+	for (int i = 0; i < pgh_n_slots && !idle_transactions; i++)
+		idle_transactions = pgh_watches[i].live && pgh_watches[i].idle_transaction;
 	if (!idle_transactions)
 		return false;
 
 	blocking = blocking_in_pass();
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
-		PghWatch   *watch = &watches[i];
+		PghWatch   *watch = &pgh_watches[i];
 
 		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
 		{
@@ -477,7 +282,7 @@ static TimestampTz
 attend(int index, PghWatch *watch, TimestampTz now)
 {
 	if (watch->asked)
-		reap(index, watch, now);
+		pgh_reap(index, watch, now);
 	if (!at_rest(index, watch) || watch->deadline <= now)
 		judge(index, watch, now);
 	if (!watch->live)
@@ -494,12 +299,12 @@ attend_all(TimestampTz now, int *n_sessions)
 	TimestampTz next = PGH_NEVER;
 
 	*n_sessions = 0;
-	for (int i = 0; i < pgh_shared->n_slots; i++)
+	for (int i = 0; i < pgh_n_slots; i++)
 	{
-		TimestampTz turn = attend(i, &watches[i], now);
+		TimestampTz turn = attend(i, &pgh_watches[i], now);
 
 		next = Min(next, turn);
-		*n_sessions += watches[i].live;
+		*n_sessions += pgh_watches[i].live;
 	}
 	return next;
 }
@@ -510,7 +315,7 @@ attend_all(TimestampTz now, int *n_sessions)
  * whom it blocks must not go unseen for another second.
  */
 TimestampTz
-pgh_watch_pass(TimestampTz now, int *n_sessions)
+pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
 
@@ -525,75 +330,4 @@ pgh_watch_pass(TimestampTz now, int *n_sessions)
 			next = attend_all(now, n_sessions);
 	}
 	return Min(next, last_look + USECS_PER_SEC);
-}
-
-const PghLimits *
-pgh_watch_limits(int index, uint32 changecount)
-{
-	PghWatch   *watch = &watches[index];
-
-	if (!watch->live || watch->asked || watch->changecount != changecount)
-		return NULL;
-	return &watch->details->limits;
-}
-
-void
-pgh_watch_expect_outcome(int index)
-{
-	watches[index].asked = true;
-}
-
-uint64
-pgh_watch_leak(int index)
-{
-	return watches[index].details->leak;
-}
-
-/*
- * A session may have ended since the pass: no application gets more idle
- * transactions than connections.
- */
-void
-pgh_watch_sample(PghSample *sample)
-{
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-	{
-		const PghWatch *watch = &watches[i];
-
-		if (!watch->live || !watch->idle_transaction)
-			continue;
-		sample->idle_in_transaction++;
-		for (int j = 0; j < PGH_SAMPLE_APPLICATIONS; j++)
-		{
-			PghHolding *holding = &sample->largest[j];
-
-			if (holding->application == watch->counted_as &&
-				holding->idle_in_transaction < holding->connections)
-				holding->idle_in_transaction++;
-		}
-	}
-}
-
-/* Will it be gone soon?  Not one that has said no for a while. */
-static bool
-is_departing(int index)
-{
-	const PghWatch *watch = &watches[index];
-	PghSlot    *slot = &pgh_slots[index];
-
-	return watch->live && watch->asked &&
-		slot->request.action != PGH_ACTION_CANCEL &&
-		slot->request.action != PGH_ACTION_ROLLBACK &&
-		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
-		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
-}
-
-int
-pgh_watch_departing(void)
-{
-	int			n = 0;
-
-	for (int i = 0; i < pgh_shared->n_slots; i++)
-		n += is_departing(i);
-	return n;
 }

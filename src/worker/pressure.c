@@ -12,7 +12,9 @@
 
 #include "utils/timestamp.h"
 
+#include "shared/applications.h"
 #include "shared/events.h"
+#include "shared/worker_state.h"
 
 #define PGH_READINGS 61			/* a minute of seconds, and its end */
 #define PGH_NAMED_APPLICATIONS 3
@@ -28,7 +30,7 @@ typedef struct PghReading
 } PghReading;
 
 static PghReading readings[PGH_READINGS];
-static int	n_readings = 0;		/* ever taken */
+static int	n_readings = 0;		/* since the worker started */
 
 /* Slots per minute over the last minute, in thousandths. */
 static int64
@@ -53,7 +55,7 @@ add_reading(int used, TimestampTz now)
 	reading->at = now;
 	reading->used = used;
 	n_readings++;
-	pg_atomic_write_u64(&pgh_shared->growth, (uint64) growth(reading));
+	pg_atomic_write_u64(&pgh_worker_state->growth, (uint64) growth(reading));
 }
 
 /* "orders 61, web 8, checkout 2": who holds the most. */
@@ -71,7 +73,7 @@ print_largest(char *buf, size_t size)
 		size_t		length = strlen(buf);
 
 		/* The next one in the order of (connections, place). */
-		for (int i = 0; i < pgh_shared->n_applications; i++)
+		for (int i = 0; i < pgh_n_applications; i++)
 		{
 			uint32		held = pg_atomic_read_u32(&pgh_applications[i].connections);
 
@@ -98,11 +100,11 @@ record_warning(int percent)
 	static PghEvent event;
 
 	memset(&event, 0, sizeof(event));
-	event.action = PGH_ACTION_WARN;
+	event.decision.action = PGH_ACTION_WARN;
+	event.decision.reason = PGH_LIMIT_WARN_AT;
+	event.decision.measured = percent;
+	event.decision.limit = pgh_warn_at;
 	event.outcome = PGH_OUTCOME_DONE;
-	event.reason = PGH_REASON_WARN_AT;
-	event.measured = percent;
-	event.limit = pgh_warn_at;
 	pgh_event_add(&event);
 }
 
@@ -128,22 +130,22 @@ check_warning(int used)
 {
 	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
 	int			percent = (int) ((int64) used * 100 / usable);
-	bool		warned = pg_atomic_read_u32(&pgh_shared->warned) != 0;
+	bool		warned = pg_atomic_read_u32(&pgh_worker_state->warned) != 0;
 
 	if (pgh_warn_at == 0 || pgh_mode == PGH_MODE_OFF)
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 0);
 		return;
 	}
 	if (!warned && percent >= pgh_warn_at)
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 1);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 1);
 		warn(used, usable, percent);
 	}
 	else if (warned && percent < pgh_warn_at &&
 			 (percent <= pgh_warn_at - PGH_WARN_HYSTERESIS || used == 0))
 	{
-		pg_atomic_write_u32(&pgh_shared->warned, 0);
+		pg_atomic_write_u32(&pgh_worker_state->warned, 0);
 		ereport(LOG,
 				(errmsg("%d of %d connection slots are in use (%d %%), fewer than at the last warning",
 						used, usable, percent)));

@@ -10,7 +10,9 @@
  */
 #include "worker/usage.h"
 
+#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/slot.h"
 
 /*
  * A look once a second misses a burst of short transactions.  Its sessions
@@ -18,7 +20,7 @@
  */
 #define PGH_SAME_MOMENT (100 * INT64CONST(1000))
 
-/* What the sessions of one application come to. */
+/* The sessions of one application, added up. */
 typedef struct PghUsage
 {
 	uint32		busy;
@@ -26,7 +28,7 @@ typedef struct PghUsage
 	uint32		leaking;
 	TimestampTz leaking_since;
 	uint64		leaking_key;	/* the leak that most of them belong to */
-	uint32		of_this_key;	/* so many */
+	uint32		of_this_key;	/* how many belong to that one */
 	bool		published;		/* there may be a leak of it in shared memory */
 } PghUsage;
 
@@ -44,10 +46,10 @@ static uint64 *keys;			/* the same */
 void
 pgh_usage_start(void)
 {
-	usage = palloc0(mul_size(pgh_shared->n_applications, sizeof(PghUsage)));
-	leaking = palloc0(mul_size(pgh_shared->n_slots, sizeof(PghLeaking)));
-	keys = palloc0(mul_size(pgh_shared->n_slots, sizeof(uint64)));
-	for (int i = 0; i < pgh_shared->n_applications; i++)
+	usage = palloc0(mul_size(pgh_n_applications, sizeof(PghUsage)));
+	leaking = palloc0(mul_size(pgh_n_slots, sizeof(PghLeaking)));
+	keys = palloc0(mul_size(pgh_n_slots, sizeof(uint64)));
+	for (int i = 0; i < pgh_n_applications; i++)
 		usage[i].published = true;	/* by an earlier worker */
 }
 
@@ -88,7 +90,7 @@ add_up(const PghUse *uses, int n)
 {
 	int			n_leaking = 0;
 
-	for (int i = 0; i < pgh_shared->n_applications; i++)
+	for (int i = 0; i < pgh_n_applications; i++)
 		usage[i].busy = usage[i].last_use = usage[i].leaking =
 			usage[i].of_this_key = 0;
 	find_last_uses(uses, n);
@@ -147,7 +149,7 @@ void
 pgh_publish_usage(const PghUse *uses, int n)
 {
 	count_leaks(add_up(uses, n));
-	for (int i = 0; i < pgh_shared->n_applications; i++)
+	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghApplication *app = &pgh_applications[i];
 		PghUsage   *its = &usage[i];

@@ -8,7 +8,9 @@
 #ifndef PGH_USAGE_H
 #define PGH_USAGE_H
 
-#include "shared/shmem.h"
+#include "compat.h"
+
+#include "datatype/timestamp.h"
 
 /* A session that is of use to its application, or was since the last call. */
 typedef struct PghUse
@@ -23,7 +25,7 @@ typedef struct PghUse
 /* Allocate what is needed; once, in the current context. */
 extern void pgh_usage_start(void);
 
-/* Publish what n such sessions, all there are, come to. */
+/* Add up all such sessions, n of them, and publish the result. */
 extern void pgh_publish_usage(const PghUse *uses, int n);
 
 #endif							/* PGH_USAGE_H */

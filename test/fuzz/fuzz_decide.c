@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pure/limits.h"
 #include "pure/policy.h"
 #include "pure/rules.h"
 
@@ -65,8 +66,13 @@ static void
 make_server_wide(const uint8_t *head, PghLimits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
-	for (int i = 0; i < PGH_N_LIMITS; i++)
-		limits->value[i] = head[16 + i] % 2 ? make_age(head[16 + i]) : 0;
+	for (int i = 0, byte = 16; i < PGH_N_LIMITS && byte < 23; i++)
+	{
+		if (!pgh_limit_is_setting((PghLimit) i))
+			continue;
+		limits->value[i] = head[byte] % 2 ? make_age(head[byte]) : 0;
+		byte++;
+	}
 	limits->mode = (PghMode) (head[23] % 3);
 	limits->exempt_superusers = head[24] % 2;
 }
@@ -132,7 +138,7 @@ static uint16_t
 first_rule(const PghRuleSet *set, const PghIdentity *who, int setting)
 {
 	for (int32_t i = 0; i < set->n; i++)
-		if ((set->rule[i].has >> setting & 1) &&
+		if (pgh_rule_sets(&set->rule[i], setting) &&
 			pgh_rule_matches(&set->rule[i], who))
 			return (uint16_t) (i + 1);
 	return 0;
@@ -148,13 +154,14 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 
 		REQUIRE(limits->rule[i] == rule);
 		REQUIRE(limits->value[i] == (rule > 0 ?
-									 set->rule[rule - 1].limit[i] :
+									 set->rule[rule - 1].value[i] :
 									 server_wide->value[i]));
 	}
 	REQUIRE(limits->mode_rule == first_rule(set, who, PGH_RULE_MODE));
-	REQUIRE(limits->mode == (limits->mode_rule > 0 ?
-							 set->rule[limits->mode_rule - 1].mode :
-							 server_wide->mode));
+	REQUIRE((int64_t) limits->mode ==
+			(limits->mode_rule > 0 ?
+			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
+			 (int64_t) server_wide->mode));
 	REQUIRE(limits->exempt_rule == first_rule(set, who, PGH_RULE_EXEMPT));
 }
 
@@ -180,28 +187,27 @@ check_verdict(const PghFacts *facts, const PghLimits *limits)
 	PghVerdict	verdict = pgh_decide(facts, limits, now);
 
 	if (pgh_exemption(facts, limits) != NULL || limits->exempt_rule != 0)
-		REQUIRE(verdict.action == PGH_ACTION_NONE);
-	if (verdict.action == PGH_ACTION_NONE)
+		REQUIRE(verdict.decision.action == PGH_ACTION_NONE);
+	if (verdict.decision.action == PGH_ACTION_NONE)
 	{
 		REQUIRE(verdict.deadline == PGH_NEVER);
 		return;
 	}
 	REQUIRE(verdict.deadline < PGH_NEVER);
-	REQUIRE(verdict.reason > PGH_REASON_NONE &&
-			verdict.reason <= PGH_REASON_HORIZON);
-	REQUIRE(verdict.limit > 0);
-	REQUIRE(verdict.limit == limits->value[verdict.reason - 1]);
-	REQUIRE(verdict.rule == limits->rule[verdict.reason - 1]);
+	REQUIRE(pgh_limit_is_setting(verdict.decision.reason));
+	REQUIRE(verdict.decision.limit > 0);
+	REQUIRE(verdict.decision.limit == limits->value[verdict.decision.reason]);
+	REQUIRE(verdict.decision.rule == limits->rule[verdict.decision.reason]);
 	if (facts->state == PGH_STATE_ACTIVE)
-		REQUIRE(verdict.reason == PGH_REASON_TRANSACTION);
-	if (verdict.action == PGH_ACTION_CANCEL)
+		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION);
+	if (verdict.decision.action == PGH_ACTION_CANCEL)
 		REQUIRE(facts->state == PGH_STATE_ACTIVE);
 	else
-		REQUIRE(verdict.action == PGH_ACTION_TERMINATE);
+		REQUIRE(verdict.decision.action == PGH_ACTION_TERMINATE);
 
 	/* due means that what is measured has reached the limit */
 	if (verdict.deadline <= now && facts->cancelled_at == 0)
-		REQUIRE(verdict.measured >= verdict.limit);
+		REQUIRE(verdict.decision.measured >= verdict.decision.limit);
 }
 
 /* A session whose time is up does not get away. */
@@ -254,7 +260,7 @@ check_one_more_rule(const char *text, const PghFacts *facts,
 		return;					/* there were 256 already, or none */
 	resolve(set, who, server_wide, &other);
 	REQUIRE(other.exempt_rule > 0);
-	REQUIRE(pgh_decide(facts, &other, now).action == PGH_ACTION_NONE);
+	REQUIRE(pgh_decide(facts, &other, now).decision.action == PGH_ACTION_NONE);
 	free(set);
 
 	strcpy(longer, "user!=*:exempt,idle_session_timeout=1;");

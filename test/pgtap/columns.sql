@@ -1,7 +1,7 @@
 -- Every view has the columns of its documentation, in their order and with
 -- their types: programs select them by name, people read them by place.
 BEGIN;
-SELECT plan(18);
+SELECT plan(19);
 
 CREATE FUNCTION pg_temp.columns_of(name regclass)
 RETURNS TABLE (column_name text, type_name text)
@@ -190,6 +190,13 @@ SELECT results_eq(
 		('application_idle_in_transaction', 'integer[]')$$,
 	'hygiene.samples: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.samples', 'hygiene.samples can be read');
+
+SELECT is_empty(
+	$$SELECT attrelid::regclass, attname
+	  FROM pg_attribute JOIN pg_class c ON attrelid = c.oid
+	  WHERE relnamespace = 'hygiene'::regnamespace AND relkind = 'v'
+	  AND attnum > 0 AND coalesce(col_description(attrelid, attnum), '') = ''$$,
+	'each column has a description');
 
 -- rehearse() gives the same rows and one column more.
 CREATE TEMP VIEW rehearsal AS SELECT * FROM hygiene.rehearse('');

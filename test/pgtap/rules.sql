@@ -123,7 +123,7 @@ FROM (VALUES ('check_rules'), ('rehearse')) f(name),
 	(VALUES
 	('nobody: exempt',
 	 'expected "application", "user", "database" or "address", found "nobody" at position 1'),
-	('user=a: exempt;', 'expected a rule at the end, position 16'),
+	('user=a: exempt;;', 'expected a rule, found ";" at position 16'),
 	('user=a: mode=on',
 	 'expected "enforce", "observe" or "off", found "on" at position 14')) t(given, message);
 

@@ -84,9 +84,13 @@ same_names(
 	[ map { $_->[0] } @settings ],
 	'README has a row for each setting, and no other');
 same_names(
-	[ slurp_file('src/guc.c') =~ /^[^\n]*[\t({]"pg_hygiene\.(\w+)",\n/mg ],
+	[
+		slurp_file('src/guc.c') =~ /^[^\n]*[\t({]"pg_hygiene\.(\w+)",\n/mg,
+		slurp_file('src/pure/limits.c') =~
+		  /^\t\t\.name = "(\w+)",\n[^}]*?\.summary = /mg
+	],
 	[ map { $_->[0] } @settings ],
-	'guc.c defines these');
+	'guc.c and the table of limits define these');
 for my $setting (@settings)
 {
 	my ($name, $default, $context, $summary) = @$setting;
@@ -111,11 +115,7 @@ my %only_in_rules =
 
 same_names(
 	\@names,
-	[
-		slurp_file('src/pure/rules/words.c') =~
-		  /^\s+(?:DURATION|NUMBER|FLAG)_SETTING\("(\w+)"/mg,
-		'mode'
-	],
+	[ slurp_file('src/pure/rules/words.c') =~ /^\s+[A-Z]+_SETTING\("(\w+)"/mg ],
 	'doc/rules.md has a row for each name, and no other');
 for my $row (@rule_settings)
 {
@@ -143,12 +143,6 @@ for my $file (sort keys %doc)
 	for my $sql ($doc{$file} =~ /^ {4,}(ALTER SYSTEM SET .*?;)[ \t]*$/msg)
 	{
 		is($node->psql('postgres', $sql), 0, "$file: $sql");
-	}
-	for my $link ($doc{$file} =~ /\]\(([^)#:]+)\)/g)
-	{
-		my $folder = $file =~ m{^(.*/)} ? $1 : '';
-
-		ok(-e "$folder$link", "$file: the link to $link");
 	}
 }
 
@@ -487,9 +481,9 @@ $boss->close;
 # Shared memory, for 100 and for 5,000 connections.
 #
 my %bytes = map { literal($_->[0]) => $_ }
-  table(section($doc{'README.md'}, 'Shared memory'));
+  table(section($doc{'doc/shared-memory.md'}, 'Shared memory'));
 my ($each) =
-  $doc{'README.md'} =~ /: (\d+) bytes for each possible session/;
+  $doc{'doc/shared-memory.md'} =~ /: (\d+) bytes for each possible session/;
 
 sub check_memory
 {
@@ -501,7 +495,7 @@ sub check_memory
 	same_names(
 		[ keys %bytes ],
 		[ map { $_->[0] } @allocated ],
-		"README names the parts of shared memory, for $connections connections"
+		"doc/shared-memory.md names the parts, for $connections connections"
 	);
 	for (@allocated)
 	{
@@ -510,7 +504,7 @@ sub check_memory
 
 		# Versions of PostgreSQL round up differently.
 		cmp_ok(abs($size - $said), '<=', 256,
-			"README says what \"$name\" takes, $size bytes, for $connections connections"
+			"doc/shared-memory.md says what \"$name\" takes, $size bytes, for $connections connections"
 		);
 	}
 	is( $node->safe_psql(
@@ -518,7 +512,7 @@ sub check_memory
 			SELECT allocated_size - $each * $connections BETWEEN 0 AND 256
 			FROM pg_shmem_allocations WHERE name = 'pg_hygiene slots'}),
 		't',
-		'README says what a possible session takes');
+		'doc/shared-memory.md says what a possible session takes');
 	return;
 }
 
@@ -570,9 +564,9 @@ for my $file ('README.md', 'doc/rules.md')
 my %pairs = map { (split /\|/)[1] . ' ' . (split /\|/)[2] => 1 }
   grep { !/\|(?:22023|55000)\|/ } keys %told;
 my %table = map { $_->[1] . ' ' . shape(literal($_->[2])) => 1 }
-  table(section($doc{'README.md'}, 'What a client sees'));
+  table(section($doc{'doc/messages.md'}, 'What a client sees'));
 same_names([ keys %table ], [ keys %pairs ],
-	'README has the SQLSTATE and message of each cause');
+	'doc/messages.md has the SQLSTATE and message of each cause');
 
 # The log: what was provoked above.
 my %logged =
@@ -609,8 +603,8 @@ for my $unit (sort { $a cmp $b } keys %{ {
 
 	ok( ($map || '') =~ (
 			($folder // 'src') eq 'src'
-			? qr/^\| `src\/` \| `\Q$name\E`/m
-			: qr/^\| `\Q$folder\E\/` \| `\Q$name\E`/m),
+			? qr/^\| `src\/` \| [^|]*`\Q$name\E`/m
+			: qr/^\| `\Q$folder\E\/` \| [^|]*`\Q$name\E`/m),
 		"CONTRIBUTING.md says what src/$unit is for");
 }
 

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "pure/rules.h"
+#include "pure/application_name.h"
 #include "table.h"
 
 static void

@@ -17,6 +17,7 @@
  */
 #include <arpa/inet.h>
 
+#include "pure/limits.h"
 #include "pure/policy.h"
 #include "pure/rules.h"
 #include "tap.h"
@@ -302,7 +303,8 @@ read_server_wide(const char *s, PghLimits *limits)
 			continue;
 		}
 		for (i = 0; i < PGH_N_LIMITS; i++)
-			if (skip_words(&s, pgh_limit_name((PghLimit) i)))
+			if (pgh_limit_is_setting((PghLimit) i) &&
+				skip_words(&s, pgh_limit_name((PghLimit) i)))
 				break;
 		if (i == PGH_N_LIMITS || *s++ != '=')
 			tap_bail_out("not a setting", s);
@@ -381,24 +383,24 @@ describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		append(buf, size, "exempt: %s", exemption);
 		if (limits->exempt_rule > 0 && strcmp(exemption, "rule") == 0)
 			append(buf, size, " %d", limits->exempt_rule);
-		if (verdict.action == PGH_ACTION_NONE)
+		if (verdict.decision.action == PGH_ACTION_NONE)
 			return;
 		append(buf, size, " BUT ");
 	}
-	if (verdict.action == PGH_ACTION_NONE)
+	if (verdict.decision.action == PGH_ACTION_NONE)
 	{
 		append(buf, size, "never");
 		describe_mode(limits, buf, size);
 		return;
 	}
-	append(buf, size, "%s %s", verdict.action == PGH_ACTION_CANCEL ?
-		   "cancel" : "terminate", pgh_reason_name(verdict.reason));
-	if (verdict.rule > 0)
-		append(buf, size, " rule %d", verdict.rule);
-	pgh_print_duration(verdict.limit, length, sizeof(length));
-	if (verdict.reason == PGH_REASON_HORIZON)
+	append(buf, size, "%s %s", verdict.decision.action == PGH_ACTION_CANCEL ?
+		   "cancel" : "terminate", pgh_limit_name(verdict.decision.reason));
+	if (verdict.decision.rule > 0)
+		append(buf, size, " rule %d", verdict.decision.rule);
+	pgh_print_duration(verdict.decision.limit, length, sizeof(length));
+	if (verdict.decision.reason == PGH_LIMIT_HORIZON)
 		snprintf(length, sizeof(length), "%lld ids",
-				 (long long) verdict.limit);
+				 (long long) verdict.decision.limit);
 	append(buf, size, " after %s", length);
 	pgh_print_duration(verdict.deadline - NOW, length, sizeof(length));
 	if (verdict.deadline <= NOW)
@@ -567,9 +569,14 @@ test_sizes(void)
 	tap_ok(parse(text, &error) == NULL, "257 rules are too many");
 	tap_is_int(error.position, 16 * PGH_MAX_RULES, "the 257th is to blame");
 	tap_is_text(error.expected, "at most 256 rules", "256 are allowed");
+	text[16 * PGH_MAX_RULES] = '\0';
+	set = parse(text, &error);
+	tap_ok(set != NULL && set->n == PGH_MAX_RULES,
+		   "256 rules are not, with a semicolon behind the last");
+	free(set);
 	text[16 * PGH_MAX_RULES - 1] = '\0';
 	set = parse(text, &error);
-	tap_ok(set != NULL && set->n == PGH_MAX_RULES, "256 rules are not");
+	tap_ok(set != NULL && set->n == PGH_MAX_RULES, "nor without it");
 	free(set);
 	free(text);
 
@@ -688,6 +695,8 @@ test_names(void)
 		PghRuleSet *set;
 		char		text[80];
 
+		if (!pgh_limit_is_setting((PghLimit) i))
+			continue;
 		snprintf(text, sizeof(text), "user=a: %s=1", name);
 		set = parse(text, &error);
 		tap_ok(set != NULL && set->rule[0].has == UINT32_C(1) << i,

@@ -13,7 +13,9 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "pure/limits.h"
 #include "pure/policy.h"
+#include "pure/slots.h"
 #include "tap.h"
 
 #define LINE_LEN 512
@@ -170,11 +172,11 @@ test_admission(char **field)
 
 	read_newcomer(field[0], &newcomer);
 	refusal = pgh_admit(&newcomer);
-	if (refusal.reason != PGH_REASON_NONE && refusal.rule == 0)
-		snprintf(got, sizeof(got), "%s", pgh_reason_name(refusal.reason));
-	else if (refusal.reason != PGH_REASON_NONE || refusal.rule != 0)
+	if (refusal.reason != PGH_LIMIT_NONE && refusal.rule == 0)
+		snprintf(got, sizeof(got), "%s", pgh_limit_name(refusal.reason));
+	else if (refusal.reason != PGH_LIMIT_NONE || refusal.rule != 0)
 		snprintf(got, sizeof(got), "%s rule %d",
-				 pgh_reason_name(refusal.reason), refusal.rule);
+				 pgh_limit_name(refusal.reason), refusal.rule);
 	tap_is_text(got, field[1], "admit.tbl:%d %s", current_line, field[0]);
 }
 

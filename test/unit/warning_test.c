@@ -73,9 +73,9 @@ test_leak(void)
 {
 	PghFacts	facts = {.state = PGH_STATE_IDLE_IN_TRANSACTION,.state_start = NOW};
 	PghVerdict	verdict = {
-		.action = PGH_ACTION_TERMINATE,
-		.reason = PGH_REASON_IDLE_IN_TRANSACTION,
-		.limit = 10 * MINUTE,
+		.decision.action = PGH_ACTION_TERMINATE,
+		.decision.reason = PGH_LIMIT_IDLE_IN_TRANSACTION,
+		.decision.limit = 10 * MINUTE,
 		.deadline = NOW + 10 * MINUTE
 	};
 
@@ -84,23 +84,23 @@ test_leak(void)
 	facts.state = PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), NOW + MINUTE,
 			   "in an aborted one: the same");
-	verdict.reason = PGH_REASON_TRANSACTION;
+	verdict.decision.reason = PGH_LIMIT_TRANSACTION;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), NOW + MINUTE,
 			   "the limit on its age will end it: the same");
-	verdict.limit = PGH_NEVER;
+	verdict.decision.limit = PGH_NEVER;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), NOW + PGH_NEVER / 10,
 			   "a far limit: in time");
-	verdict.limit = 9;
+	verdict.decision.limit = 9;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), NOW,
 			   "a limit of microseconds: at once");
-	verdict.reason = PGH_REASON_HORIZON;
+	verdict.decision.reason = PGH_LIMIT_HORIZON;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), PGH_NEVER,
 			   "a limit that is no time: never");
-	verdict.reason = PGH_REASON_IDLE_IN_TRANSACTION;
-	verdict.action = PGH_ACTION_NONE;
+	verdict.decision.reason = PGH_LIMIT_IDLE_IN_TRANSACTION;
+	verdict.decision.action = PGH_ACTION_NONE;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), PGH_NEVER,
 			   "no limit: never");
-	verdict.action = PGH_ACTION_TERMINATE;
+	verdict.decision.action = PGH_ACTION_TERMINATE;
 	facts.state = PGH_STATE_IDLE;
 	tap_is_int(pgh_leak_begins(&facts, &verdict), PGH_NEVER,
 			   "idle outside of a transaction: never");

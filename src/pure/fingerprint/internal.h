@@ -11,6 +11,7 @@
 #define PGH_FINGERPRINT_INTERNAL_H
 
 #include "pure/fingerprint.h"
+#include "pure/text.h"
 
 typedef enum PghTokenKind
 {
@@ -41,22 +42,29 @@ pgh_token_is_byte(const PghToken *token, char c)
 	return token->kind == PGH_TOKEN_OTHER && *token->start == c;
 }
 
+/* A sign, perhaps of the number behind it. */
 static inline bool
-pgh_is_blank(char c)
+pgh_token_is_sign(const PghToken *token)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return pgh_token_is_byte(token, '-') || pgh_token_is_byte(token, '+');
 }
 
-static inline bool
-pgh_is_high(char c)
-{
-	return ((uint8_t) c & 0x80) != 0;
-}
+/* list.c: NULL, TRUE or FALSE. */
+extern bool pgh_token_is_constant(const PghToken *token);
 
-static inline char
-pgh_to_lower(char c)
+/* What an element of a list is. */
+typedef enum PghElementKind
 {
-	return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
-}
+	PGH_ELEMENT_OTHER,
+	PGH_ELEMENT_VALUE,			/* ? */
+	PGH_ELEMENT_ROW,			/* (?, ?) */
+	PGH_ELEMENT_CUT_ROW			/* (?, ? and then the text ends */
+} PghElementKind;
+
+/* Step over an element, or leave *at alone if it is neither value nor row. */
+extern PghElementKind pgh_skip_element(const char **at, const char *end);
+
+/* Behind the rows of VALUES that follow the first. */
+extern const char *pgh_skip_rows(const char *at, const char *end);
 
 #endif							/* PGH_FINGERPRINT_INTERNAL_H */

@@ -33,181 +33,21 @@ typedef enum ListKind
 	LIST_ARRAY
 } ListKind;
 
-/* What an element of a list is. */
-typedef enum ElementKind
-{
-	ELEMENT_OTHER,
-	ELEMENT_VALUE,				/* ? */
-	ELEMENT_ROW,				/* (?, ?) */
-	ELEMENT_CUT_ROW				/* (?, ? and then the text ends */
-} ElementKind;
-
 typedef struct Shape
 {
 	const char *at;				/* the next byte to read */
 	const char *end;
-	char	   *out;
-	size_t		room;			/* bytes that out has, less the terminator */
-	size_t		len;
+	PghOutput	out;			/* its size is without the terminator */
 	char		before;			/* the last byte that was put, or 0 */
 	bool		glue;			/* the next token gets no blank */
 	bool		comma;			/* a comma of a list is held back */
 	bool		element;		/* an element of a list that folds is next */
 	ListKind	next_list;		/* what a parenthesis here would open */
-	ElementKind last;			/* the element before this one */
+	PghElementKind last;		/* the element before this one */
 	int			depth;			/* of parentheses */
 	uint64_t	fold;			/* one bit for each depth: does it fold? */
 	uint64_t	rows;			/* and is it a row of VALUES? */
 } Shape;
-
-/* -------------------------------------------------- elements of a list */
-
-static inline bool
-is_sign(const PghToken *token)
-{
-	return pgh_token_is_byte(token, '-') || pgh_token_is_byte(token, '+');
-}
-
-static bool
-is_constant(const PghToken *token)
-{
-	return pgh_token_is_word(token, "null") ||
-		pgh_token_is_word(token, "true") ||
-		pgh_token_is_word(token, "false");
-}
-
-static inline bool
-ends_element(const PghToken *token)
-{
-	return pgh_token_is_byte(token, ',') || pgh_token_is_byte(token, ')') ||
-		pgh_token_is_byte(token, ']');
-}
-
-/* Behind "::type", if that is next: names, (10,2), [], with time zone. */
-static const char *
-skip_cast(const char *at, const char *end)
-{
-	PghToken	token = pgh_next_token(at, end);
-	char		closer = 0;
-
-	if (!pgh_token_is_byte(&token, ':') || end - token.start < 2 ||
-		token.start[1] != ':')
-		return at;
-	for (;; token = pgh_next_token(at, end))
-	{
-		const char	c = token.kind == PGH_TOKEN_OTHER ? *token.start : 0;
-
-		if (closer == 0 && (c == '(' || c == '['))
-			closer = c == '(' ? ')' : ']';
-		else if (closer != 0 && c == closer)
-			closer = 0;
-		else if (closer != 0)
-		{
-			if (token.kind != PGH_TOKEN_VALUE && c != ',')
-				return at;
-		}
-		else if (token.kind != PGH_TOKEN_WORD && token.kind != PGH_TOKEN_QUOTED &&
-				 c != '.' && c != ':')
-			return at;
-		at = token.end;
-	}
-}
-
-/* Step over an element that is a mere value, with its sign and its cast. */
-static bool
-skip_value(const char **at, const char *end)
-{
-	PghToken	token = pgh_next_token(*at, end);
-
-	if (is_sign(&token))
-	{
-		token = pgh_next_token(token.end, end);
-		if (token.blank || token.kind != PGH_TOKEN_VALUE)
-			return false;
-	}
-	if (token.kind != PGH_TOKEN_VALUE && !is_constant(&token) &&
-		!pgh_token_is_word(&token, "default"))
-		return false;
-	*at = skip_cast(token.end, end);
-	token = pgh_next_token(*at, end);
-	return token.kind == PGH_TOKEN_END || ends_element(&token);
-}
-
-/* Step over an element, or leave *at alone if it is neither value nor row. */
-static ElementKind
-skip_element(const char **at, const char *end)
-{
-	PghToken	token = pgh_next_token(*at, end);
-	const char *next = token.end;
-
-	if (!pgh_token_is_byte(&token, '('))
-	{
-		next = *at;
-		if (!skip_value(&next, end))
-			return ELEMENT_OTHER;
-		*at = next;
-		return ELEMENT_VALUE;
-	}
-	do
-	{
-		if (!skip_value(&next, end))
-			return ELEMENT_OTHER;
-		token = pgh_next_token(next, end);
-		next = token.end;
-	} while (pgh_token_is_byte(&token, ','));
-	if (token.kind == PGH_TOKEN_END)
-	{
-		*at = end;
-		return ELEMENT_CUT_ROW;
-	}
-	if (next[-1] != ')')
-		return ELEMENT_OTHER;
-	token = pgh_next_token(next, end);
-	if (token.kind != PGH_TOKEN_END && !ends_element(&token))
-		return ELEMENT_OTHER;
-	*at = next;
-	return ELEMENT_ROW;
-}
-
-/* Behind the parenthesis that closes the one before "at". */
-static const char *
-skip_parentheses(const char *at, const char *end)
-{
-	size_t		depth = 1;
-
-	while (depth > 0)
-	{
-		PghToken	token = pgh_next_token(at, end);
-
-		if (token.kind == PGH_TOKEN_END)
-			return end;
-		if (pgh_token_is_byte(&token, '('))
-			depth++;
-		else if (pgh_token_is_byte(&token, ')'))
-			depth--;
-		at = token.end;
-	}
-	return at;
-}
-
-/* Behind the rows of VALUES that follow the first. */
-static const char *
-skip_rows(const char *at, const char *end)
-{
-	for (;;)
-	{
-		PghToken	token = pgh_next_token(at, end);
-
-		if (!pgh_token_is_byte(&token, ','))
-			return at;
-		token = pgh_next_token(token.end, end);
-		if (!pgh_token_is_byte(&token, '('))
-			return at;
-		at = skip_parentheses(token.end, end);
-	}
-}
-
-/* --------------------------------------------------------- the shape */
 
 /*
  * Put bytes in lower case if "fold", as many as there is room for.  The text
@@ -220,8 +60,7 @@ put(Shape *shape, const char *from, const char *end, bool fold)
 	for (; from < end; from++)
 	{
 		shape->before = fold ? pgh_to_lower(*from) : *from;
-		if (shape->len < shape->room)
-			shape->out[shape->len++] = shape->before;
+		pgh_put_char(&shape->out, shape->before);
 	}
 }
 
@@ -235,7 +74,7 @@ put_text(Shape *shape, const char *text)
 static void
 put_blank(Shape *shape, bool blank)
 {
-	if (blank && shape->len > 0 && !shape->glue)
+	if (blank && shape->out.len > 0 && !shape->glue)
 		put_text(shape, " ");
 	shape->glue = false;
 }
@@ -255,23 +94,23 @@ static bool
 fold_element(Shape *shape)
 {
 	const bool	blank = pgh_next_token(shape->at, shape->end).blank;
-	const ElementKind kind = skip_element(&shape->at, shape->end);
-	const bool	row = kind == ELEMENT_ROW || kind == ELEMENT_CUT_ROW;
-	const bool	again = shape->last == (row ? ELEMENT_ROW : kind) &&
-		kind != ELEMENT_OTHER;
+	const PghElementKind kind = pgh_skip_element(&shape->at, shape->end);
+	const bool	row = kind == PGH_ELEMENT_ROW || kind == PGH_ELEMENT_CUT_ROW;
+	const bool	again = shape->last == (row ? PGH_ELEMENT_ROW : kind) &&
+		kind != PGH_ELEMENT_OTHER;
 
 	if (shape->comma && !again)
 		put_text(shape, ",");
 	shape->comma = false;
 	shape->element = false;
-	shape->last = row ? ELEMENT_ROW : kind;
-	if (kind == ELEMENT_OTHER)
+	shape->last = row ? PGH_ELEMENT_ROW : kind;
+	if (kind == PGH_ELEMENT_OTHER)
 		return false;
 	if (!again)
 	{
 		put_blank(shape, blank);
-		put_text(shape, kind == ELEMENT_VALUE ? "?" :
-				 kind == ELEMENT_ROW ? "(?)" : "(?");
+		put_text(shape, kind == PGH_ELEMENT_VALUE ? "?" :
+				 kind == PGH_ELEMENT_ROW ? "(?)" : "(?");
 	}
 	return true;
 }
@@ -284,7 +123,7 @@ open_parenthesis(Shape *shape, char c)
 		kind == LIST_ARRAY;
 
 	shape->depth++;
-	shape->last = ELEMENT_OTHER;
+	shape->last = PGH_ELEMENT_OTHER;
 	if (shape->depth <= MAX_FOLD_DEPTH)
 	{
 		const uint64_t bit = UINT64_C(1) << (shape->depth - 1);
@@ -302,10 +141,10 @@ static void
 close_parenthesis(Shape *shape)
 {
 	if (has_bit(shape, shape->rows))
-		shape->at = skip_rows(shape->at, shape->end);
+		shape->at = pgh_skip_rows(shape->at, shape->end);
 	if (shape->depth > 0)
 		shape->depth--;
-	shape->last = ELEMENT_OTHER;
+	shape->last = PGH_ELEMENT_OTHER;
 }
 
 static ListKind
@@ -326,7 +165,7 @@ put_token(Shape *shape, const PghToken *token)
 	const bool	in_list = has_bit(shape, shape->fold);
 	const ListKind next_list = list_kind(token);
 
-	if (c == ';' && shape->len == 0)
+	if (c == ';' && shape->out.len == 0)
 		return;
 	if (c == ',' && in_list)
 	{
@@ -363,9 +202,9 @@ read_token(const Shape *shape)
 
 	if (shape->before == 0 || strchr("(,=<>[", shape->before) == NULL)
 		return token;
-	if (is_constant(&token))
+	if (pgh_token_is_constant(&token))
 		token.kind = PGH_TOKEN_VALUE;
-	else if (is_sign(&token))
+	else if (pgh_token_is_sign(&token))
 	{
 		value = pgh_next_token(token.end, shape->end);
 		if (value.kind == PGH_TOKEN_VALUE && !value.blank)
@@ -392,15 +231,10 @@ clip_character(const char *text, size_t len)
 		start--;
 	for (at = start; at < len; at += n)
 	{
-		const uint8_t lead = (uint8_t) text[at];
-
-		if (lead < 0xC2 || lead > 0xF4)
+		n = pgh_character_length(text + at, len - at);
+		if (n == 0)
 			return start;
-		n = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-		for (size_t i = 1; i < n && at + i < len; i++)
-			if (((uint8_t) text[at + i] & 0xC0) != 0x80)
-				return start;
-		if (at + n > len)
+		if (n > len - at)
 			return at;
 	}
 	return len;
@@ -428,13 +262,14 @@ static size_t
 shape_text(const char *text, size_t length, char *out, size_t size)
 {
 	Shape		shape;
+	size_t		len;
 
 	memset(&shape, 0, sizeof(shape));
 	shape.at = text;
 	shape.end = text + length;
-	shape.out = out;
-	shape.room = size - 1;
-	while (shape.len < shape.room)
+	shape.out.buf = out;
+	shape.out.size = size - 1;
+	while (shape.out.len < shape.out.size)
 	{
 		PghToken	token;
 
@@ -446,9 +281,10 @@ shape_text(const char *text, size_t length, char *out, size_t size)
 		shape.at = token.end;
 		put_token(&shape, &token);
 	}
-	shape.len = clip_end(out, shape.len);
-	out[shape.len] = '\0';
-	return shape.len;
+	len = shape.out.len < shape.out.size ? shape.out.len : shape.out.size;
+	len = clip_end(out, len);
+	out[len] = '\0';
+	return len;
 }
 
 size_t

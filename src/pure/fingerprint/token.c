@@ -20,16 +20,9 @@
 #include "pure/fingerprint/internal.h"
 
 static inline bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static inline bool
 starts_word(char c)
 {
-	return (pgh_to_lower(c) >= 'a' && pgh_to_lower(c) <= 'z') || c == '_' ||
-		pgh_is_high(c);
+	return pgh_is_letter(c) || c == '_' || pgh_is_high(c);
 }
 
 /* Behind a comment that may contain others, or at the end of the text. */
@@ -106,14 +99,14 @@ skip_dollar(const char *at, const char *end)
 	const char *tag_end = at + 1;
 	size_t		len;
 
-	if (tag_end < end && is_digit(*tag_end))
+	if (tag_end < end && pgh_is_digit(*tag_end))
 	{
-		while (tag_end < end && is_digit(*tag_end))
+		while (tag_end < end && pgh_is_digit(*tag_end))
 			tag_end++;
 		return tag_end;
 	}
 	while (tag_end < end && (starts_word(*tag_end) ||
-							 (is_digit(*tag_end) && tag_end > at + 1)))
+							 (pgh_is_digit(*tag_end) && tag_end > at + 1)))
 		tag_end++;
 	if (tag_end == end || *tag_end != '$')
 		return at;
@@ -141,9 +134,9 @@ skip_number(const char *at, const char *end)
 		if (*at == '.' && end - at >= 2 && at[1] == '.')
 			break;
 		if (pgh_to_lower(*at) == 'e' && !hex && end - at >= 3 &&
-			(at[1] == '+' || at[1] == '-') && is_digit(at[2]))
+			(at[1] == '+' || at[1] == '-') && pgh_is_digit(at[2]))
 			at++;
-		else if (*at != '.' && !is_digit(*at) &&
+		else if (*at != '.' && !pgh_is_digit(*at) &&
 				 (!starts_word(*at) || pgh_is_high(*at)))
 			break;
 	}
@@ -172,7 +165,7 @@ read_word(PghToken *token, const char *end)
 	}
 	else
 	{
-		while (at < end && (starts_word(*at) || is_digit(*at) || *at == '$'))
+		while (at < end && (starts_word(*at) || pgh_is_digit(*at) || *at == '$'))
 			at++;
 		token->end = at;
 	}
@@ -203,7 +196,7 @@ pgh_next_token(const char *at, const char *end)
 	}
 	else if (*at == '\'')
 		token.end = skip_quoted(at, end, false);
-	else if (is_digit(*at) || (*at == '.' && end - at >= 2 && is_digit(at[1])))
+	else if (pgh_is_digit(*at) || (*at == '.' && end - at >= 2 && pgh_is_digit(at[1])))
 		token.end = skip_number(at, end);
 	else if (*at == '$' && skip_dollar(at, end) > at)
 		token.end = skip_dollar(at, end);
@@ -219,13 +212,6 @@ pgh_next_token(const char *at, const char *end)
 bool
 pgh_token_is_word(const PghToken *token, const char *word)
 {
-	const char *at = token->start;
-
-	if (token->kind != PGH_TOKEN_WORD ||
-		(size_t) (token->end - at) != strlen(word))
-		return false;
-	for (; at < token->end; at++, word++)
-		if (pgh_to_lower(*at) != *word)
-			return false;
-	return true;
+	return token->kind == PGH_TOKEN_WORD &&
+		pgh_is_word(token->start, token->end, word);
 }

@@ -48,12 +48,11 @@ parse_hex_group(const char *s, size_t len, uint32_t *value)
 	*value = 0;
 	for (i = 0; i < len && i < 4; i++)
 	{
-		if (pgh_is_digit(s[i]))
-			*value = *value * 16 + (uint32_t) (s[i] - '0');
-		else if ((s[i] | 0x20) >= 'a' && (s[i] | 0x20) <= 'f')
-			*value = *value * 16 + (uint32_t) ((s[i] | 0x20) - 'a' + 10);
-		else
+		const int	digit = pgh_hex_value(s[i]);
+
+		if (digit < 0)
 			break;
+		*value = *value * 16 + (uint32_t) digit;
 	}
 	return i;
 }
@@ -175,19 +174,6 @@ pgh_parse_block(const char *s, size_t len, PghSelector *sel)
 	return true;
 }
 
-/* "value" in this base without leading zeros; returns how many digits. */
-static size_t
-print_number(uint32_t value, uint32_t base, char *buf)
-{
-	size_t		digits = 1;
-
-	for (uint32_t rest = value / base; rest > 0; rest /= base)
-		digits++;
-	for (size_t i = digits; i-- > 0; value /= base)
-		buf[i] = "0123456789abcdef"[value % base];
-	return digits;
-}
-
 /* The group of an IPv6 address, 0 to 7. */
 static uint32_t
 group_of(const uint8_t *bytes, int i)
@@ -219,57 +205,50 @@ find_zero_groups(const uint8_t *bytes, int *start)
 	return best >= 2 ? best : 0;
 }
 
-static size_t
-print_inet6(const uint8_t *bytes, char *buf)
+static void
+put_inet6(PghOutput *out, const uint8_t *bytes)
 {
 	int			start = 8;
 	int			zeros = find_zero_groups(bytes, &start);
-	size_t		len = 0;
 
 	for (int i = 0; i < 8; i++)
 	{
 		if (zeros > 0 && i == start)
 		{
-			buf[len++] = ':';
-			buf[len++] = ':';
+			pgh_put_text(out, "::");
 			i += zeros - 1;
 			continue;
 		}
-		if (len > 0 && buf[len - 1] != ':')
-			buf[len++] = ':';
-		len += print_number(group_of(bytes, i), 16, buf + len);
+		if (i > 0 && (zeros == 0 || i != start + zeros))
+			pgh_put_char(out, ':');
+		pgh_put_number(out, group_of(bytes, i), 16, 1);
 	}
-	return len;
 }
 
-static size_t
-print_inet(const uint8_t *bytes, char *buf)
+static void
+put_inet(PghOutput *out, const uint8_t *bytes)
 {
-	size_t		len = 0;
-
 	for (int i = 0; i < 4; i++)
 	{
 		if (i > 0)
-			buf[len++] = '.';
-		len += print_number(bytes[i], 10, buf + len);
+			pgh_put_char(out, '.');
+		pgh_put_number(out, bytes[i], 10, 1);
 	}
-	return len;
 }
 
-/* See rules_internal.h.  A block of one address is printed without /n. */
-size_t
-pgh_print_block(const PghSelector *sel, char buf[PGH_BLOCK_TEXT_LEN + 1])
+/* A block of one address is printed without /n. */
+void
+pgh_put_block(PghOutput *out, const PghSelector *sel)
 {
-	bool		v4 = sel->address.family == PGH_ADDRESS_INET;
-	size_t		len;
+	const bool inet = sel->address.family == PGH_ADDRESS_INET;
 
-	len = v4 ? print_inet(sel->address.bytes, buf)
-		: print_inet6(sel->address.bytes, buf);
-	if (sel->prefix_len != (v4 ? 32 : 128))
+	if (inet)
+		put_inet(out, sel->address.bytes);
+	else
+		put_inet6(out, sel->address.bytes);
+	if (sel->prefix_len != (inet ? 32 : 128))
 	{
-		buf[len++] = '/';
-		len += print_number(sel->prefix_len, 10, buf + len);
+		pgh_put_char(out, '/');
+		pgh_put_number(out, sel->prefix_len, 10, 1);
 	}
-	buf[len] = '\0';
-	return len;
 }

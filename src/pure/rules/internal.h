@@ -15,35 +15,33 @@
 #include <string.h>
 
 #include "pure/rules.h"
+#include "pure/text.h"
 
 /* What a setting's value looks like. */
 typedef enum PghValueType
 {
 	PGH_VALUE_DURATION,			/* 30s, 1.5min; kept in microseconds */
 	PGH_VALUE_NUMBER,			/* a whole number */
-	PGH_VALUE_MODE,				/* enforce, observe, off */
-	PGH_VALUE_NONE				/* the name alone says it */
+	PGH_VALUE_WORD,				/* one of a few; kept as its index */
+	PGH_VALUE_NONE				/* the name alone says it; kept as 1 */
 } PghValueType;
 
 typedef struct PghSettingInfo
 {
 	const char *name;
-	PghRuleSetting setting;		/* its bit in PghRule.has */
+	PghRuleSetting setting;		/* or the PghLimit that it is */
 	PghValueType type;
-	int64_t		max;			/* for a number, the largest */
+	int64_t		max;			/* of a number */
+	const char *const *words;	/* the words, then NULL */
 	const char *expected;		/* what to say when the value is wrong */
 } PghSettingInfo;
 
-/* In the order in which the settings are printed. */
-extern const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS];
+/* In the order in which the settings are printed; ends with a NULL name. */
+extern const PghSettingInfo pgh_setting_info[];
 
 /* Indexed by PghSelectorKind. */
 #define PGH_N_SELECTOR_KINDS (PGH_SELECT_ADDRESS + 1)
 extern const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS];
-
-/* Indexed by PghMode. */
-#define PGH_N_MODES (PGH_MODE_OFF + 1)
-extern const char *const pgh_mode_names[PGH_N_MODES];
 
 /* A unit of time, num / den milliseconds; the smallest comes first. */
 typedef struct PghDurationUnit
@@ -64,45 +62,44 @@ extern const PghDurationUnit pgh_duration_units[PGH_N_DURATION_UNITS];
 #define PGH_BLOCK_TEXT_LEN 49
 
 /*
- * rules_address.c: exactly "len" bytes as an address or a block into *sel,
- * false if they are none; and back, returning the length without terminator.
+ * address.c: exactly "len" bytes as an address or a block into *sel, false if
+ * they are none; and back.
  */
 extern bool pgh_parse_block(const char *s, size_t len, PghSelector *sel);
-extern size_t pgh_print_block(const PghSelector *sel,
-							  char buf[PGH_BLOCK_TEXT_LEN + 1]);
+extern void pgh_put_block(PghOutput *out, const PghSelector *sel);
 
-/* White space between tokens: what PostgreSQL's own scanner takes for it. */
-static inline bool
-pgh_is_space(char c)
+typedef struct PghParser
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
+	const char *text;
+	const char *at;				/* the next byte to read */
+	PghParseError *error;
+} PghParser;
 
-static inline bool
-pgh_is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+/* input.c: steps over blanks. */
+extern void pgh_skip_blanks(PghParser *p);
+
+/* The end of the keyword or value that starts here; at least one byte. */
+extern const char *pgh_find_word_end(const char *at);
+
+/*
+ * Record that the bytes from at to end are not what was expected; of them
+ * only what fits on the line of a message.  Returns false.
+ */
+extern bool pgh_reject_span(PghParser *p, const char *at, const char *end,
+							const char *expected);
+
+/* The same for the word that starts at "at". */
+extern bool pgh_reject(PghParser *p, const char *at, const char *expected);
+
+/* value.c: the "= value" of a setting; false after a complaint. */
+extern bool pgh_parse_value(PghParser *p, const PghSettingInfo *info,
+							int64_t *value);
 
 /* Does this character end a pattern that has no quotes? */
 static inline bool
 pgh_ends_pattern(char c)
 {
-	return c == '\0' || pgh_is_space(c) || strchr(";:,=\"", c) != NULL;
-}
-
-/*
- * The largest length up to "len" that does not cut a UTF-8 character of "s"
- * in two.  s[len] must be readable.  Text that is not UTF-8 is cut anywhere.
- */
-static inline size_t
-pgh_clip_length(const char *s, size_t len)
-{
-	size_t		cut = len;
-
-	while (cut > 0 && len - cut < 3 && ((uint8_t) s[cut] & 0xC0) == 0x80)
-		cut--;
-	return cut;
+	return c == '\0' || pgh_is_blank(c) || strchr(";:,=\"", c) != NULL;
 }
 
 /* The IPv4 address within an IPv6 one of the form ::ffff:a.b.c.d, or NULL. */

@@ -19,20 +19,15 @@
 #include "pure/rules/internal.h"
 
 /*
- * Bytes of the UTF-8 character that starts here.  A byte that starts none,
- * as in a name from a database with another encoding, counts for itself.
+ * How far a '?' goes.  A byte that begins no character, as in a name from a
+ * database with another encoding, counts for itself.
  */
 static size_t
-character_length(const char *s)
+step_length(const char *s)
 {
-	uint8_t		lead = (uint8_t) *s;
-	size_t		len = lead < 0xC2 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 :
-		lead < 0xF5 ? 4 : 1;
+	const size_t length = pgh_character_length(s, 4);
 
-	for (size_t i = 1; i < len; i++)
-		if (((uint8_t) s[i] & 0xC0) != 0x80)
-			return 1;
-	return len;
+	return length > 0 ? length : 1;
 }
 
 /*
@@ -56,7 +51,7 @@ glob_matches(const char *glob, const char *name)
 		else if (*glob == '?')
 		{
 			glob++;
-			name += character_length(name);
+			name += step_length(name);
 		}
 		else if (*glob == *name)
 		{
@@ -66,7 +61,7 @@ glob_matches(const char *glob, const char *name)
 		else if (star != NULL)
 		{
 			glob = star;
-			retry += character_length(retry);
+			retry += step_length(retry);
 			name = retry;
 		}
 		else
@@ -165,18 +160,24 @@ apply_rule(const PghRule *rule, uint16_t number, PghLimits *out)
 {
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if ((rule->has >> i & 1) && out->rule[i] == 0)
+		if (pgh_rule_sets(rule, i) && out->rule[i] == 0)
 		{
-			out->value[i] = rule->limit[i];
+			out->value[i] = rule->value[i];
 			out->rule[i] = number;
 		}
 	}
-	if ((rule->has >> PGH_RULE_MODE & 1) && out->mode_rule == 0)
+	if (pgh_rule_sets(rule, PGH_RULE_MODE) && out->mode_rule == 0)
 	{
-		out->mode = rule->mode;
+		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
-	if ((rule->has >> PGH_RULE_EXEMPT & 1) && out->exempt_rule == 0)
+	if (pgh_rule_sets(rule, PGH_RULE_IDLE_ACTION) &&
+		out->idle_action_rule == 0)
+	{
+		out->idle_action = (PghIdleAction) rule->value[PGH_RULE_IDLE_ACTION];
+		out->idle_action_rule = number;
+	}
+	if (pgh_rule_sets(rule, PGH_RULE_EXEMPT) && out->exempt_rule == 0)
 		out->exempt_rule = number;
 }
 
@@ -193,6 +194,7 @@ pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
+	out->idle_action_rule = 0;
 	out->exempt_rule = 0;
 	for (int32_t i = 0; i < set->n; i++)
 	{

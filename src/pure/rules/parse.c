@@ -7,7 +7,7 @@
  * know PostgreSQL, allocate, raise an error or keep anything between calls.
  * Anyone may call it, in any process.
  *
- *	rules	 := rule { ';' rule }
+ *	rules	 := [ rule { ';' rule } [ ';' ] ]
  *	rule	 := selector { selector } ':' setting { ',' setting }
  *	selector := name ( '=' | '!=' ) pattern
  *	setting  := 'exempt' | name '=' value
@@ -25,15 +25,6 @@
 #include "pure/rules.h"
 #include "pure/rules/internal.h"
 
-/* PostgreSQL keeps such times in an int of milliseconds; so no more here. */
-#define MAX_MS INT64_C(2147483647)
-
-/* One unit, in the fixed-point form that a fraction of it is kept in. */
-#define FRACTION_ONE INT64_C(1000000000)
-
-/* Numbers stop growing here: beyond any range, and far from an overflow. */
-#define NUMBER_CEILING INT64_C(10000000000000)
-
 #define EXPECT_RULE "a rule"
 #define EXPECT_FEWER_RULES "at most 256 rules"
 #define EXPECT_SHORT_TEXT "at most 65535 bytes of rules"
@@ -50,263 +41,15 @@
 #define EXPECT_SETTING \
 	"a setting such as idle_in_transaction_timeout, connections or exempt"
 #define EXPECT_ONCE "each setting only once in a rule"
-#define EXPECT_EQUALS "\"=\""
-#define EXPECT_RANGE "a duration from 0 to 2147483647ms (24 days)"
-#define EXPECT_UNIT "a unit: us, ms, s, min, h or d"
 #define EXPECT_NEXT "\",\", \";\" or the end of the rules"
-
-typedef struct PghParser
-{
-	const char *text;
-	const char *at;				/* the next byte to read */
-	PghParseError *error;
-} PghParser;
-
-static inline bool
-is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static void
-skip_space(PghParser *p)
-{
-	while (pgh_is_space(*p->at))
-		p->at++;
-}
-
-/* The end of the keyword or value that starts here; at least one byte. */
-static const char *
-find_word_end(const char *at)
-{
-	const char *end = at;
-
-	while (!pgh_ends_pattern(*end) && *end != '!')
-		end++;
-	if (end > at || *end == '\0')
-		return end;
-	return (end[0] == '!' && end[1] == '=') ? end + 2 : end + 1;
-}
-
-/* Is the word from at to end this name?  The case of ASCII is ignored. */
-static bool
-same_word(const char *at, const char *end, const char *name)
-{
-	for (; at < end && *name != '\0'; at++, name++)
-	{
-		char		c = *at;
-
-		if (c >= 'A' && c <= 'Z')
-			c += 'a' - 'A';
-		if (c != *name)
-			return false;
-	}
-	return at == end && *name == '\0';
-}
-
-/*
- * Record that the bytes from at to end are not what was expected; of them
- * only what fits on the line of a message.
- */
-static bool
-fail_span(PghParser *p, const char *at, const char *end, const char *expected)
-{
-	size_t		len = 0;
-
-	while (at + len < end && (uint8_t) at[len] >= ' ')
-		len++;
-	if (len > sizeof(p->error->found) - 1)
-		len = pgh_clip_length(at, sizeof(p->error->found) - 1);
-	memset(p->error, 0, sizeof(*p->error));
-	p->error->position = (int32_t) (at - p->text);
-	memcpy(p->error->found, at, len);
-	memcpy(p->error->expected, expected, strlen(expected));
-	return false;
-}
-
-/* The same for the word that starts at "at". */
-static bool
-fail(PghParser *p, const char *at, const char *expected)
-{
-	return fail_span(p, at, find_word_end(at), expected);
-}
-
-/* Read a number, remembering no more than NUMBER_CEILING of it. */
-static int64_t
-read_digits(PghParser *p)
-{
-	int64_t		value = 0;
-
-	for (; pgh_is_digit(*p->at); p->at++)
-	{
-		value = value * 10 + (*p->at - '0');
-		if (value > NUMBER_CEILING)
-			value = NUMBER_CEILING;
-	}
-	return value;
-}
-
-/* The digits after a decimal point, in units of 1 / FRACTION_ONE. */
-static int64_t
-read_fraction(PghParser *p)
-{
-	int64_t		value = 0;
-	int64_t		weight = FRACTION_ONE / 10;
-
-	for (; pgh_is_digit(*p->at); p->at++)
-	{
-		value += (*p->at - '0') * weight;
-		weight /= 10;
-	}
-	return value;
-}
-
-/*
- * whole + fraction units, rounded to milliseconds as PostgreSQL rounds, the
- * half to the even side.  But never to 0: that would turn the shortest limit
- * into none at all.
- */
-static int64_t
-round_to_ms(int64_t whole, int64_t fraction, int64_t num, int64_t den)
-{
-	int64_t		part = (whole % den) * FRACTION_ONE + fraction * num;
-	int64_t		one = den * FRACTION_ONE;
-	int64_t		ms;
-
-	if (whole / den > MAX_MS)
-		return MAX_MS + 1;
-	ms = whole / den * num + part / one;
-	part %= one;
-	if (part * 2 > one || (part * 2 == one && ms % 2 == 1))
-		ms++;
-	if (ms == 0 && (whole > 0 || fraction > 0))
-		ms = 1;
-	return ms;
-}
-
-/*
- * A duration as PostgreSQL's settings take it: a decimal number, then a unit
- * whose case matters; without one it is milliseconds.  Not taken over are
- * octal (010), hexadecimal and exponents, which nobody means here.
- */
-static bool
-parse_duration(PghParser *p, const PghSettingInfo *info, int64_t *value)
-{
-	const char *start = p->at;
-	int64_t		whole;
-	int64_t		fraction = 0;
-	int64_t		ms;
-	int			unit = PGH_UNIT_MS;
-
-	if (*start == '-')
-		return fail(p, start, EXPECT_RANGE);
-	if (!pgh_is_digit(start[*start == '.' ? 1 : 0]))
-		return fail(p, start, info->expected);
-	whole = read_digits(p);
-	if (*p->at == '.')
-	{
-		p->at++;
-		fraction = read_fraction(p);
-	}
-	skip_space(p);
-	if (is_letter(*p->at))
-	{
-		size_t		len = (size_t) (find_word_end(p->at) - p->at);
-
-		for (unit = 0; unit < PGH_N_DURATION_UNITS; unit++)
-			if (strlen(pgh_duration_units[unit].name) == len &&
-				memcmp(pgh_duration_units[unit].name, p->at, len) == 0)
-				break;
-		if (unit == PGH_N_DURATION_UNITS)
-			return fail(p, p->at, EXPECT_UNIT);
-		p->at += len;
-	}
-	ms = round_to_ms(whole, fraction, pgh_duration_units[unit].num,
-					 pgh_duration_units[unit].den);
-	if (ms > MAX_MS)
-		return fail(p, start, EXPECT_RANGE);
-	*value = ms * 1000;
-	return true;
-}
-
-/* A whole number up to the setting's largest. */
-static bool
-parse_number(PghParser *p, const PghSettingInfo *info, int64_t *value)
-{
-	const char *start = p->at;
-
-	*value = read_digits(p);
-	if (p->at == start || p->at != find_word_end(start) || *value > info->max)
-		return fail(p, start, info->expected);
-	return true;
-}
-
-static bool
-parse_mode(PghParser *p, const PghSettingInfo *info, int64_t *value)
-{
-	const char *end = find_word_end(p->at);
-
-	for (int i = 0; i < PGH_N_MODES; i++)
-	{
-		if (same_word(p->at, end, pgh_mode_names[i]))
-		{
-			*value = i;
-			p->at = end;
-			return true;
-		}
-	}
-	return fail(p, p->at, info->expected);
-}
 
 static const PghSettingInfo *
 find_setting(const char *at, const char *end)
 {
-	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
-		if (same_word(at, end, pgh_setting_info[i].name))
+	for (int i = 0; pgh_setting_info[i].name != NULL; i++)
+		if (pgh_is_word(at, end, pgh_setting_info[i].name))
 			return &pgh_setting_info[i];
 	return NULL;
-}
-
-static void
-store_setting(PghRule *rule, PghRuleSetting setting, int64_t value)
-{
-	rule->has |= UINT32_C(1) << setting;
-	switch (setting)
-	{
-		case PGH_RULE_MODE:
-			rule->mode = (PghMode) value;
-			break;
-		case PGH_RULE_CONNECTIONS:
-			rule->connections = (int32_t) value;
-			break;
-		case PGH_RULE_RESERVE:
-			rule->reserve = (int32_t) value;
-			break;
-		case PGH_RULE_CONNECT_RATE:
-			rule->connect_rate = (int32_t) value;
-			break;
-		case PGH_RULE_EXEMPT:
-			break;
-		default:
-			rule->limit[setting] = value;
-			break;
-	}
-}
-
-/* The "= value" of a setting. */
-static bool
-parse_value(PghParser *p, const PghSettingInfo *info, int64_t *value)
-{
-	skip_space(p);
-	if (*p->at != '=')
-		return fail(p, p->at, EXPECT_EQUALS);
-	p->at++;
-	skip_space(p);
-	if (info->type == PGH_VALUE_DURATION)
-		return parse_duration(p, info, value);
-	if (info->type == PGH_VALUE_NUMBER)
-		return parse_number(p, info, value);
-	return parse_mode(p, info, value);
 }
 
 /* setting { ',' setting }, up to the rule's end. */
@@ -317,24 +60,25 @@ parse_settings(PghParser *p, PghRule *rule)
 	{
 		const PghSettingInfo *info;
 		const char *end;
-		int64_t		value = 0;
+		int64_t		value = 1;
 
-		skip_space(p);
-		end = find_word_end(p->at);
+		pgh_skip_blanks(p);
+		end = pgh_find_word_end(p->at);
 		info = find_setting(p->at, end);
 		if (info == NULL)
-			return fail(p, p->at, EXPECT_SETTING);
-		if (rule->has & (UINT32_C(1) << info->setting))
-			return fail(p, p->at, EXPECT_ONCE);
+			return pgh_reject(p, p->at, EXPECT_SETTING);
+		if (pgh_rule_sets(rule, info->setting))
+			return pgh_reject(p, p->at, EXPECT_ONCE);
 		p->at = end;
-		if (info->type != PGH_VALUE_NONE && !parse_value(p, info, &value))
+		if (info->type != PGH_VALUE_NONE && !pgh_parse_value(p, info, &value))
 			return false;
-		store_setting(rule, info->setting, value);
-		skip_space(p);
+		rule->has |= UINT64_C(1) << info->setting;
+		rule->value[info->setting] = value;
+		pgh_skip_blanks(p);
 		if (*p->at == '\0' || *p->at == ';')
 			return true;
 		if (*p->at != ',')
-			return fail(p, p->at, EXPECT_NEXT);
+			return pgh_reject(p, p->at, EXPECT_NEXT);
 		p->at++;
 	}
 }
@@ -352,14 +96,14 @@ read_quoted(PghParser *p, char *buf)
 	for (;; p->at++)
 	{
 		if (*p->at == '\0')
-			return fail_span(p, start, p->at, EXPECT_QUOTE);
+			return pgh_reject_span(p, start, p->at, EXPECT_QUOTE);
 		if (*p->at == '"' && *++p->at != '"')
 			break;
 		if (len < PGH_NAME_LEN)
 			buf[len++] = *p->at;
 	}
 	if (len >= PGH_NAME_LEN)
-		return fail_span(p, start, p->at, EXPECT_SHORT_PATTERN);
+		return pgh_reject_span(p, start, p->at, EXPECT_SHORT_PATTERN);
 	buf[len] = '\0';
 	return true;
 }
@@ -392,31 +136,31 @@ parse_bare_address(PghParser *p, PghSelector *sel)
 		}
 	}
 	if (end == start)
-		return fail(p, start, EXPECT_ADDRESS);
+		return pgh_reject(p, start, EXPECT_ADDRESS);
 	while (end > start + 1 && end[-1] == ':')
 		end--;
-	return fail_span(p, start, end, EXPECT_ADDRESS);
+	return pgh_reject_span(p, start, end, EXPECT_ADDRESS);
 }
 
 static bool
 parse_address(PghParser *p, PghSelector *sel)
 {
 	const char *start = p->at;
-	const char *end = find_word_end(start);
+	const char *end = pgh_find_word_end(start);
 	char		quoted[PGH_NAME_LEN];
 
 	if (*start == '"')
 	{
 		if (!read_quoted(p, quoted))
 			return false;
-		if (!same_word(quoted, quoted + strlen(quoted), "local"))
+		if (!pgh_is_word(quoted, quoted + strlen(quoted), "local"))
 		{
 			if (pgh_parse_block(quoted, strlen(quoted), sel))
 				return true;
-			return fail_span(p, start, p->at, EXPECT_ADDRESS);
+			return pgh_reject_span(p, start, p->at, EXPECT_ADDRESS);
 		}
 	}
-	else if (same_word(start, end, "local"))
+	else if (pgh_is_word(start, end, "local"))
 		p->at = end;
 	else
 		return parse_bare_address(p, sel);
@@ -437,9 +181,9 @@ parse_pattern(PghParser *p, PghSelector *sel)
 		p->at++;
 	len = (size_t) (p->at - start);
 	if (len == 0)
-		return fail(p, start, EXPECT_PATTERN);
+		return pgh_reject(p, start, EXPECT_PATTERN);
 	if (len >= PGH_NAME_LEN)
-		return fail_span(p, start, p->at, EXPECT_SHORT_PATTERN);
+		return pgh_reject_span(p, start, p->at, EXPECT_SHORT_PATTERN);
 	memcpy(sel->pattern, start, len);
 	return true;
 }
@@ -448,7 +192,7 @@ parse_pattern(PghParser *p, PghSelector *sel)
 static bool
 parse_selector(PghParser *p, PghSelector *sel)
 {
-	skip_space(p);
+	pgh_skip_blanks(p);
 	if (p->at[0] == '!' && p->at[1] == '=')
 	{
 		sel->negated = true;
@@ -457,8 +201,8 @@ parse_selector(PghParser *p, PghSelector *sel)
 	else if (*p->at == '=')
 		p->at++;
 	else
-		return fail(p, p->at, EXPECT_OPERATOR);
-	skip_space(p);
+		return pgh_reject(p, p->at, EXPECT_OPERATOR);
+	pgh_skip_blanks(p);
 	if (sel->kind == PGH_SELECT_ADDRESS)
 		return parse_address(p, sel);
 	return parse_pattern(p, sel);
@@ -468,7 +212,7 @@ static int
 find_selector(const char *at, const char *end)
 {
 	for (int i = 0; i < PGH_N_SELECTOR_KINDS; i++)
-		if (same_word(at, end, pgh_selector_names[i]))
+		if (pgh_is_word(at, end, pgh_selector_names[i]))
 			return i;
 	return -1;
 }
@@ -480,14 +224,14 @@ find_selector(const char *at, const char *end)
 static const char *
 explain_no_selector(const char *at, const PghRule *rule)
 {
-	const char *end = find_word_end(at);
+	const char *end = pgh_find_word_end(at);
 	const char *next = end;
 
 	if (rule->n_selectors == 0)
 		return EXPECT_SELECTOR;
-	while (pgh_is_space(*next))
+	while (pgh_is_blank(*next))
 		next++;
-	if (!is_letter(*at) || find_setting(at, end) != NULL)
+	if (!pgh_is_letter(*at) || find_setting(at, end) != NULL)
 		return EXPECT_COLON;
 	if (*next == '=' || (next[0] == '!' && next[1] == '='))
 		return EXPECT_SELECTOR;
@@ -504,18 +248,18 @@ parse_selectors(PghParser *p, PghRule *rule)
 		int			kind;
 		PghSelector *sel;
 
-		skip_space(p);
+		pgh_skip_blanks(p);
 		if (*p->at == ':' && rule->n_selectors > 0)
 		{
 			p->at++;
 			return true;
 		}
-		end = find_word_end(p->at);
+		end = pgh_find_word_end(p->at);
 		kind = find_selector(p->at, end);
 		if (kind < 0)
-			return fail(p, p->at, explain_no_selector(p->at, rule));
+			return pgh_reject(p, p->at, explain_no_selector(p->at, rule));
 		if (rule->n_selectors == PGH_MAX_SELECTORS)
-			return fail(p, p->at, EXPECT_FEWER_SELECTORS);
+			return pgh_reject(p, p->at, EXPECT_FEWER_SELECTORS);
 		p->at = end;
 		sel = &rule->selector[rule->n_selectors++];
 		sel->kind = (uint8_t) kind;
@@ -535,7 +279,7 @@ pgh_rules_count(const char *text)
 	int32_t		n = 1;
 	bool		quoted = false;
 
-	while (pgh_is_space(*text))
+	while (pgh_is_blank(*text))
 		text++;
 	if (*text == '\0')
 		return 0;
@@ -571,26 +315,24 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 	memset(error, 0, sizeof(*error));
 	memset(set, 0, PGH_RULESET_SIZE(0));
 	if (strlen(text) >= PGH_RULES_TEXT_LEN)
-		return fail_span(p, text + PGH_RULES_TEXT_LEN - 1,
-						 text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
-	skip_space(p);
-	if (*p->at == '\0')
-		return true;
-	for (;;)
+		return pgh_reject_span(p, text + PGH_RULES_TEXT_LEN - 1,
+							   text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
+	pgh_skip_blanks(p);
+	while (*p->at != '\0')
 	{
 		PghRule    *rule = &set->rule[set->n];
 
-		skip_space(p);
-		if (*p->at == '\0' || *p->at == ';')
-			return fail(p, p->at, EXPECT_RULE);
+		if (*p->at == ';')
+			return pgh_reject(p, p->at, EXPECT_RULE);
 		if (set->n >= capacity)
-			return fail(p, p->at, EXPECT_FEWER_RULES);
+			return pgh_reject(p, p->at, EXPECT_FEWER_RULES);
 		memset(rule, 0, sizeof(*rule));
 		if (!parse_selectors(p, rule) || !parse_settings(p, rule))
 			return false;
 		set->n++;
-		if (*p->at == '\0')
-			return true;
-		p->at++;
+		if (*p->at == ';')
+			p->at++;
+		pgh_skip_blanks(p);
 	}
+	return true;
 }

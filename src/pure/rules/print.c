@@ -18,65 +18,6 @@
 #include "pure/rules.h"
 #include "pure/rules/internal.h"
 
-/* Text being written; "len" goes on counting when the buffer is full. */
-typedef struct PghOutput
-{
-	char	   *buf;
-	size_t		size;
-	size_t		len;
-} PghOutput;
-
-static void
-put_char(PghOutput *out, char c)
-{
-	if (out->len < out->size)
-		out->buf[out->len] = c;
-	out->len++;
-}
-
-static void
-put_text(PghOutput *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		put_char(out, *text);
-}
-
-static void
-put_number(PghOutput *out, uint64_t value)
-{
-	char		digits[20];
-	int			n = 0;
-
-	do
-		digits[n++] = (char) ('0' + value % 10);
-	while ((value /= 10) > 0);
-	while (n > 0)
-		put_char(out, digits[--n]);
-}
-
-/*
- * Terminate the text, and end it in "..." if it did not fit.  Returns the
- * length that the whole has.
- */
-static size_t
-finish_output(PghOutput *out)
-{
-	size_t		dots = 3;
-	size_t		cut;
-
-	if (out->len < out->size)
-		out->buf[out->len] = '\0';
-	else if (out->size > 0)
-	{
-		if (dots > out->size - 1)
-			dots = out->size - 1;
-		cut = pgh_clip_length(out->buf, out->size - 1 - dots);
-		memset(out->buf + cut, '.', dots);
-		out->buf[cut + dots] = '\0';
-	}
-	return out->len;
-}
-
 /* Would this pattern not be read back as it is without quotes? */
 static bool
 needs_quotes(const char *pattern)
@@ -93,38 +34,39 @@ put_pattern(PghOutput *out, const char *pattern)
 {
 	if (!needs_quotes(pattern))
 	{
-		put_text(out, pattern);
+		pgh_put_text(out, pattern);
 		return;
 	}
-	put_char(out, '"');
+	pgh_put_char(out, '"');
 	for (; *pattern != '\0'; pattern++)
 	{
 		if (*pattern == '"')
-			put_char(out, '"');
-		put_char(out, *pattern);
+			pgh_put_char(out, '"');
+		pgh_put_char(out, *pattern);
 	}
-	put_char(out, '"');
+	pgh_put_char(out, '"');
 }
 
 static void
 put_address(PghOutput *out, const PghSelector *sel)
 {
 	char		text[PGH_BLOCK_TEXT_LEN + 1];
-	size_t		len;
+	PghOutput	block = {text, sizeof(text), 0};
 
 	if (sel->address.family == PGH_ADDRESS_LOCAL)
 	{
-		put_text(out, "local");
+		pgh_put_text(out, "local");
 		return;
 	}
-	len = pgh_print_block(sel, text);
+	pgh_put_block(&block, sel);
+	(void) pgh_finish_output(&block);
 
 	/* "fd00::" before the rule's colon parses, but who could read it? */
-	if (text[len - 1] == ':')
-		put_char(out, '"');
-	put_text(out, text);
-	if (text[len - 1] == ':')
-		put_char(out, '"');
+	if (text[block.len - 1] == ':')
+		pgh_put_char(out, '"');
+	pgh_put_text(out, text);
+	if (text[block.len - 1] == ':')
+		pgh_put_char(out, '"');
 }
 
 static void
@@ -135,9 +77,9 @@ put_selectors(PghOutput *out, const PghRule *rule)
 		const PghSelector *sel = &rule->selector[i];
 
 		if (i > 0)
-			put_char(out, ' ');
-		put_text(out, pgh_selector_names[sel->kind]);
-		put_text(out, sel->negated ? "!=" : "=");
+			pgh_put_char(out, ' ');
+		pgh_put_text(out, pgh_selector_names[sel->kind]);
+		pgh_put_text(out, sel->negated ? "!=" : "=");
 		if (sel->kind == PGH_SELECT_ADDRESS)
 			put_address(out, sel);
 		else
@@ -153,12 +95,12 @@ put_duration(PghOutput *out, int64_t microseconds)
 
 	if (microseconds < 0)
 	{
-		put_char(out, '-');
+		pgh_put_char(out, '-');
 		value = 0 - value;
 	}
 	if (value == 0)
 	{
-		put_char(out, '0');
+		pgh_put_char(out, '0');
 		return;
 	}
 	for (int i = PGH_N_DURATION_UNITS - 1; i > 0 && unit == 0; i--)
@@ -166,40 +108,23 @@ put_duration(PghOutput *out, int64_t microseconds)
 			unit = i;
 	if (unit > 0)
 		value /= (uint64_t) pgh_duration_units[unit].num * 1000;
-	put_number(out, value);
-	put_text(out, pgh_duration_units[unit].name);
-}
-
-/* The value of a setting that takes a whole number. */
-static uint64_t
-get_number(const PghRule *rule, PghRuleSetting setting)
-{
-	switch (setting)
-	{
-		case PGH_RULE_CONNECTIONS:
-			return (uint64_t) rule->connections;
-		case PGH_RULE_RESERVE:
-			return (uint64_t) rule->reserve;
-		case PGH_RULE_CONNECT_RATE:
-			return (uint64_t) rule->connect_rate;
-		default:
-			return (uint64_t) rule->limit[setting];
-	}
+	pgh_put_number(out, value, 10, 1);
+	pgh_put_text(out, pgh_duration_units[unit].name);
 }
 
 static void
-put_setting(PghOutput *out, const PghRule *rule, const PghSettingInfo *info)
+put_setting(PghOutput *out, const PghSettingInfo *info, int64_t value)
 {
-	put_text(out, info->name);
+	pgh_put_text(out, info->name);
 	if (info->type == PGH_VALUE_NONE)
 		return;
-	put_char(out, '=');
+	pgh_put_char(out, '=');
 	if (info->type == PGH_VALUE_DURATION)
-		put_duration(out, rule->limit[info->setting]);
-	else if (info->type == PGH_VALUE_MODE)
-		put_text(out, pgh_mode_names[rule->mode]);
+		put_duration(out, value);
+	else if (info->type == PGH_VALUE_WORD)
+		pgh_put_text(out, info->words[value]);
 	else
-		put_number(out, get_number(rule, info->setting));
+		pgh_put_number(out, (uint64_t) value, 10, 1);
 }
 
 static void
@@ -207,15 +132,15 @@ put_settings(PghOutput *out, const PghRule *rule)
 {
 	bool		first = true;
 
-	for (int i = 0; i < PGH_N_RULE_SETTINGS; i++)
+	for (int i = 0; pgh_setting_info[i].name != NULL; i++)
 	{
 		const PghSettingInfo *info = &pgh_setting_info[i];
 
-		if ((rule->has >> info->setting & 1) == 0)
+		if (!pgh_rule_sets(rule, info->setting))
 			continue;
 		if (!first)
-			put_text(out, ", ");
-		put_setting(out, rule, info);
+			pgh_put_text(out, ", ");
+		put_setting(out, info, rule->value[info->setting]);
 		first = false;
 	}
 }
@@ -230,7 +155,7 @@ pgh_rule_print_selectors(const PghRule *rule, char *buf, size_t size)
 	PghOutput	out = {buf, size, 0};
 
 	put_selectors(&out, rule);
-	return finish_output(&out);
+	return pgh_finish_output(&out);
 }
 
 /*
@@ -243,7 +168,7 @@ pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size)
 	PghOutput	out = {buf, size, 0};
 
 	put_settings(&out, rule);
-	return finish_output(&out);
+	return pgh_finish_output(&out);
 }
 
 /*
@@ -259,12 +184,12 @@ pgh_rules_print(const PghRuleSet *set, char *buf, size_t size)
 	for (int32_t i = 0; i < set->n; i++)
 	{
 		if (i > 0)
-			put_text(&out, "; ");
+			pgh_put_text(&out, "; ");
 		put_selectors(&out, &set->rule[i]);
-		put_text(&out, ": ");
+		pgh_put_text(&out, ": ");
 		put_settings(&out, &set->rule[i]);
 	}
-	return finish_output(&out);
+	return pgh_finish_output(&out);
 }
 
 /*
@@ -278,5 +203,5 @@ pgh_print_duration(int64_t microseconds, char *buf, size_t size)
 	PghOutput	out = {buf, size, 0};
 
 	put_duration(&out, microseconds);
-	return finish_output(&out);
+	return pgh_finish_output(&out);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pure/rules/words.c
- *	  The words of pg_hygiene.rules: settings, selectors, modes, units.
+ *	  The words of pg_hygiene.rules: settings, selectors, values, units.
  *
  * Owns: these tables, and the ranges of the values.  Must not: hold code or
  * anything that changes.  For parse.c, print.c and match.c only.
@@ -22,22 +22,32 @@
 #define MAX_HORIZON 2000000000
 
 #define EXPECT_MODE "\"enforce\", \"observe\" or \"off\""
+#define EXPECT_IDLE_ACTION "\"terminate\" or \"rollback\""
 #define EXPECT_DURATION "a duration such as 30s or 5min"
 #define EXPECT_CONNECTIONS "a whole number from 0 to 262143"
 #define EXPECT_RATE "a whole number from 0 to 1000000"
 #define EXPECT_HORIZON "a whole number from 0 to 2000000000"
 
-#define MODE_SETTING \
-	{"mode", PGH_RULE_MODE, PGH_VALUE_MODE, 0, EXPECT_MODE}
-#define DURATION_SETTING(name, limit) \
-	{name, (PghRuleSetting) (limit), PGH_VALUE_DURATION, 0, EXPECT_DURATION}
+#define DURATION_SETTING(name, setting) \
+	{name, (PghRuleSetting) (setting), PGH_VALUE_DURATION, 0, NULL, \
+		EXPECT_DURATION}
 #define NUMBER_SETTING(name, setting, max, expected) \
-	{name, (PghRuleSetting) (setting), PGH_VALUE_NUMBER, max, expected}
+	{name, (PghRuleSetting) (setting), PGH_VALUE_NUMBER, max, NULL, expected}
+#define WORD_SETTING(name, setting, words, expected) \
+	{name, setting, PGH_VALUE_WORD, 0, words, expected}
 #define FLAG_SETTING(name, setting) \
-	{name, setting, PGH_VALUE_NONE, 0, NULL}
+	{name, setting, PGH_VALUE_NONE, 0, NULL, NULL}
 
-const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
-	MODE_SETTING,
+/* In the order of the PghMode that they stand for. */
+static const char *const modes[] = {"enforce", "observe", "off", NULL};
+
+/* The same for PghIdleAction. */
+static const char *const idle_actions[] = {"terminate", "rollback", NULL};
+
+const PghSettingInfo pgh_setting_info[] = {
+	WORD_SETTING("mode", PGH_RULE_MODE, modes, EXPECT_MODE),
+	WORD_SETTING("idle_action", PGH_RULE_IDLE_ACTION, idle_actions,
+				 EXPECT_IDLE_ACTION),
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
@@ -54,14 +64,11 @@ const PghSettingInfo pgh_setting_info[PGH_N_RULE_SETTINGS] = {
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	{.name = NULL}
 };
 
 const char *const pgh_selector_names[PGH_N_SELECTOR_KINDS] = {
 	"application", "user", "database", "address"
-};
-
-const char *const pgh_mode_names[PGH_N_MODES] = {
-	"enforce", "observe", "off"
 };
 
 const PghDurationUnit pgh_duration_units[PGH_N_DURATION_UNITS] = {

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/worker_state.c
+ *	  What the worker publishes of itself, and how it is woken.
+ *
+ * Owns: PghWorkerState.  Must not: wait.  Anyone may call it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/worker_state.h"
+
+#include "storage/latch.h"
+
+PghWorkerState *pgh_worker_state = NULL;
+
+/*
+ * The worker may be gone when we look: its latch then has no owner, and
+ * setting it does nothing that hurts.
+ */
+void
+pgh_wake_worker(void)
+{
+	if (pg_atomic_read_u32(&pgh_worker_state->pid) != 0)
+	{
+		uint32		proc = pg_atomic_read_u32(&pgh_worker_state->proc);
+
+		SetLatch(&ProcGlobal->allProcs[proc].procLatch);
+	}
+}
+
+void
+pgh_want_slots(void)
+{
+	if (pg_atomic_exchange_u32(&pgh_worker_state->slots_wanted,
+							   PGH_SLOTS_WANTED) == PGH_SLOTS_ENOUGH)
+		pgh_wake_worker();
+}
+
+static Size
+size_worker_state(void)
+{
+	return sizeof(PghWorkerState);
+}
+
+static void
+init_worker_state(void *area)
+{
+	pgh_worker_state = area;
+	pg_atomic_init_u32(&pgh_worker_state->pid, 0);
+	pg_atomic_init_u32(&pgh_worker_state->proc, 0);
+	pg_atomic_init_u32(&pgh_worker_state->dozing, 0);
+	pg_atomic_init_u32(&pgh_worker_state->slots_wanted, PGH_SLOTS_ENOUGH);
+	pg_atomic_init_u32(&pgh_worker_state->warned, 0);
+	pg_atomic_init_u64(&pgh_worker_state->last_pass, 0);
+	pg_atomic_init_u64(&pgh_worker_state->pass_duration, 0);
+	pg_atomic_init_u64(&pgh_worker_state->growth, 0);
+	pg_atomic_init_u64(&pgh_worker_state->clock_set_at, 0);
+	pg_atomic_init_u64(&pgh_worker_state->clock_set_from, 0);
+}
+
+PghPart		pgh_worker_state_part = {
+	.name = "worker",
+	.size = size_worker_state,
+	.init = init_worker_state,
+};

@@ -1,0 +1,271 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/applications.c
+ *	  The SQL function behind hygiene.applications.
+ *
+ * Owns: what is shown of an application: what was counted, and its sessions
+ * of this moment.  Must not: act on a session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views/views.h"
+
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "utils/timestamp.h"
+
+#include "pure/diagnosis.h"
+#include "pure/policy.h"
+#include "shared/applications.h"
+#include "shared/leaks.h"
+
+PG_FUNCTION_INFO_V1(pgh_application_list);
+
+/* ----------
+ * What is counted from the sessions of this moment
+ * ----------
+ */
+
+typedef struct PghLive
+{
+	int			connections;
+	int			active;
+	int			idle;
+	int			idle_in_transaction;
+	int64		transactions;
+	int			abandoned;		/* as pgh_session_is_abandoned() has it */
+	int			at_work;		/* of those, as count_at_once() goes by */
+	int			at_once;		/* the most that this was */
+	int			renamed;		/* had another name before */
+	int			lent;			/* as pgh_session_is_lent() has it */
+	int			n_clients;
+	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
+	int			arrived;		/* took this name, not yet counted so */
+	int			departed;		/* counted under it, has another by now */
+	TimestampTz oldest_xact;	/* 0 = none */
+} PghLive;
+
+/* Count distinct client addresses, up to a bound. */
+static void
+add_client(PghLive *live, const PghAddress *address)
+{
+	uint32		hash = hash_bytes((const unsigned char *) address,
+								  sizeof(PghAddress));
+
+	for (int i = 0; i < live->n_clients; i++)
+		if (live->clients[i] == hash)
+			return;
+	if (live->n_clients < PGH_MAX_LEAK_CLIENTS)
+		live->clients[live->n_clients++] = hash;
+}
+
+static bool
+is_abandoned(const PghSession *session, TimestampTz now)
+{
+	int64		transactions = session->transactions +
+		(session->facts.xact_start != 0 &&
+		 session->facts.state != PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
+
+	return pgh_session_is_abandoned(&session->facts, transactions, now);
+}
+
+static void
+add_session(PghLive *live, const PghSession *session, TimestampTz now)
+{
+	TimestampTz xact_start = session->facts.xact_start;
+
+	live->connections++;
+	live->transactions += session->transactions - session->credited;
+	live->renamed += session->facts.renames > 0;
+	live->lent += pgh_session_is_lent(&session->facts);
+	live->abandoned += is_abandoned(session, now);
+	add_client(live, &session->login.address);
+	if (session->facts.state == PGH_STATE_ACTIVE)
+		live->active++;
+	else if (session->facts.state == PGH_STATE_IDLE)
+		live->idle++;
+	else if (pgh_state_in_transaction_idle(session->facts.state))
+		live->idle_in_transaction++;
+	if (xact_start != 0 &&
+		(live->oldest_xact == 0 || xact_start < live->oldest_xact))
+		live->oldest_xact = xact_start;
+}
+
+/* ----------
+ * Were abandoned sessions at work at the same time, or one after the other?
+ * ----------
+ */
+
+typedef struct PghTurn
+{
+	TimestampTz at;
+	int			change;			/* 1: a session began; -1: it fell silent */
+	uint32		application;
+} PghTurn;
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const PghTurn *left = a;
+	const PghTurn *right = b;
+
+	if (left->at != right->at)
+		return left->at < right->at ? -1 : 1;
+	return left->change - right->change;
+}
+
+static void
+count_at_once(PghLive *live, PghTurn *turns, int n)
+{
+	qsort(turns, n, sizeof(PghTurn), compare_turns);
+	for (int i = 0; i < n; i++)
+	{
+		PghLive    *its = &live[turns[i].application];
+
+		its->at_work += turns[i].change;
+		its->at_once = Max(its->at_once, its->at_work);
+	}
+}
+
+static void
+add_turns(PghTurn *turns, const PghSession *session, uint32 application)
+{
+	turns[0].at = session->facts.backend_start;
+	turns[0].change = 1;
+	turns[1].at = session->facts.state_start;
+	turns[1].change = -1;
+	turns[0].application = turns[1].application = application;
+}
+
+/* ----------
+ * hygiene.applications
+ * ----------
+ */
+
+static void
+append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
+				 TimestampTz now)
+{
+	PghApplicationFacts facts;
+	int64		ended = pg_atomic_read_u64(&app->ended);
+
+	memset(&facts, 0, sizeof(facts));
+	facts.named = app->name[0] != '\0';
+	facts.connections = live->connections;
+	facts.active = live->active;
+	facts.idle = live->idle;
+	facts.idle_in_transaction = live->idle_in_transaction;
+	facts.abandoned = live->abandoned;
+	facts.abandoned_at_once = live->at_once;
+	facts.renamed = live->renamed;
+	facts.lent = live->lent;
+	facts.clients = live->n_clients;
+	facts.peak = pg_atomic_read_u32(&app->peak);
+	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
+	facts.opened = pg_atomic_read_u64(&app->opened);
+	facts.closed = pg_atomic_read_u64(&app->closed);
+	facts.ended = ended;
+	facts.terminated = pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]) +
+		pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]);
+	facts.transactions = pg_atomic_read_u64(&app->transactions);
+	facts.mean_session = ended == 0 ? 0 :
+		(int64) pg_atomic_read_u64(&app->session_time) / ended;
+	facts.live_transactions = live->transactions;
+	facts.observed_for = now -
+		(TimestampTz) pg_atomic_read_u64(&pgh_totals->stats_since);
+	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
+}
+
+static void
+build_application(PghRow *row, PghApplication *app, const PghLive *live,
+				  TimestampTz now)
+{
+	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
+	int64		ended = pg_atomic_read_u64(&app->ended);
+	int			peak = pg_atomic_read_u32(&app->peak);
+
+	pgh_row_begin(row);
+	pgh_row_text(row, app->name);
+	pgh_row_int32(row, live->connections);
+	pgh_row_int32(row, live->active);
+	pgh_row_int32(row, live->idle);
+	pgh_row_int32(row, live->idle_in_transaction);
+	pgh_row_int32(row, Max(peak, live->connections));
+	pgh_row_timestamp(row, live->connections > peak ? now :
+					  (TimestampTz) pg_atomic_read_u64(&app->peak_at));
+	pgh_row_float8(row, 100.0 * live->connections / usable);
+	pgh_row_interval(row, pgh_age(live->oldest_xact, now));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_CANCELLED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_SPARED]));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
+				  live->transactions);
+	pgh_row_interval(row, ended == 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
+	append_diagnosis(row, app, live, now);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
+}
+
+/*
+ * The sessions of this moment by the name that they have now.  A name that
+ * changed a moment ago is still counted under the old one in shared memory;
+ * "arrived" and "departed" say by how much that is behind.
+ */
+static PghLive *
+count_by_application(TimestampTz now)
+{
+	PghLive    *live = palloc0(mul_size(pgh_n_applications,
+										sizeof(PghLive)));
+	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
+										sizeof(PghTurn)));
+	int			n_turns = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		uint32		index;
+
+		if (!pgh_scan_session(i, &session) ||
+			session.counted_as == PGH_NO_APPLICATION)
+			continue;
+		index = pgh_application_index(session.who.application);
+		add_session(&live[index], &session, now);
+		if (is_abandoned(&session, now))
+		{
+			add_turns(&turns[n_turns], &session, index);
+			n_turns += 2;
+		}
+		if (index != session.counted_as)
+		{
+			live[index].arrived++;
+			live[session.counted_as].departed++;
+		}
+	}
+	count_at_once(live, turns, n_turns);
+	return live;
+}
+
+Datum
+pgh_application_list(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PghLive    *live;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	live = count_by_application(now);
+	for (int i = 0; i < pgh_n_applications; i++)
+	{
+		PghRow		row;
+
+		if (!pgh_applications[i].used)
+			continue;
+		build_application(&row, &pgh_applications[i], &live[i], now);
+		pgh_row_end(&row, fcinfo);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/watch.c
+ *	  What the worker remembers of each session between two passes.
+ *
+ * Owns: the worker's private array, one element for each slot, and what its
+ * other files ask about it.  Must not: decide, act or sleep.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker/watch.h"
+
+#include "shared/applications.h"
+
+/*
+ * A session that is idle but not in ClientRead (it is on its way there, or
+ * was stopped), or that commits, is asked again: after 2 ms, then after twice
+ * that, up to a second.
+ */
+#define PGH_FIRST_RETRY 2000
+#define PGH_LAST_RETRY USECS_PER_SEC
+
+PghWatch   *pgh_watches;
+
+void
+pgh_watch_start(void)
+{
+	PghWatchDetails *details = palloc0(mul_size(pgh_n_slots,
+												sizeof(PghWatchDetails)));
+
+	pgh_watches = (PghWatch *)
+		CACHELINEALIGN(palloc0(mul_size(pgh_n_slots, sizeof(PghWatch)) +
+							   PG_CACHE_LINE_SIZE));
+
+	/* An earlier worker may have left requests open. */
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		pgh_watches[i].asked = true;
+		pgh_watches[i].note_at = PGH_NEVER;
+		pgh_watches[i].details = &details[i];
+	}
+}
+
+void
+pgh_watch_forget(void)
+{
+	for (int i = 0; i < pgh_n_slots; i++)
+		pgh_watches[i].live = false;
+}
+
+void
+pgh_watch_clock_set(TimestampTz now)
+{
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		pgh_watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
+		if (pgh_watches[i].retry_at != 0)
+			pgh_watches[i].retry_at = now;
+	}
+}
+
+bool
+pgh_watch_retry(PghWatch *watch, TimestampTz now)
+{
+	PghWatchDetails *details = watch->details;
+	bool		due = watch->retry_at != 0;
+
+	if (watch->retry_at > now)
+		return false;
+	details->retry_after = due ?
+		Min(details->retry_after * 2, PGH_LAST_RETRY) : PGH_FIRST_RETRY;
+	watch->retry_at = now + details->retry_after;
+	return due;
+}
+
+const PghLimits *
+pgh_watch_limits(int index, uint32 changecount)
+{
+	PghWatch   *watch = &pgh_watches[index];
+
+	if (!watch->live || watch->asked || watch->changecount != changecount)
+		return NULL;
+	return &watch->details->limits;
+}
+
+void
+pgh_watch_expect_outcome(int index)
+{
+	pgh_watches[index].asked = true;
+}
+
+uint64
+pgh_watch_leak(int index)
+{
+	return pgh_watches[index].details->leak;
+}
+
+/*
+ * A session may have ended since the pass: no application gets more idle
+ * transactions than connections.
+ */
+void
+pgh_watch_sample(PghSample *sample)
+{
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		const PghWatch *watch = &pgh_watches[i];
+
+		if (!watch->live || !watch->idle_transaction)
+			continue;
+		sample->idle_in_transaction++;
+		for (int j = 0; j < PGH_SAMPLE_APPLICATIONS; j++)
+		{
+			PghHolding *holding = &sample->largest[j];
+
+			if (holding->application == watch->counted_as &&
+				holding->idle_in_transaction < holding->connections)
+				holding->idle_in_transaction++;
+		}
+	}
+}
+
+/* Will it be gone soon?  Not one that has said no for a while. */
+static bool
+is_departing(int index)
+{
+	const PghWatch *watch = &pgh_watches[index];
+	PghSlot    *slot = &pgh_slots[index];
+
+	return watch->live && watch->asked &&
+		slot->request.decision.action != PGH_ACTION_CANCEL &&
+		slot->request.decision.action != PGH_ACTION_ROLLBACK &&
+		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
+		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
+}
+
+int
+pgh_watch_departing(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+		n += is_departing(i);
+	return n;
+}

@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/watch.h
+ *	  What the worker remembers of each session between two passes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_WATCH_H
+#define PGH_WATCH_H
+
+#include "look/scan.h"
+#include "pure/samples.h"
+
+/* With more than this between two questions it is not about to leave. */
+#define PGH_PATIENCE (100 * 1000)
+
+/* What is needed of a session only when something about it has changed. */
+typedef struct PghWatchDetails
+{
+	TimestampTz spell;			/* state_start of what follows */
+	uint64		leak;			/* the key it was noted under; 0 = not yet */
+	int64		retry_after;
+	PghLimits	limits;
+	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
+} PghWatchDetails;
+
+/* What every pass looks at, in one cache line. */
+typedef struct PghWatch
+{
+	bool		live;			/* what follows was read of a session */
+	bool		asked;			/* a request is or may be open */
+	bool		busy;			/* in a transaction, at work or not */
+	bool		idle_transaction;
+	bool		used;			/* it went back to its pool since the last
+								 * look */
+	bool		noted;			/* as a leak */
+	bool		ages;			/* its deadline depends on the age of its xmin */
+	uint32		changecount;	/* the slot's claim */
+	int			activity_changecount;	/* core's; none = look again */
+	uint32		counted_as;		/* its application */
+	int32		blocking;		/* who waits for it, a second ago at most */
+	PgBackendStatus *beentry;
+	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
+	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
+	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
+	PghWatchDetails *details;
+} PghWatch;
+
+StaticAssertDecl(sizeof(PghWatch) <= 64, "a watch is larger than a cache line");
+
+/* One for each slot.  The worker's own; W and R its files. */
+extern PghWatch *pgh_watches;
+
+/* Allocate the memory of the worker; once, in the current context. */
+extern void pgh_watch_start(void);
+
+/* Forget what was resolved: the settings have changed. */
+extern void pgh_watch_forget(void);
+
+/* The system clock was set: look at everybody anew. */
+extern void pgh_watch_clock_set(TimestampTz now);
+
+/*
+ * Is it time to look at, or ask, this session again?  Intervals double; the
+ * first one begins with the first call, after retry_at was cleared.
+ */
+extern bool pgh_watch_retry(PghWatch *watch, TimestampTz now);
+
+/*
+ * The limits of the session in slot "index", or NULL if it is not one that
+ * was seen in the last pass, or is already being asked to end.
+ */
+extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
+
+/* A request was posted to slot "index"; its outcome is to be recorded. */
+extern void pgh_watch_expect_outcome(int index);
+
+/* The key of the leak that this session was noted under; 0 = it was not. */
+extern uint64 pgh_watch_leak(int index);
+
+/*
+ * Count the sessions that were idle in a transaction, aborted or not, in the
+ * last pass: all of them, and those of the applications in the sample.
+ */
+extern void pgh_watch_sample(PghSample *sample);
+
+/* How many sessions have been asked to end, and will be gone soon. */
+extern int	pgh_watch_departing(void);
+
+#endif							/* PGH_WATCH_H */
