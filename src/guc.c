@@ -163,6 +163,17 @@ pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
 	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
 }
 
+bool
+pgh_rollback_is_wanted(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (rules->rule[i].value[PGH_RULE_IDLE_ACTION] == PGH_IDLE_ROLLBACK)
+			return true;
+	return pgh_idle_action == PGH_IDLE_ROLLBACK;
+}
+
 int64
 pgh_shortest_limit(void)
 {

@@ -33,6 +33,9 @@ extern int	pgh_idle_action;	/* PghIdleAction, as set */
  */
 extern bool pgh_can_roll_back;
 
+/* Does the setting or a rule ask for that? */
+extern bool pgh_rollback_is_wanted(void);
+
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);
 
