@@ -136,7 +136,7 @@ typedef struct PghLimits
 	uint16_t	rule[PGH_N_LIMITS];
 	uint16_t	mode_rule;
 	uint16_t	idle_action_rule;
-	uint16_t	exempt_rule;	/* the first matching rule with "exempt", or 0 */
+	uint16_t	exempt_rule;	/* the rule that exempts it, or 0 */
 	PghMode		mode;
 	PghIdleAction idle_action;
 	bool		exempt_superusers;

@@ -54,9 +54,10 @@ typedef enum PghRuleSetting
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
-	PGH_RULE_EXEMPT
+	PGH_RULE_EXEMPT,
+	PGH_RULE_UNTIL				/* from then on the rule matches nothing */
 } PghRuleSetting;
-#define PGH_N_RULE_SETTINGS (PGH_RULE_EXEMPT + 1)
+#define PGH_N_RULE_SETTINGS (PGH_RULE_UNTIL + 1)
 
 typedef struct PghRule
 {
@@ -64,9 +65,9 @@ typedef struct PghRule
 	uint16_t	n_selectors;
 
 	/*
-	 * What it sets: microseconds, a number, a PghMode or PghIdleAction, or 1
-	 * for what has no value.  0 where it sets nothing; of the enums 0 needs a
-	 * look at "has".
+	 * What it sets: microseconds, a number, the index of a word such as a
+	 * PghMode or PghIdleAction, 1 and 0 for on and off, microseconds since PostgreSQL's epoch
+	 * for a point in time.  0 where it sets nothing.
 	 */
 	int64_t		value[PGH_N_RULE_SETTINGS];
 	PghSelector selector[PGH_MAX_SELECTORS];
@@ -134,18 +135,44 @@ extern size_t pgh_rules_print(const PghRuleSet *set, char *buf, size_t size);
 /* The shortest way to write a time as PostgreSQL's SHOW does: 90s, 5min. */
 extern size_t pgh_print_duration(int64_t microseconds, char *buf, size_t size);
 
-/* Does this rule match this identity? */
-extern bool pgh_rule_matches(const PghRule *rule, const PghIdentity *who);
+/*
+ * Is this rule's time over?  Then it is as if it were not there: nobody may
+ * look at its caps either.  "now" counts from PostgreSQL's epoch, here and
+ * below.
+ */
+static inline bool
+pgh_rule_is_over(const PghRule *rule, PghTime now)
+{
+	return pgh_rule_sets(rule, PGH_RULE_UNTIL) &&
+		rule->value[PGH_RULE_UNTIL] <= now;
+}
 
-/* Which rules match: fills *bits, returns how many. */
+/*
+ * The next moment after "now" at which a rule ends, PGH_NEVER if none does.
+ * Whoever keeps what follows from the rules must find it anew then.
+ */
+extern PghTime pgh_rules_next_end(const PghRuleSet *set, PghTime now);
+
+/* Does this rule match this identity now? */
+extern bool pgh_rule_matches(const PghRule *rule, const PghIdentity *who,
+							 PghTime now);
+
+/* Which rules match now: fills *bits, returns how many. */
 extern int32_t pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
-							   PghRuleBits *bits);
+							   PghTime now, PghRuleBits *bits);
 
 static inline bool
 pgh_bits_test(const PghRuleBits *bits, int32_t i)
 {
 	return (bits->word[i / 64] >> (i % 64)) & 1;
 }
+
+/*
+ * The number of the rule that decides about a setting, of those that match:
+ * the first that sets it; 0 for the server-wide setting.
+ */
+extern int32_t pgh_rules_decider(const PghRuleSet *set,
+								 const PghRuleBits *bits, int setting);
 
 /*
  * Start from the server-wide limits and let, for each name on its own, the

@@ -19,11 +19,11 @@
 PG_FUNCTION_INFO_V1(pgh_leak_list);
 
 /* The sessions of this moment that are idle for a tenth of their limit. */
-typedef struct PghLeaking
+typedef struct PghIdling
 {
 	uint64		key;
 	TimestampTz since;
-} PghLeaking;
+} PghIdling;
 
 static bool
 is_leaking(const PghSession *session, TimestampTz now)
@@ -34,7 +34,7 @@ is_leaking(const PghSession *session, TimestampTz now)
 
 	if (!pgh_state_in_transaction_idle(session->facts.state))
 		return false;
-	pgh_limits_for(&session->who, &bits, &limits);
+	pgh_limits_for(&session->who, now, &bits, &limits);
 	verdict = pgh_decide(&session->facts, &limits, now);
 	return pgh_leak_begins(&session->facts, &verdict) <= now;
 }
@@ -55,11 +55,11 @@ key_of(const PghSession *session)
 	return pgh_leak_key(&sighting, &fingerprint);
 }
 
-static PghLeaking *
+static PghIdling *
 list_leaking(TimestampTz now, int *n)
 {
-	PghLeaking *leaking = palloc(mul_size(pgh_n_slots,
-										  sizeof(PghLeaking)));
+	PghIdling  *leaking = palloc(mul_size(pgh_n_slots,
+										  sizeof(PghIdling)));
 
 	*n = 0;
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -76,7 +76,7 @@ list_leaking(TimestampTz now, int *n)
 }
 
 static void
-build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
+build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		   TimestampTz now)
 {
 	bool		visible = pgh_may_see(leak->roleid);
@@ -120,7 +120,7 @@ Datum
 pgh_leak_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghLeaking *leaking;
+	PghIdling  *leaking;
 	int			n;
 
 	pgh_require_shared();

@@ -17,9 +17,9 @@
 #include "shared/leaks.h"
 #include "shared/request.h"
 
-void
-pgh_event_describe(PghEvent *event, const PghSession *session,
-				   TimestampTz now)
+/* The fields of an event that describe a session. */
+static void
+describe(PghEvent *event, const PghSession *session, TimestampTz now)
 {
 	const PghFacts *facts = &session->facts;
 
@@ -125,7 +125,7 @@ record(const PghSession *session, const PghVerdict *verdict,
 	memset(&event, 0, sizeof(event));
 	event.decision = verdict->decision;
 	event.outcome = outcome;
-	pgh_event_describe(&event, session, now);
+	describe(&event, session, now);
 	return pgh_event_add(&event);
 }
 

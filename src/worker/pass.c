@@ -58,11 +58,21 @@ went_back(const PghFacts *facts)
 		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
 }
 
+/* What holds now for the name that a session has now. */
+static void
+resolve_limits(const PghSession *session, PghWatchDetails *details)
+{
+	PghRuleBits bits;
+
+	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
+				   &details->limits);
+	strlcpy(details->application, session->who.application, PGH_NAME_LEN);
+}
+
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session)
 {
-	PghRuleBits bits;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -78,9 +88,7 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		session->counted_as =
 			pgh_slot_rename(&pgh_slots[index], session->counted_as,
 							session->who.application);
-		pgh_limits_for(&session->who, &bits, &watch->details->limits);
-		strlcpy(watch->details->application, session->who.application,
-				PGH_NAME_LEN);
+		resolve_limits(session, watch->details);
 	}
 	if (watch->changecount != session->changecount)
 	{

@@ -3,13 +3,13 @@
 # times: every transaction is whole or gone, nobody believes otherwise, and no
 # connection is lost.  The same without the check of COMMIT must lose some in
 # silence, so that this test can fail.  And one session that is rolled back very
-# often does not grow.  test/stress/run is the longer one.
+# often does not grow.  test/lab/stress/run is the longer one.
 
 use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::RealBin/../stress";
+use lib "$FindBin::RealBin/../lab/stress";
 
 use Keep;
 use PgHygiene;

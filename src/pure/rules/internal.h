@@ -23,7 +23,9 @@ typedef enum PghValueType
 	PGH_VALUE_DURATION,			/* 30s, 1.5min; kept in microseconds */
 	PGH_VALUE_NUMBER,			/* a whole number */
 	PGH_VALUE_WORD,				/* one of a few; kept as its index */
-	PGH_VALUE_NONE				/* the name alone says it; kept as 1 */
+	PGH_VALUE_FLAG,				/* on, which goes without saying, or off */
+	PGH_VALUE_MOMENT			/* 2026-11-24T08:00Z; microseconds since
+								 * PostgreSQL's epoch */
 } PghValueType;
 
 typedef struct PghSettingInfo
@@ -32,7 +34,7 @@ typedef struct PghSettingInfo
 	PghRuleSetting setting;		/* or the PghLimit that it is */
 	PghValueType type;
 	int64_t		max;			/* of a number */
-	const char *const *words;	/* the words, then NULL */
+	const char *const *words;	/* of a word or flag; NULL behind the last */
 	const char *expected;		/* what to say when the value is wrong */
 } PghSettingInfo;
 
@@ -91,9 +93,16 @@ extern bool pgh_reject_span(PghParser *p, const char *at, const char *end,
 /* The same for the word that starts at "at". */
 extern bool pgh_reject(PghParser *p, const char *at, const char *expected);
 
-/* value.c: the "= value" of a setting; false after a complaint. */
+/*
+ * value.c: the "= value" of a setting, or nothing for a flag that is on; false
+ * after a complaint.
+ */
 extern bool pgh_parse_value(PghParser *p, const PghSettingInfo *info,
 							int64_t *value);
+
+/* moment.c: a moment that is next, false after a complaint; and back. */
+extern bool pgh_parse_moment(PghParser *p, int64_t *moment);
+extern void pgh_put_moment(PghOutput *out, int64_t moment);
 
 /* Does this character end a pattern that has no quotes? */
 static inline bool

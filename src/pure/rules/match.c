@@ -118,13 +118,33 @@ selector_matches(const PghSelector *sel, const PghIdentity *who)
 	return false;
 }
 
+PghTime
+pgh_rules_next_end(const PghRuleSet *set, PghTime now)
+{
+	PghTime		next = PGH_NEVER;
+
+	for (int32_t i = 0; i < set->n; i++)
+	{
+		const PghRule *rule = &set->rule[i];
+
+		if (pgh_rule_sets(rule, PGH_RULE_UNTIL) &&
+			rule->value[PGH_RULE_UNTIL] > now &&
+			rule->value[PGH_RULE_UNTIL] < next)
+			next = rule->value[PGH_RULE_UNTIL];
+	}
+	return next;
+}
+
 /*
- * Does this rule match this identity, that is, do all its selectors?  "!="
- * matches whatever "=" would not, an unknown address included.
+ * Does this rule match this identity, that is, do all its selectors, and has
+ * it not ended?  "!=" matches whatever "=" would not, an unknown address
+ * included.
  */
 bool
-pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
+pgh_rule_matches(const PghRule *rule, const PghIdentity *who, PghTime now)
 {
+	if (pgh_rule_is_over(rule, now))
+		return false;
 	for (int i = 0; i < rule->n_selectors; i++)
 	{
 		const PghSelector *sel = &rule->selector[i];
@@ -137,7 +157,7 @@ pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
 
 /* Which rules match this identity: fills *bits, returns how many. */
 int32_t
-pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
+pgh_rules_match(const PghRuleSet *set, const PghIdentity *who, PghTime now,
 				PghRuleBits *bits)
 {
 	int32_t		n = 0;
@@ -145,7 +165,7 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 	memset(bits, 0, sizeof(*bits));
 	for (int32_t i = 0; i < set->n; i++)
 	{
-		if (pgh_rule_matches(&set->rule[i], who))
+		if (pgh_rule_matches(&set->rule[i], who, now))
 		{
 			bits->word[i / 64] |= UINT64_C(1) << (i % 64);
 			n++;
@@ -154,43 +174,62 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 	return n;
 }
 
-/* Let rule number "number" set what no rule before it has set. */
-static void
-apply_rule(const PghRule *rule, uint16_t number, PghLimits *out)
+int32_t
+pgh_rules_decider(const PghRuleSet *set, const PghRuleBits *bits, int setting)
 {
+	for (int32_t i = 0; i < set->n; i++)
+		if (pgh_bits_test(bits, i) && pgh_rule_sets(&set->rule[i], setting))
+			return i + 1;
+	return 0;
+}
+
+/*
+ * Let rule number "number" set what no rule before it has set; *decided has
+ * the bits of what they have.
+ */
+static void
+apply_rule(const PghRule *rule, uint16_t number, uint64_t *decided,
+		   PghLimits *out)
+{
+	const uint64_t has = rule->has & ~*decided;
+
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (pgh_rule_sets(rule, i) && out->rule[i] == 0)
+		if (has >> i & 1)
 		{
 			out->value[i] = rule->value[i];
 			out->rule[i] = number;
 		}
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_MODE) && out->mode_rule == 0)
+	if (has >> PGH_RULE_MODE & 1)
 	{
 		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_IDLE_ACTION) &&
-		out->idle_action_rule == 0)
+	if (has >> PGH_RULE_IDLE_ACTION & 1)
 	{
 		out->idle_action = (PghIdleAction) rule->value[PGH_RULE_IDLE_ACTION];
 		out->idle_action_rule = number;
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_EXEMPT) && out->exempt_rule == 0)
+	if ((has >> PGH_RULE_EXEMPT & 1) && rule->value[PGH_RULE_EXEMPT] != 0)
 		out->exempt_rule = number;
+	*decided |= has;
 }
 
 /*
  * The limits that hold for a session that matches the rules in *bits: those
  * of *server_wide, save where a rule sets them; of several rules the first
  * one decides, for each name on its own.  Units are those of PghLimits.
- * Caps, reserves and rates are not here: every matching rule's holds.
+ * Caps, reserves and rates are not here: every matching rule's holds.  Of
+ * exempt_rule nothing is left when the first rule that speaks of "exempt" says
+ * "off".
  */
 void
 pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 				  const PghLimits *server_wide, PghLimits *out)
 {
+	uint64_t	decided = 0;
+
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
@@ -199,6 +238,6 @@ pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 	for (int32_t i = 0; i < set->n; i++)
 	{
 		if (pgh_bits_test(bits, i))
-			apply_rule(&set->rule[i], (uint16_t) (i + 1), out);
+			apply_rule(&set->rule[i], (uint16_t) (i + 1), &decided, out);
 	}
 }

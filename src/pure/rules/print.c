@@ -116,15 +116,25 @@ static void
 put_setting(PghOutput *out, const PghSettingInfo *info, int64_t value)
 {
 	pgh_put_text(out, info->name);
-	if (info->type == PGH_VALUE_NONE)
+	if (info->type == PGH_VALUE_FLAG && value == 1)
 		return;
 	pgh_put_char(out, '=');
-	if (info->type == PGH_VALUE_DURATION)
-		put_duration(out, value);
-	else if (info->type == PGH_VALUE_WORD)
-		pgh_put_text(out, info->words[value]);
-	else
-		pgh_put_number(out, (uint64_t) value, 10, 1);
+	switch (info->type)
+	{
+		case PGH_VALUE_DURATION:
+			put_duration(out, value);
+			break;
+		case PGH_VALUE_NUMBER:
+			pgh_put_number(out, (uint64_t) value, 10, 1);
+			break;
+		case PGH_VALUE_MOMENT:
+			pgh_put_moment(out, value);
+			break;
+		case PGH_VALUE_WORD:
+		case PGH_VALUE_FLAG:
+			pgh_put_text(out, info->words[value]);
+			break;
+	}
 }
 
 static void

@@ -7,7 +7,7 @@ Keep - is a transaction that is rolled back whole or gone, and its client told?
 
 =head1 SYNOPSIS
 
-  use lib 'test/stress';
+  use lib 'test/lab/stress';
   use Keep;
 
   # a server with Keep::settings() in its configuration, a role app
@@ -113,7 +113,7 @@ libraries of the PostgreSQL that PG_CONFIG names; returns what to preload.
 sub library_without_check
 {
 	my ($folder) = @_;
-	my $root = dirname(__FILE__) . '/../..';
+	my $root = dirname(__FILE__) . '/../../..';
 	my $copy = "$folder/without_check";
 	my ($include, $libraries) =
 	  map { chomp(my $dir = `$ENV{PG_CONFIG} --$_`); $dir } qw(includedir-server pkglibdir);
