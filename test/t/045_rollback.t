@@ -5,14 +5,8 @@
 # that was rolled back.  test/t/046 has the states of SQL, 047 what stands
 # beside it.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::Rollback;
-use PgHygiene::Server;
-use Test::More;
 
 my $node = rollback_node('main');
 my $SYNC = [ 'S', '' ];

@@ -3,23 +3,10 @@
 # done: all of that is gone at once, what belongs to the session stays, and
 # the session can be used as after any error.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::Rollback;
-use PgHygiene::Server;
-use Test::More;
 
 my $node = rollback_node('main');
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 # A case that runs SQL in its transaction, and is looked at by other means.
 sub state_of
@@ -269,8 +256,8 @@ is(one(q{SELECT to_regclass('made')}), '', 'nor in the catalog');
 #
 configure($node, idle_in_transaction_timeout => '500ms');
 two_passes($node);
-my $holder = PgHygiene::Client->new($node, application => 'holder');
-my $waiter = PgHygiene::Client->new($node, application => 'waiter');
+my $holder = client('holder');
+my $waiter = client('waiter');
 $holder->query("BEGIN; UPDATE t SET who = 'theirs' WHERE who = 'there'");
 $waiter->query("UPDATE t SET who = 'ours' WHERE who = 'there'");
 is_deeply($waiter->{tags}, ['UPDATE 1'], 'the waiter gets the row');
@@ -279,7 +266,7 @@ is( $holder->{closed_at}, undef, 'whose holder is still connected');
 #
 # A block that failed by itself has nothing to roll back: it is ended as ever.
 #
-my $failed = PgHygiene::Client->new($node, application => 'failed');
+my $failed = client('failed');
 $failed->try_query('BEGIN; SELECT 1/0');
 is($failed->wait_closed->{M},
 	'terminating connection due to idle-in-transaction timeout',
@@ -288,7 +275,7 @@ is($failed->wait_closed->{M},
 #
 # One that stays idle after the rollback for the limit once more.
 #
-my $sleeper = PgHygiene::Client->new($node, application => 'sleeper');
+my $sleeper = client('sleeper');
 $sleeper->query('BEGIN; SELECT 1');
 my $last = $sleeper->wait_closed;
 is($last->{M}, 'terminating connection due to idle-in-transaction timeout',
@@ -316,7 +303,7 @@ is( one(
 #
 configure($node, idle_in_transaction_timeout => '1h');
 two_passes($node);
-my $next = PgHygiene::Client->new($node, application => 'next');
+my $next = client('next');
 $next->query('BEGIN; SELECT 1');
 is( one(
 		q{SELECT limit_name, limit_setting, ends_in > '59min', verdict
@@ -351,7 +338,7 @@ like(
 #
 my $position = log_position($node);
 configure($node, mode => 'observe', idle_in_transaction_timeout => '100ms', idle_writer_timeout => undef);
-my $watched = PgHygiene::Client->new($node, application => 'watched');
+my $watched = client('watched');
 $watched->query('BEGIN; SELECT 1');
 wait_log(
 	$node,

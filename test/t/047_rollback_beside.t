@@ -4,17 +4,9 @@
 # hot standby, PostgreSQL's own timers, a log without errors; and a server that
 # gives no way to roll back.
 
-use strict;
-use warnings;
-
-use FindBin;
 use PgHygiene;
-use PgHygiene::Client;
+use FindBin;
 use PgHygiene::Rollback;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $folder = $PostgreSQL::Test::Utils::tmp_check;
 my $ENDED = 'terminating connection due to idle-in-transaction timeout';
@@ -27,7 +19,7 @@ sub module
 
 	system_or_bail(
 		'gcc', '-std=gnu99', '-shared', '-fPIC', "-I$include",
-		'-o', "$folder/$name.so", "$FindBin::RealBin/../modules/$name.c");
+		'-o', "$folder/$name.so", "$FindBin::RealBin/../programs/extensions/$name.c");
 	return "$folder/$name";
 }
 
@@ -154,7 +146,7 @@ cmp_ok(
 #
 configure($node, idle_in_transaction_timeout => '300ms');
 two_passes($node);
-my $harsh = PgHygiene::Client->new($node, application => 'harsh');
+my $harsh = client('harsh');
 insert($harsh);
 is($harsh->wait_closed->{M}, $ENDED, 'a rule with idle_action=terminate');
 is( $node->safe_psql('postgres', q{SELECT action FROM hygiene.events WHERE application_name = 'harsh'}),
@@ -168,7 +160,7 @@ for my $times (1, 2)
 {
 	my $position = log_position($node);
 	my $unlucky =
-	  PgHygiene::Client->new($node, application => "unlucky $times");
+	  client("unlucky $times");
 
 	$unlucky->query("SET fail_abort.fails = $times");
 	insert($unlucky);
@@ -304,7 +296,7 @@ is($node->safe_psql('postgres', 'SELECT idle_action FROM hygiene.status'),
 	'terminate', 'no way in: hygiene.status says what holds');
 for my $name (qw(plain eager))
 {
-	my $client = PgHygiene::Client->new($node, application => $name);
+	my $client = client($name);
 
 	insert($client);
 	is($client->wait_closed->{M}, $ENDED, "$name: the session is terminated");

@@ -5,16 +5,10 @@
 # silence, so that this test can fail.  And one session that is rolled back very
 # often does not grow.  test/lab/stress/run is the longer one.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use FindBin;
 use lib "$FindBin::RealBin/../lab/stress";
-
 use Keep;
-use PgHygiene;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $folder = $PostgreSQL::Test::Utils::tmp_check;
 

@@ -32,7 +32,6 @@ use warnings;
 use Exporter 'import';
 use PgHygiene;
 use PgHygiene::Client;
-use PgHygiene::Server;
 use Test::More;
 
 our @EXPORT = qw($REASON $CANNOT_COMMIT rollback_node roll_back_each told
