@@ -65,6 +65,7 @@ use Time::HiRes qw(time);
 use parent 'RaceServer';
 
 my $limit = 100;
+my $lone_limit = 3;
 my $clients = 60;
 my @wrong = qw(lost silent partial risen early bare unequal);
 
@@ -170,30 +171,51 @@ sub new
 
 =pod
 
-=head2 $keep->race(rollbacks, [clients => ..., limit => milliseconds, seconds => ...])
+=head2 $keep->race(rollbacks)
 
 Races until so many were rolled back, and returns a hash: the numbers that
-F<keeper> prints, C<seconds>, C<spared> and C<wrong>.  The limit must be the
-server's.
+F<keeper> prints, C<seconds>, C<spared> and C<wrong>.
+
+=head2 $keep->alone(rollbacks)
+
+Rolls one session back so often; returns the same.
 
 =cut
 
 sub race
 {
-	my ($self, $rollbacks, %options) = @_;
+	my ($self, $rollbacks) = @_;
+
+	return $self->run_clients($rollbacks, $clients, $limit);
+}
+
+sub alone
+{
+	my ($self, $rollbacks) = @_;
+	my $rules = "application=lone: idle_in_transaction_timeout=${lone_limit}ms";
+
+	$self->sql("ALTER SYSTEM SET pg_hygiene.idle_in_transaction_timeout = '1h'",
+		"ALTER SYSTEM SET pg_hygiene.rules = '$rules'", 'SELECT pg_reload_conf()');
+	$self->wait_for('SELECT last_pass > pg_conf_load_time() FROM hygiene.status', 't')
+	  or die "the worker did not take up new settings\n";
+	return $self->run_clients($rollbacks, 1, $lone_limit);
+}
+
+sub run_clients
+{
+	my ($self, $rollbacks, $n, $limit) = @_;
 	my $began = time;
-	my $n = $options{clients} || $clients;
 	my %figures = (unequal => 0, wrong => 0);
 
-	$self->sql('DROP TABLE IF EXISTS kept',
+	$self->sql('SET client_min_messages = warning; DROP TABLE IF EXISTS kept',
 		'CREATE UNLOGGED TABLE kept (client int, number int, part int)',
 		'GRANT ALL ON kept TO app');
 	my @before = $self->{control} ? () : $self->counted;
 	my @hindrances = $self->{control} || $n == 1 ? () : $self->start_freezing;
 
 	open(my $keeper, '-|', $self->{keeper}, '-d', $self->conninfo('app', 'keeper'),
-		'-n', $n, '-l', ($options{limit} || $limit) * 1000, '-e', $rollbacks,
-		'-t', $options{seconds} || 60 + int($rollbacks / 10), '-s', $$)
+		'-n', $n, '-l', $limit * 1000, '-e', $rollbacks,
+		'-t', 60 + int($rollbacks / 10), '-s', $$)
 	  or die "cannot run the clients: $!\n";
 	while (<$keeper>)
 	{

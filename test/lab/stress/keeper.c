@@ -24,7 +24,9 @@
  * (believed committed, and not all there), partial (some of its rows), risen
  * (rolled back, and there).
  *
- * One client alone does not race: it always comes a little late.  Then there are
+ * One client alone does not race: it always comes a little late.  Within its
+ * transactions it calls itself "lone"; a rule for that name has the limit, so
+ * that nothing hurries it in the block that was rolled back.  Then there are
  * also memory_before and memory_after, the bytes that its backend holds after
  * some rollbacks and at the end, and in_one_session, how many came in between.
  *
@@ -56,7 +58,7 @@
 #define MAX_AIM 100000
 
 /* How late one client alone comes, and when its memory is measured first. */
-#define LATENESS 3000
+#define LATENESS 2000
 #define SETTLED 100
 
 /* One that has not come to its end by then hangs. */
@@ -154,20 +156,21 @@ now(void)
 	return (int64_t) t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* Resident memory of a backend, in bytes. */
+/* Memory that a backend has for itself, in bytes. */
 static int64_t
 memory_of(int pid)
 {
 	char		path[64];
 	long		pages = 0;
+	long		shared = 0;
 	FILE	   *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
 	file = fopen(path, "r");
-	if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
+	if (file == NULL || fscanf(file, "%*d %ld %ld", &pages, &shared) != 2)
 		give_up("cannot read %s", path);
 	fclose(file);
-	return (int64_t) pages * sysconf(_SC_PAGESIZE);
+	return (int64_t) (pages - shared) * sysconf(_SC_PAGESIZE);
 }
 
 /* ----------
@@ -275,7 +278,8 @@ open_transaction(Keeper *keeper)
 	keeper->book[keeper->n++] = UNKNOWN;
 	keeper->failed = false;
 	keeper->measured_from = now();
-	snprintf(sql, sizeof(sql), "BEGIN; INSERT INTO kept VALUES (%d, %d, 1)",
+	snprintf(sql, sizeof(sql), "BEGIN; %sINSERT INTO kept VALUES (%d, %d, 1)",
+			 n_keepers == 1 ? "SET LOCAL application_name = 'lone'; " : "",
 			 keeper->number, keeper->n);
 	send_sql(keeper, OPENING, sql, false);
 }
