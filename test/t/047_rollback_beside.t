@@ -27,7 +27,7 @@ sub insert
 {
 	my ($client) = @_;
 
-	$client->query("BEGIN; INSERT INTO t VALUES ('$client->{pid}')");
+	$client->query("INSERT INTO t VALUES ('$client->{pid}')");
 	return;
 }
 
@@ -48,7 +48,7 @@ my $fails = module('fail_abort');
 my $node = rollback_node(
 	'before',
 	"shared_preload_libraries = 'pg_stat_statements, $fails, pg_hygiene'",
-	"pg_hygiene.rules = 'application=postgres_fdw: exempt; application=harsh: idle_action=terminate'",
+	"pg_hygiene.rules = '$RULE; application=postgres_fdw: exempt; application=harsh: idle_action=terminate'",
 	"listen_addresses = '127.0.0.1'",
 	'max_standby_streaming_delay = -1',
 	'log_min_messages = warning');
@@ -147,7 +147,7 @@ cmp_ok(
 configure($node, idle_in_transaction_timeout => '300ms');
 two_passes($node);
 my $harsh = client('harsh');
-insert($harsh);
+$harsh->query("BEGIN; INSERT INTO t VALUES ('harsh')");
 is($harsh->wait_closed->{M}, $ENDED, 'a rule with idle_action=terminate');
 is( $node->safe_psql('postgres', q{SELECT action FROM hygiene.events WHERE application_name = 'harsh'}),
 	'terminate', 'and no rollback came before');
@@ -159,11 +159,9 @@ is( $node->safe_psql('postgres', q{SELECT action FROM hygiene.events WHERE appli
 for my $times (1, 2)
 {
 	my $position = log_position($node);
-	my $unlucky =
-	  client("unlucky $times");
+	my $unlucky = client("unlucky $times", "SET fail_abort.fails = $times",
+		"BEGIN; INSERT INTO t VALUES ('unlucky')");
 
-	$unlucky->query("SET fail_abort.fails = $times");
-	insert($unlucky);
 	$unlucky->wait_closed;
 
 	# an error at the very end comes after our words
@@ -206,7 +204,8 @@ SKIP:
 		'-keyout', "$data/server.key");
 	chmod 0600, "$data/server.key";
 	$node->safe_psql('postgres', 'ALTER SYSTEM SET ssl = on');
-	configure($node, idle_in_transaction_timeout => '1h');
+	$node->reload;
+	until_row($node, q{SELECT current_setting('ssl')}, 'on');
 	local $ENV{PGAPPNAME} = 'sealed';
 	my $psql = $node->background_psql(
 		'postgres',
@@ -220,12 +219,10 @@ SKIP:
 
 	is($psql->query_safe("SELECT ssl FROM pg_stat_ssl WHERE pid = $pid"),
 		't', 'a session with TLS');
-	$psql->query_safe("BEGIN; INSERT INTO t VALUES ('sealed')");
-	configure($node, idle_in_transaction_timeout => '1s');
+	$psql->query_safe("BEGIN; SET LOCAL application_name = 'rolled'; INSERT INTO t VALUES ('sealed')");
 	until_row($node,
 		"SELECT state FROM pg_stat_activity WHERE pid = $pid",
 		'idle in transaction (aborted)');
-	configure($node, idle_in_transaction_timeout => '1h');
 	$psql->query('COMMIT');
 	like($psql->{stderr}, qr/ERROR:  \Q$CANNOT_COMMIT\E/, 'is told the reason');
 	$psql->{stderr} = '';
@@ -237,15 +234,13 @@ SKIP:
 #
 # On a hot standby, whose replay waits for the transaction.
 #
-configure($node, idle_in_transaction_timeout => '1h');
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
-$standby->append_conf('postgresql.auto.conf',
-	"pg_hygiene.idle_in_transaction_timeout = '2s'\nssl = off");
+$standby->append_conf('postgresql.auto.conf', 'ssl = off');
 $standby->start;
 my $reader = PgHygiene::Client->new($standby, application => 'reader');
-$reader->query('BEGIN; SELECT count(*) FROM t');
+$reader->query(q{BEGIN; SET LOCAL application_name = 'rolled'; SELECT count(*) FROM t});
 $node->safe_psql('postgres', q{TRUNCATE t; INSERT INTO t VALUES ('replayed')});
 until_row($standby, q{SELECT count(*) FROM t WHERE who = 'replayed'}, '1');
 pass('replay on a standby goes on');
@@ -296,9 +291,8 @@ is($node->safe_psql('postgres', 'SELECT idle_action FROM hygiene.status'),
 	'terminate', 'no way in: hygiene.status says what holds');
 for my $name (qw(plain eager))
 {
-	my $client = client($name);
+	my $client = client($name, "BEGIN; INSERT INTO t VALUES ('$name')");
 
-	insert($client);
 	is($client->wait_closed->{M}, $ENDED, "$name: the session is terminated");
 }
 is(scalar(() = slurp_file($node->logfile) =~ /WARNING:  \Q$RELUCTANT\E/g),

@@ -443,7 +443,8 @@ advance(Keeper *keeper, bool ready)
 static bool
 wait_for_sockets(struct pollfd *fds)
 {
-	int64_t		first = now() + 10000;
+	int64_t		began = now();
+	int64_t		first = began + 10000;
 	struct timespec timeout = {0, 0};
 	bool		open = false;
 
@@ -459,8 +460,8 @@ wait_for_sockets(struct pollfd *fds)
 			first = keeper->due;
 		open |= keeper->state != CLOSED;
 	}
-	if (first > now())
-		timeout.tv_nsec = (first - now()) * 1000;
+	if (first > began)
+		timeout.tv_nsec = (first - began) * 1000;
 	if (ppoll(fds, n_keepers, &timeout, NULL) < 0 && errno != EINTR)
 		give_up("cannot poll: %s", strerror(errno));
 	return open;

@@ -12,15 +12,16 @@ PgHygiene::Rollback - many transactions that are rolled back at one time
   my $node = rollback_node('main');
   roll_back_each($node, {
 	name => 'savepoints',
-	begin => sub { $_[0]->query('BEGIN; SAVEPOINT a') },
+	begin => sub { $_[0]->query('SAVEPOINT a') },
 	check => sub { told($_[0], 'ROLLBACK TO a', $REASON, 'E') } });
 
 =head1 DESCRIPTION
 
-Every case gets a client and a transaction of its own.  They idle beside each
-other until a limit is set that rolls all of them back; then it is raised, so
-that none is ended while it is looked at.  Afterwards every session must still
-work.
+Every case gets a client and a transaction of its own, and all idle beside each
+other until they are rolled back.  Within its transaction a client calls itself
+"rolled", and a rule for that name has the limit.  The rollback takes the name
+back, too, so that nobody is ended in the block that remains, however long it
+takes to look at it.  Afterwards every session must still work.
 
 =cut
 
@@ -34,22 +35,21 @@ use PgHygiene;
 use PgHygiene::Client;
 use Test::More;
 
-our @EXPORT = qw($REASON $CANNOT_COMMIT rollback_node roll_back_each told
-  silent application_of);
+our @EXPORT = qw($REASON $CANNOT_COMMIT $RULE rollback_node roll_back_each told
+  silent);
 
 our $REASON = 'transaction was rolled back due to idle-in-transaction timeout';
 our $CANNOT_COMMIT = "cannot commit: $REASON";
 
 my $HINT = 'Commit or roll back, and close the session when the work is done.';
-my $LIMIT = '2s';
-my $NO_LIMIT = '1h';
+our $RULE = 'application=rolled*: idle_in_transaction_timeout=1s';
 
 =pod
 
 =head2 rollback_node(name, extra configuration lines...)
 
 A server as new_node makes it whose limits roll back, with table t (who text)
-for app.
+for app.  If the lines have rules, $RULE must be the first.
 
 =cut
 
@@ -58,7 +58,7 @@ sub rollback_node
 	my ($name, @conf) = @_;
 	my $node = new_node(
 		$name,
-		"pg_hygiene.idle_in_transaction_timeout = '$LIMIT'",
+		"pg_hygiene.rules = '$RULE'",
 		"pg_hygiene.idle_action = 'rollback'",
 		'max_prepared_transactions = 5',
 		@conf);
@@ -69,21 +69,15 @@ sub rollback_node
 	return $node;
 }
 
-sub application_of
-{
-	my ($case) = @_;
-
-	return substr "rolled: $case->{name}", 0, 60;
-}
-
 =pod
 
 =head2 roll_back_each(node, cases...)
 
-Runs cases: hashes of name; begin, which is called with the client and leaves
-it idle in a transaction; check, called with the client once it was rolled
-back; and options, for the client.  C<first> may be what is run before in a
-transaction of its own.
+Runs cases: hashes of name; begin, which is called with the client in a
+transaction, and leaves it idle there; check, called with the client once it was
+rolled back.  C<first> may be what is run before in a transaction of its own,
+and C<mode> what stands behind BEGIN.  The session of a case that is C<over> is
+not asked to work afterwards.
 
 =cut
 
@@ -91,25 +85,19 @@ sub roll_back_each
 {
 	my ($node, @cases) = @_;
 
-	configure($node, idle_in_transaction_timeout => $NO_LIMIT);
 	for my $case (@cases)
 	{
-		my $client = $case->{client} = PgHygiene::Client->new(
-			$node,
-			application => application_of($case),
-			@{ $case->{options} || [] });
+		my $client = $case->{client} = client('case', on => $node);
 
 		$client->query($case->{first}) if $case->{first};
+		$client->query("BEGIN @{[ $case->{mode} || '' ]}; SET LOCAL application_name = 'rolled'");
 		$case->{begin}->($client);
 	}
-	configure($node, idle_in_transaction_timeout => $LIMIT);
 	my $pids = join ',', map { $_->{client}->{pid} } @cases;
 	until_row(
 		$node,
 		"SELECT count(*) FROM pg_stat_activity WHERE pid IN ($pids) AND state = 'idle in transaction (aborted)'",
 		scalar @cases);
-	configure($node, idle_in_transaction_timeout => $NO_LIMIT);
-	two_passes($node);
 	for my $case (@cases)
 	{
 		_look_at($node, $case);
@@ -171,7 +159,7 @@ sub told
 	is($error->{S}, 'ERROR', "$label: an ordinary error");
 	like(
 		$error->{D},
-		qr/^Application ".*" left a transaction idle for [\d.]+ (?:ms|s|min); pg_hygiene\.idle_in_transaction_timeout allows 2 s\.$/,
+		qr/^Application "rolled.*" left a transaction idle for [\d.]+ (?:s|min); rule 1 \(application=rolled\*\) allows 1 s\.$/,
 		"$label: DETAIL");
 	like($error->{H}, qr/^\Q$HINT\E/, "$label: HINT");
 	is($client->{status}, $status || 'E', "$label: where the block is");
