@@ -36,7 +36,9 @@ CREATE FUNCTION hygiene.get_status(
 	OUT worker_pid integer,
 	OUT last_pass timestamptz,
 	OUT pass_duration interval,
-	OUT stats_since timestamptz)
+	OUT stats_since timestamptz,
+	OUT rolled_back bigint,
+	OUT idle_action text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
@@ -97,6 +99,10 @@ COMMENT ON COLUMN hygiene.status.last_pass IS
 	'When the worker last looked at all sessions';
 COMMENT ON COLUMN hygiene.status.pass_duration IS
 	'How long that look took';
+COMMENT ON COLUMN hygiene.status.rolled_back IS
+	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
+COMMENT ON COLUMN hygiene.status.idle_action IS
+	'What a limit on an idle transaction ends where no rule says otherwise: "terminate" or "rollback"; always "terminate" where this server gives no way to roll back';
 COMMENT ON COLUMN hygiene.status.stats_since IS
 	'When counting began, or hygiene.reset() was called; a restart does not change it';
 
@@ -202,6 +208,7 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT transactions bigint,
 	OUT mean_session interval,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
 	OUT would_terminate bigint,
 	OUT would_evict bigint,
 	OUT would_refuse bigint)
@@ -253,6 +260,8 @@ COMMENT ON COLUMN hygiene.applications.transactions IS
 	'Transactions that sessions ended under this name, by commit or rollback';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
+COMMENT ON COLUMN hygiene.applications.rolled_back IS
+	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
 	'What it does wrong and what to change; null if nothing is wrong';
 COMMENT ON COLUMN hygiene.applications.would_terminate IS
@@ -302,7 +311,7 @@ COMMENT ON COLUMN hygiene.events.event_id IS
 COMMENT ON COLUMN hygiene.events.occurred_at IS
 	'When it was decided';
 COMMENT ON COLUMN hygiene.events.action IS
-	'"terminate", "evict", "cancel", "refuse" or "warn"';
+	'"terminate", "rollback", "evict", "cancel", "refuse" or "warn"';
 COMMENT ON COLUMN hygiene.events.outcome IS
 	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
@@ -354,6 +363,7 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT clients integer,
 	OUT example_query text,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
 	OUT resumed bigint,
 	OUT longest_pause interval,
 	OUT slot_time interval)
@@ -383,7 +393,9 @@ COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
-	'Sessions that were ended there since stats_since, by a limit or for their slot';
+	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
+COMMENT ON COLUMN hygiene.leaks.rolled_back IS
+	'Of those ended: transactions whose connection stayed';
 COMMENT ON COLUMN hygiene.leaks.first_seen IS
 	'When the first such session was noted';
 COMMENT ON COLUMN hygiene.leaks.last_seen IS
@@ -581,7 +593,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
 
 --
 -- hygiene.horizon: what holds VACUUM back

@@ -241,6 +241,21 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/* Say once that what is set cannot be had on this server. */
+static void
+complain_of_no_rollback(void)
+{
+	static bool told = false;
+
+	if (told || pgh_can_roll_back || !pgh_rollback_is_wanted())
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot roll back idle transactions on this server"),
+			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
+}
+
 static void
 reload_settings(void)
 {
@@ -248,6 +263,7 @@ reload_settings(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	pgh_rule_counters_sync();
 	pgh_watch_forget();
+	complain_of_no_rollback();
 }
 
 /* The worker: look, act, sleep. */
@@ -260,6 +276,7 @@ watch_sessions(void)
 	pgh_evict_start();
 	pgh_incident_start();
 	pgh_rule_counters_sync();
+	complain_of_no_rollback();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

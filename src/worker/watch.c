@@ -185,6 +185,7 @@ is_departing(int index)
 
 	return watch->live && watch->asked &&
 		slot->request.decision.action != PGH_ACTION_CANCEL &&
+		slot->request.decision.action != PGH_ACTION_ROLLBACK &&
 		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
 		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
 }
