@@ -25,6 +25,16 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern int	pgh_idle_action;	/* PghIdleAction, as set */
+
+/*
+ * Can a transaction be ended without its session on this server?  Set once,
+ * by _PG_init(); where not, PGH_IDLE_TERMINATE holds whatever is set.
+ */
+extern bool pgh_can_roll_back;
+
+/* Does the setting or a rule ask for that? */
+extern bool pgh_rollback_is_wanted(void);
 
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);

@@ -28,6 +28,7 @@
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
@@ -77,6 +78,8 @@ emit_log(ErrorData *edata)
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
 	else if (!pgh_victim_complete_message(edata) &&

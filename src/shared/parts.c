@@ -13,6 +13,7 @@
 #include "shared/applications.h"
 #include "shared/behaviour.h"
 #include "shared/events.h"
+#include "shared/incidents.h"
 #include "shared/leaks.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
@@ -34,5 +35,6 @@ PghPart    *const pgh_parts[] = {
 	&pgh_events_part,
 	&pgh_leaks_part,
 	&pgh_samples_part,
+	&pgh_incidents_part,
 	NULL
 };

@@ -25,6 +25,7 @@
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
+ * rolled_back_*				as failed_*; rolled_back_for first
  * accepted_in					W its backend, in the signal handler, before
  *								request_state says so; R the worker; atomic
  * cancelled_*					W the worker (its backend clears them at
@@ -32,7 +33,10 @@
  *								it counts only beside the right transaction
  * request_state				the hand-over of "request": see PghRequestState
  * request						W the worker while the state is FREE; R the
- *								victim while it is not, and the worker
+ *								victim while it is not, and the worker.  Its
+ *								action also W the victim while ACCEPTED, from
+ *								ROLLBACK to TERMINATE; the worker may take
+ *								one for the other then
  * departure					W its backend at release, before changecount
  *								moves on, while "claim" is 0, and that last;
  *								then R the worker, which sets it to 0; R the
@@ -52,14 +56,16 @@
  * The hand-over between the worker and a victim.
  *
  *	FREE -> PENDING		the worker, after it filled "request", before SIGUSR2
- *	PENDING -> ACCEPTED	the victim's signal handler: it will die, or its
- *						statement is being cancelled.  Final until the session
- *						ends (or the cancel was reported): a second signal
- *						cannot clear the reason
+ *	PENDING -> ACCEPTED	the victim's signal handler: it will die, its
+ *						statement is being cancelled, or it will look in a
+ *						moment whether to roll back.  Final until the session
+ *						ends (or the cancel was reported, or it has looked): a
+ *						second signal cannot clear the reason
  *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
  *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
- *						could be cancelled
- *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING
+ *						could be cancelled, or was not to be rolled back
+ *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
+ *						rollback: it is over
  *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
@@ -78,6 +84,7 @@ typedef enum PghRequestState
 typedef struct PghRequest
 {
 	PghDecision decision;
+	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */
 	TimestampTz measured_at;	/* when decision.measured was */
@@ -138,6 +145,10 @@ typedef struct PghSlot
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
+
+	/* The limit for which we rolled a transaction back, and the last one. */
+	pg_atomic_uint32 rolled_back_for;	/* PghLimit; NONE = never */
+	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
 
 	/* state_start of what it was doing when it accepted the last request. */
 	pg_atomic_uint64 accepted_in;

@@ -38,6 +38,7 @@
 #include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
+#include "worker/incident.h"
 #include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
@@ -134,6 +135,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 		used = pgh_scan_used_slots();
 		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
+		pgh_incident_look(used, now);
 		if (second)
 		{
 			last_second = now;
@@ -239,6 +241,21 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/* Say once that what is set cannot be had on this server. */
+static void
+complain_of_no_rollback(void)
+{
+	static bool told = false;
+
+	if (told || pgh_can_roll_back || !pgh_rollback_is_wanted())
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot roll back idle transactions on this server"),
+			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
+}
+
 static void
 reload_settings(void)
 {
@@ -246,6 +263,7 @@ reload_settings(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	pgh_rule_counters_sync();
 	pgh_watch_forget();
+	complain_of_no_rollback();
 }
 
 /* The worker: look, act, sleep. */
@@ -256,7 +274,9 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
+	pgh_incident_start();
 	pgh_rule_counters_sync();
+	complain_of_no_rollback();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);
