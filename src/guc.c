@@ -171,6 +171,19 @@ pgh_shortest_limit(void)
 	return shortest;
 }
 
+bool
+pgh_ages_are_limited(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	if (pgh_limit_setting[PGH_LIMIT_TRANSACTION] > 0)
+		return true;
+	for (int r = 0; r < rules->n; r++)
+		if (rules->rule[r].value[PGH_LIMIT_TRANSACTION] > 0)
+			return true;
+	return false;
+}
+
 int
 pgh_effective_headroom(void)
 {

@@ -54,6 +54,9 @@ extern void pgh_limits_under(const PghRuleSet *rules,
  */
 extern int64 pgh_shortest_limit(void);
 
+/* May a transaction be too old, for anybody? */
+extern bool pgh_ages_are_limited(void);
+
 /* Free slots to keep: the setting, or 5 % of max_connections, at least 3. */
 extern int	pgh_effective_headroom(void);
 

@@ -20,6 +20,20 @@
  *	 leaves ClientRead before it does anything with it, so one that is still
  *	 in there has not begun to execute.  (It reports "active" only a little
  *	 later; this is the window that a check of the state alone leaves open.)
+ * - Its client has not begun to talk.  Parse, Bind, Execute, a simple query and
+ *	 a function call report "active", and Sync ends the exchange and reports
+ *	 the state anew.  Describe and Close do neither: the state stays the idle
+ *	 one, although an exchange has begun that only a Sync can end.  A Describe
+ *	 moves the start of the statement, which otherwise is earlier than the
+ *	 state's, and outside of a block it opens a transaction; the answer to a
+ *	 Close waits in the send buffer, which is empty when a session idles.
+ *	 What is left is a Flush as the first message, and with it a Close that was
+ *	 answered: they leave no trace, and nothing is lost with them, since they
+ *	 asked for nothing that is not done.
+ *
+ * Only the session itself sees the last of these, and the worker's view of it
+ * may be wrong from the first such message to the Sync.  So the victim says so
+ * when it is asked (talking_in), and is not asked again in this spell.
  *
  * Then ProcDiePending is set, and from there it is core's own path: the wait
  * ends, or the read returns, and ProcessClientReadInterrupt() looks at
@@ -50,6 +64,8 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
+#include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
@@ -124,10 +140,28 @@ pgh_request_repeat_cancel(int index, uint32 changecount)
 	return ok;
 }
 
+/*
+ * Has its client begun to talk since it was idle?  See above.  A transaction
+ * outside of a block may also be core's own, which looks at notifications.
+ */
+static bool
+is_talking(PghSlot *slot, const volatile PgBackendStatus *entry)
+{
+	if (GetCurrentStatementStartTimestamp() > entry->st_state_start_timestamp ||
+		pq_is_send_pending())
+	{
+		pg_atomic_write_u64(&slot->talking_in, entry->st_state_start_timestamp);
+		return true;
+	}
+	return entry->st_state == STATE_IDLE &&
+		pgh_proc_lxid(MyProc) != InvalidLocalTransactionId;
+}
+
 /* Is this session as idle as the worker saw it? */
 static bool
-still_idle(const PghRequest *request)
+still_idle(PghSlot *slot)
 {
+	const PghRequest *request = &slot->request;
 	volatile PgBackendStatus *entry = MyBEEntry;
 	BackendState state = entry->st_state;
 
@@ -138,7 +172,8 @@ still_idle(const PghRequest *request)
 			state == STATE_IDLEINTRANSACTION ||
 			state == STATE_IDLEINTRANSACTION_ABORTED) &&
 		entry->st_state_start_timestamp == request->state_start &&
-		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ;
+		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ &&
+		!is_talking(slot, entry);
 }
 
 /*
@@ -185,7 +220,7 @@ pgh_request_answer(PghSlot *slot, bool committing)
 		return false;
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
-		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
+		still_idle(slot) : same_transaction(&slot->request) && !committing;
 	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
 	pg_atomic_write_u64(&slot->accepted_in,

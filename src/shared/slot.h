@@ -22,6 +22,10 @@
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
  *								never more than transactions
+ * ended_*						W its backend; R anyone; atomics.  ended_at first:
+ *								it counts only beside the right transaction
+ * talking_in					W its backend, in the signal handler; R anyone;
+ *								atomic
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
@@ -119,6 +123,19 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
+	/*
+	 * When the last transaction ended, and which: the start that it had in
+	 * common with all of its message.  0 = it was not noted when.
+	 */
+	pg_atomic_uint64 ended_at;
+	pg_atomic_uint64 ended_xact_start;
+
+	/*
+	 * state_start of an idle spell that is over although core does not say
+	 * so: the client has begun to talk, see is_talking() in request.c.
+	 */
+	pg_atomic_uint64 talking_in;
+
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
@@ -161,6 +178,15 @@ extern uint32 pgh_slot_release(void);
  * them were not yet.
  */
 extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
+
+/*
+ * Since when is the session in its transaction?  Core's start, "xact_start",
+ * is that of the message, and a message may hold several transactions; so one
+ * that follows another is as old as the other's end.  Where that was not
+ * noted, because nobody's age was limited then, it counts from the moment at
+ * which that began: no transaction is ever taken to be older than it is.
+ */
+extern TimestampTz pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start);
 
 /*
  * Count a session under the name that it has taken.  "counted_as" is what it

@@ -56,7 +56,7 @@ fill_request(PghRequest *request, const PghSession *session,
 	request->decision = verdict->decision;
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -64,7 +64,8 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
 	label_rule(verdict->decision.rule, request->rule_label,
 			   sizeof(request->rule_label));
 }

@@ -128,7 +128,7 @@ gather(PghRound round, TimestampTz now)
 		pgh_clock_correct(&session.facts, now);
 		candidate->session = i;
 		candidate->application = session.counted_as;
-		candidate->state = session.facts.state;
+		candidate->state = pgh_state_for_limits(&session.facts);
 		candidate->state_start = session.facts.state_start;
 		candidate->untouchable = is_untouchable(&session, round) ||
 			is_in_reserve(&session);

@@ -220,12 +220,34 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/*
+ * Sessions note the ends of their transactions only while somebody's age is
+ * limited: it takes a look at the clock.
+ */
+static void
+set_timing(void)
+{
+	if (!pgh_ages_are_limited())
+		pg_atomic_write_u64(&pgh_worker_state->timing_since, 0);
+	else if (pg_atomic_read_u64(&pgh_worker_state->timing_since) == 0)
+		pg_atomic_write_u64(&pgh_worker_state->timing_since,
+							GetCurrentTimestamp());
+}
+
+/* The settings have been read, or read again. */
+static void
+apply_settings(void)
+{
+	pgh_rule_counters_sync();
+	set_timing();
+}
+
 static void
 reload_settings(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_rule_counters_sync();
+	apply_settings();
 	pgh_watch_forget();
 }
 
@@ -237,7 +259,7 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
-	pgh_rule_counters_sync();
+	apply_settings();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

@@ -63,6 +63,7 @@ static bool
 refresh(int index, PghWatch *watch, PghSession *session)
 {
 	PghRuleBits bits;
+	PghState	state;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -100,9 +101,9 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	session->facts.blocking = watch->blocking;
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
-		pgh_state_in_transaction_idle(session->facts.state);
-	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
+	state = pgh_state_for_limits(&session->facts);
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
 	watch->ages = watch->idle_transaction &&
 		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
 	watch->live = true;

@@ -11,6 +11,7 @@
 #include "worker/reap.h"
 
 #include "look/clock.h"
+#include "pure/policy.h"
 #include "shared/request.h"
 
 /*
@@ -25,10 +26,10 @@ still_due(int index, const PghRequest *request)
 	if (!pgh_scan_session(index, &session))
 		return false;
 	if (request->must_be_idle)
-		return session.facts.state != PGH_STATE_ACTIVE &&
+		return pgh_state_for_limits(&session.facts) != PGH_STATE_ACTIVE &&
 			session.facts.state_start == request->state_start;
-	return session.facts.state == PGH_STATE_ACTIVE &&
-		session.facts.xact_start == request->xact_start &&
+	return pgh_state_for_limits(&session.facts) == PGH_STATE_ACTIVE &&
+		session.xact_start == request->xact_start &&
 		session.lxid == request->lxid;
 }
 
@@ -73,7 +74,7 @@ reap_cancel(int index, PghWatch *watch, TimestampTz now)
 	bool		goes_on = false;
 
 	if (pgh_scan_session(index, &session) &&
-		session.facts.xact_start == slot->request.xact_start)
+		session.xact_start == slot->request.xact_start)
 	{
 		goes_on = session.facts.state == PGH_STATE_ACTIVE &&
 			session.lxid == slot->request.lxid &&
