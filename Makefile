@@ -3,7 +3,9 @@
 #   make, make install, make installcheck    as with every PostgreSQL extension
 #   make demo      the failure with and without pg_hygiene, in throwaway clusters
 #   make test      every test; TESTS='test/t/003*.t' or TESTS=unit runs a part
+#   make test-long the tests that take as long as what they test takes
 #   make test-matrix   the same on every supported PostgreSQL; needs root
+#   make test-fresh    these two commands in fresh Debian systems; needs root
 #   make test-valgrind   the regression tests under valgrind
 #   make stress    sessions that go back to work at the last moment, at length
 #   make bench     what it costs, with the goals
@@ -34,7 +36,7 @@ PG_CONFIG ?= pg_config
 # These install what is missing, PostgreSQL included, or need none, so they
 # must start without it; everything else needs PGXS at once.
 .DEFAULT_GOAL := all
-ifneq ($(filter-out demo test test-matrix test-valgrind stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
@@ -54,24 +56,31 @@ ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
 chosen = PG_CONFIG='$(PG_CONFIG)'
 endif
 
-.PHONY: demo test test-matrix test-valgrind stress bench dist test-package
+.PHONY: demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package
 demo:
 	@$(chosen) test/demo/run
 
 test:
 	@$(chosen) TESTS='$(TESTS)' test/run
 
+long = fuzz test/t/010_race.t test/t/063_write_delay.t test/t/081_storm_of_clients.t test/t/085_pid_reuse.t
+test-long:
+	@$(chosen) LONG=1 TESTS='$(or $(TESTS),$(long))' test/run
+
+test-fresh:
+	@test/lab/fresh
+
 test-matrix:
-	@TESTS='$(TESTS)' test/matrix
+	@TESTS='$(TESTS)' test/lab/matrix
 
 test-valgrind:
-	@$(chosen) test/valgrind
+	@$(chosen) test/lab/valgrind
 
 stress:
-	@$(chosen) test/stress/run
+	@$(chosen) test/lab/stress/run
 
 bench:
-	@$(chosen) test/bench/run
+	@$(chosen) test/lab/bench/run
 
 # The name has the version of META.json.
 dist = pg_hygiene-$(shell sed -n 's/^\t"version": "\(.*\)",$$/\1/p' META.json)
@@ -81,4 +90,4 @@ dist:
 	git archive --prefix=$(dist)/ --output=$(dist).tar.gz HEAD
 
 test-package:
-	@test/package
+	@test/lab/package

@@ -133,9 +133,10 @@ pgh_server_limits(PghLimits *limits)
 
 void
 pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
-				 const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+				 const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+				 PghLimits *limits)
 {
-	(void) pgh_rules_match(rules, who, bits);
+	(void) pgh_rules_match(rules, who, now, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
 	/* "off" stands above every rule: the way out when a rule does harm. */
@@ -144,12 +145,14 @@ pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
 }
 
 void
-pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+pgh_limits_for(const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+			   PghLimits *limits)
 {
 	PghLimits	server_wide;
 
 	pgh_server_limits(&server_wide);
-	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
+	pgh_limits_under(pgh_current_rules(), &server_wide, who, now, bits,
+					 limits);
 }
 
 int64

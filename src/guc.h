@@ -36,17 +36,17 @@ extern const PghRuleSet *pgh_current_rules(void);
 extern void pgh_server_limits(PghLimits *limits);
 
 /*
- * Which rules match an identity, and the limits that follow, by the settings
- * that this process has.
+ * Which rules match an identity now, and the limits that follow, by the
+ * settings that this process has.
  */
-extern void pgh_limits_for(const PghIdentity *who, PghRuleBits *bits,
-						   PghLimits *limits);
+extern void pgh_limits_for(const PghIdentity *who, TimestampTz now,
+						   PghRuleBits *bits, PghLimits *limits);
 
 /* The same for a list of rules that is not in force. */
 extern void pgh_limits_under(const PghRuleSet *rules,
 							 const PghLimits *server_wide,
-							 const PghIdentity *who, PghRuleBits *bits,
-							 PghLimits *limits);
+							 const PghIdentity *who, TimestampTz now,
+							 PghRuleBits *bits, PghLimits *limits);
 
 /*
  * The shortest time limit that may hold for anybody, in microseconds, or

@@ -22,7 +22,8 @@ pgh_rules_reserve(const PghRuleSet *rules)
 }
 
 void
-pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
+pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+						int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -32,7 +33,7 @@ pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
 
 		if (!pgh_scan_who(i, &who))
 			continue;
-		(void) pgh_rules_match(rules, &who, &bits);
+		(void) pgh_rules_match(rules, &who, now, &bits);
 		for (int r = 0; r < rules->n; r++)
 			counts[r] += pgh_bits_test(&bits, r);
 	}

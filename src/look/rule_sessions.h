@@ -14,6 +14,7 @@
 extern bool pgh_rules_reserve(const PghRuleSet *rules);
 
 /* How many sessions match each rule now; "counts" has PGH_MAX_RULES places. */
-extern void pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts);
+extern void pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+									int32 *counts);
 
 #endif							/* PGH_RULE_SESSIONS_H */

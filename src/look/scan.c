@@ -66,6 +66,8 @@ read_activity(PghSession *session)
 		session->facts.state_start = entry->st_state_start_timestamp;
 		session->facts.xact_start = entry->st_xact_start_timestamp;
 		session->query_id = (uint64) entry->st_query_id;
+		session->activity_start = entry->st_activity_start_timestamp;
+		session->databaseid = entry->st_databaseid;
 		memcpy(session->name, entry->st_appname, NAMEDATALEN);
 		pgstat_end_read_activity(entry, after);
 
@@ -186,6 +188,8 @@ scan(int index, PghSession *session, bool all)
 	session->lxid = InvalidLocalTransactionId;
 	session->xact_start = 0;
 	session->query_id = 0;
+	session->activity_start = 0;
+	session->databaseid = InvalidOid;
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
 	session->leak = 0;

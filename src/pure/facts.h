@@ -125,7 +125,7 @@ typedef struct PghLimits
 	int64_t		value[PGH_N_LIMITS];	/* microseconds or ids; 0 = no limit */
 	uint16_t	rule[PGH_N_LIMITS];
 	uint16_t	mode_rule;
-	uint16_t	exempt_rule;	/* the first matching rule with "exempt", or 0 */
+	uint16_t	exempt_rule;	/* the rule that exempts it, or 0 */
 	PghMode		mode;
 	bool		exempt_superusers;
 } PghLimits;

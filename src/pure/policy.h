@@ -23,7 +23,8 @@ extern PghState pgh_state_for_limits(const PghFacts *facts);
  * Why this session is never refused, ended or evicted, or NULL if it may be:
  * "superuser", "rule", "track_activities".
  */
-extern const char *pgh_exemption(const PghFacts *facts, const PghLimits *limits);
+extern const char *pgh_exemption(const PghFacts *facts,
+								 const PghLimits *limits);
 
 /*
  * What happens to a session if it goes on doing what it does: the earliest

@@ -86,11 +86,12 @@ consult_rules(PghArrival *arrival)
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz now = GetCurrentTimestamp();
 
-	pgh_count_rule_sessions(rules, arrival->counts);
+	pgh_count_rule_sessions(rules, now, arrival->counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		pgh_rule_counter_sync(i);
-		consult_rule(arrival, i, now);
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			consult_rule(arrival, i, now);
 	}
 }
 
@@ -168,7 +169,8 @@ describe(PghArrival *arrival, const PghLogin *login, const char *application)
 	strlcpy(arrival->who.database, login->database, PGH_NAME_LEN);
 	arrival->who.address = login->address;
 	arrival->application = pgh_application_index(application);
-	pgh_limits_for(&arrival->who, &arrival->bits, &arrival->limits);
+	pgh_limits_for(&arrival->who, GetCurrentTimestamp(), &arrival->bits,
+				   &arrival->limits);
 
 	/* Superusers may always use core's reserved slots. */
 	arrival->facts.may_use_reserved = login->superuser ||

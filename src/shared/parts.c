@@ -11,6 +11,7 @@
 #include "shared/parts.h"
 
 #include "shared/applications.h"
+#include "shared/behaviour.h"
 #include "shared/events.h"
 #include "shared/leaks.h"
 #include "shared/refusals.h"
@@ -26,6 +27,7 @@ PghPart    *const pgh_parts[] = {
 	&pgh_worker_state_part,
 	&pgh_applications_part,
 	&pgh_slots_part,
+	&pgh_behaviour_part,
 	&pgh_rule_counters_part,
 	&pgh_refusals_part,
 	&pgh_told_part,

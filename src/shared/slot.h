@@ -37,7 +37,10 @@
  * request_state				the hand-over of "request": see PghRequestState
  * request						W the worker while the state is FREE; R the
  *								victim while it is not, and the worker
- * observed_*					W and R the worker only; cleared at claim
+ * departure					W its backend at release, before changecount
+ *								moves on, while "claim" is 0, and that last;
+ *								then R the worker, which sets it to 0; R the
+ *								postmaster when all others have gone
  *
  *-------------------------------------------------------------------------
  */
@@ -103,6 +106,18 @@ typedef struct PghLogin
 	char		database[PGH_NAME_LEN];
 } PghLogin;
 
+/* What the session that left a slot last was doing. */
+typedef struct PghDeparture
+{
+	pg_atomic_uint32 claim;		/* its changecount; 0 = none, or taken note of */
+	uint32		application;	/* what it was counted as */
+	bool		idle;			/* in a transaction, or outside of one */
+	TimestampTz at;
+	TimestampTz state_start;
+	TimestampTz activity_start; /* of its last statement */
+	TimestampTz xact_start;		/* 0 outside of a transaction */
+} PghDeparture;
+
 /* One possible session. */
 typedef struct PghSlot
 {
@@ -145,9 +160,7 @@ typedef struct PghSlot
 
 	PghRequest	request;
 
-	/* What was already recorded in observe mode: not again for the same. */
-	TimestampTz observed_state_start;
-	TimestampTz observed_xact_start;
+	PghDeparture departure;
 } PghSlot;
 
 StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
@@ -201,6 +214,14 @@ extern uint32 pgh_slot_rename(PghSlot *slot, uint32 counted_as,
  * this claim from every other one.
  */
 extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
+
+/*
+ * Worker: copy what the first session that left slot "index" since the last
+ * call was doing, and take that out.  False when none has left, or it was not
+ * the one with this claim.
+ */
+extern bool pgh_slot_departure(int index, uint32 changecount,
+							   PghDeparture *copy);
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool

@@ -207,6 +207,8 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
 	append_diagnosis(row, app, live, now);
+	for (int i = PGH_COUNT_WOULD_TERMINATE; i <= PGH_COUNT_WOULD_REFUSE; i++)
+		pgh_row_int64(row, pg_atomic_read_u64(&app->count[i]));
 }
 
 /*

@@ -19,11 +19,11 @@
 PG_FUNCTION_INFO_V1(pgh_leak_list);
 
 /* The sessions of this moment that are idle for a tenth of their limit. */
-typedef struct PghLeaking
+typedef struct PghIdling
 {
 	uint64		key;
 	TimestampTz since;
-} PghLeaking;
+} PghIdling;
 
 static bool
 is_leaking(const PghSession *session, TimestampTz now)
@@ -34,7 +34,7 @@ is_leaking(const PghSession *session, TimestampTz now)
 
 	if (!pgh_state_in_transaction_idle(session->facts.state))
 		return false;
-	pgh_limits_for(&session->who, &bits, &limits);
+	pgh_limits_for(&session->who, now, &bits, &limits);
 	verdict = pgh_decide(&session->facts, &limits, now);
 	return pgh_leak_begins(&session->facts, &verdict) <= now;
 }
@@ -55,11 +55,11 @@ key_of(const PghSession *session)
 	return pgh_leak_key(&sighting, &fingerprint);
 }
 
-static PghLeaking *
+static PghIdling *
 list_leaking(TimestampTz now, int *n)
 {
-	PghLeaking *leaking = palloc(mul_size(pgh_n_slots,
-										  sizeof(PghLeaking)));
+	PghIdling  *leaking = palloc(mul_size(pgh_n_slots,
+										  sizeof(PghIdling)));
 
 	*n = 0;
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -76,12 +76,13 @@ list_leaking(TimestampTz now, int *n)
 }
 
 static void
-build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
+build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		   TimestampTz now)
 {
 	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
+	int64		held = 0;
 	PghPattern	pattern;
 
 	for (int i = 0; i < n; i++)
@@ -90,8 +91,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 			continue;
 		sessions++;
 		oldest = Min(oldest, leaking[i].since);
+		held += Max(now - leaking[i].since, 0);
 	}
-	pattern = pgh_leak_pattern(leak, sessions);
+	pattern = pgh_leak_pattern(leak);
 
 	pgh_row_begin(row);
 	pgh_row_text(row, leak->who.application);
@@ -113,13 +115,17 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_int64(row, leak->resumed);
+	pgh_row_interval(row, Max(leak->longest_pause,
+							  sessions == 0 ? -1 : now - oldest));
+	pgh_row_interval(row, leak->slot_time + held);
 }
 
 Datum
 pgh_leak_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghLeaking *leaking;
+	PghIdling  *leaking;
 	int			n;
 
 	pgh_require_shared();

@@ -146,7 +146,7 @@ pgh_append_session(PghRow *row, const PghSession *session,
 	PghRuleBits bits;
 	PghLimits	limits;
 
-	pgh_limits_under(rules, server_wide, &session->who, &bits, &limits);
+	pgh_limits_under(rules, server_wide, &session->who, now, &bits, &limits);
 	pgh_row_int32(row, session->login.pid);
 	pgh_row_text(row, session->name);
 	pgh_row_text(row, session->who.user);

@@ -50,7 +50,9 @@ typedef enum PghWorkerKind
 } PghWorkerKind;
 
 #define PGH_HEARTBEAT USECS_PER_SEC
+#ifndef PGH_HISTORY_INTERVAL	/* the test build's is shorter */
 #define PGH_HISTORY_INTERVAL USECS_PER_MINUTE
+#endif
 #define PGH_EXACT_WITHIN (PGH_HEARTBEAT - 100 * INT64CONST(1000))
 #define PGH_RESTART_SECONDS 1
 #define PGH_MUTE_TIME 10000		/* microseconds */
@@ -130,7 +132,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
-		pgh_pressure_sample(used, now);
+		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
 		if (second)
 		{
@@ -146,6 +148,22 @@ look_at_slots(int n_sessions, TimestampTz now)
 	return muted_until != 0 ? Min(next_look, muted_until) : next_look;
 }
 
+/*
+ * What sessions may do follows from rules that may have ended since the last
+ * pass, or, when the clock was set back, hold again.  Returns when the next
+ * one ends.
+ */
+static TimestampTz
+let_rules_end(TimestampTz now, bool clock_was_set)
+{
+	static TimestampTz next_end = PGH_NEVER;
+
+	if (now >= next_end || clock_was_set)
+		pgh_watch_forget();
+	next_end = pgh_rules_next_end(pgh_current_rules(), now);
+	return next_end;
+}
+
 /* One pass; returns when the next one must be. */
 static TimestampTz
 do_pass(int *n_sessions)
@@ -153,6 +171,7 @@ do_pass(int *n_sessions)
 	bool		clock_was_set;
 	TimestampTz start = pgh_clock_read(&clock_was_set);
 	int64		shortest = pgh_shortest_limit();
+	TimestampTz rules_end = let_rules_end(start, clock_was_set);
 	TimestampTz next;
 	TimestampTz next_look;
 
@@ -160,7 +179,7 @@ do_pass(int *n_sessions)
 		pgh_watch_clock_set(start);
 	next = pgh_pass(start, n_sessions);
 	next_look = look_at_slots(*n_sessions, start);
-	next = Min(next, next_look);
+	next = Min(Min(next, rules_end), next_look);
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);

@@ -42,6 +42,20 @@ pgh_watch_start(void)
 }
 
 void
+pgh_watch_begin(PghWatch *watch)
+{
+	PghWatchDetails *details = watch->details;
+
+	watch->retry_at = 0;
+	watch->blocking = 0;
+	watch->used = false;
+	details->spell = -1;
+	details->observed_event = 0;
+	memset(details->counted_start, 0, sizeof(details->counted_start));
+	memset(details->recorded_at, 0, sizeof(details->recorded_at));
+}
+
+void
 pgh_watch_forget(void)
 {
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -118,6 +132,16 @@ pgh_watch_sample(PghSample *sample)
 				holding->idle_in_transaction++;
 		}
 	}
+}
+
+int
+pgh_watch_idle_transactions(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+		n += pgh_watches[i].live && pgh_watches[i].idle_transaction;
+	return n;
 }
 
 /* Will it be gone soon?  Not one that has said no for a while. */

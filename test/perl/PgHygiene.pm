@@ -7,18 +7,49 @@ PgHygiene - what the TAP tests of pg_hygiene share
 
 =head1 SYNOPSIS
 
+  # What this script is about, in a sentence or two.
+
   use PgHygiene;
 
-  my $node = new_node('main', "pg_hygiene.idle_in_transaction_timeout = '1s'");
-  my $session = session($node, 'orders');
-  $session->query_safe('BEGIN');
-  wait_for($node, "SELECT count(*) FROM hygiene.events", '1');
-  like(last_words($session), qr/idle-in-transaction/, 'the client is told');
+  my $node = new_node('main', "pg_hygiene.idle_in_transaction_timeout = '200ms'");
+
+  # who leaves a transaction idle is ended, and told why
+  my $orders = client('orders', 'BEGIN', 'SELECT 1');
+  my $last = $orders->wait_closed;
+  is($last->{C}, '25P03', 'SQLSTATE');
+  like($last->{D}, qr/^Application "orders" left a transaction idle/, 'DETAIL');
+  is(outcomes($node, 'orders'), 'done', 'and there is an event');
+
+  # whoever has more time keeps it
+  configure($node, rules => 'application=batch: idle_in_transaction_timeout=1h');
+  one('CREATE ROLE other LOGIN');
+  my $batch = client('batch', user => 'other', 'BEGIN');
+  is(of_session('limit_setting', $batch), '1h', 'the limit in force');
+  two_passes($node);
+  ok($batch->is_open, 'stays');
+
+  # wait for a row, a line of the log or a socket; never for a time
+  until_row($node, 'SELECT terminated = 1 FROM hygiene.status');
+  is(one('SELECT count(*) FROM hygiene.events'), '1', 'no other');
+
+  $node->stop;
+  done_testing();
 
 =head1 DESCRIPTION
 
-A thin layer over PostgreSQL::Test::Cluster that works with those of
-PostgreSQL 15 and later.  Nothing in it sleeps for a fixed time.
+C<use PgHygiene> is the head of a script: it turns on strict and warnings and
+brings what is described here, what Test::More and PostgreSQL::Test::Utils
+export, PgHygiene::Client and PostgreSQL::Test::Cluster.
+
+It works with the test modules of PostgreSQL 15 and later.  Nothing in it
+sleeps for a fixed time; what waits dies when that takes longer than
+PG_TEST_TIMEOUT_DEFAULT (180 s).
+
+Scripts run beside each other: each has servers, ports and folders of its own
+from PostgreSQL::Test::Cluster, and writes nowhere else.  One that measures how
+exact or how fast something is stands in F<test/rules.yml>, and runs alone.  In
+C<make test-long> C<$ENV{PGH_LONG}> is set, for scripts that can take as long
+as what they test takes.
 
 =cut
 
@@ -27,13 +58,29 @@ package PgHygiene;
 use strict;
 use warnings;
 
-use Exporter 'import';
+use Carp;
+use Exporter ();
+use PgHygiene::Client;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes ();
 
-our @EXPORT = qw(new_node session last_words wait_for wait_log log_position
-  earlier_version);
+our @EXPORT = (
+	qw(new_node client one of_session session last_words
+	  until_row two_passes wait_for wait_log log_position
+	  configure outcomes worker_pid processes_gone earlier_version),
+	grep { /^\w/ } @Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
+
+# What client() and its like talk to.
+my $latest;
+
+sub import
+{
+	strict->import;
+	warnings->import;
+	goto &Exporter::import;
+}
 
 =pod
 
@@ -41,6 +88,7 @@ our @EXPORT = qw(new_node session last_words wait_for wait_log log_position
 
 A running server with pg_hygiene preloaded, the extension in database postgres
 and C<app>, a role that may log in and nothing more.  It can have standbys.
+client, one and of_session talk to the one that was made last.
 
 =cut
 
@@ -59,7 +107,63 @@ sub new_node
 	$node->start;
 	$node->safe_psql('postgres',
 		'CREATE ROLE app LOGIN; CREATE EXTENSION pg_hygiene');
+	$latest = $node;
 	return $node;
+}
+
+=pod
+
+=head2 client(application, [option => value, ...], [statements...])
+
+A client that has connected and run these statements: a PgHygiene::Client,
+which can say when it was told what and when its socket was closed.  Options
+are those of its C<new>, and C<on>, another node, or a pooler.  Dies when a
+statement fails; not when the connection is refused and there are none.
+
+=cut
+
+sub client
+{
+	my ($application, @rest) = @_;
+	my %options = (on => $latest);
+
+	while (@rest && PgHygiene::Client::is_option($rest[0]))
+	{
+		my $option = shift @rest;
+
+		$options{$option} = shift @rest;
+	}
+	my $client = PgHygiene::Client->new(delete $options{on},
+		application => $application, %options);
+
+	$client->query($_) for @rest;
+	return $client;
+}
+
+=pod
+
+=head2 one(SQL)
+
+What psql prints of it as a superuser: columns between bars, a row a line.
+
+=head2 of_session(columns, client)
+
+The same of the client's row in hygiene.sessions.
+
+=cut
+
+sub one
+{
+	my ($sql) = @_;
+
+	return $latest->safe_psql('postgres', $sql);
+}
+
+sub of_session
+{
+	my ($columns, $client) = @_;
+
+	return one("SELECT $columns FROM hygiene.sessions WHERE pid = $client->{pid}");
 }
 
 =pod
@@ -99,6 +203,135 @@ sub last_words
 	$session->{stdin} .= "SELECT 1;\n\\q\n";
 	eval { $session->{run}->finish; };
 	return $session->{stderr};
+}
+
+=pod
+
+=head2 until_row(node, query, [expected result])
+
+Waits until the query gives the result, by default 't'.
+
+=cut
+
+sub until_row
+{
+	my ($node, $query, $expected) = @_;
+
+	$node->poll_query_until('postgres', $query,
+		defined $expected ? $expected : 't')
+	  or croak "did not happen in time: $query";
+	return;
+}
+
+=pod
+
+=head2 two_passes(node)
+
+Waits until the worker has begun two more passes, so that one of them began
+after the call and is over: what it had to do with what was there then is
+done.
+
+=cut
+
+sub two_passes
+{
+	my ($node) = @_;
+
+	for (1 .. 2)
+	{
+		my $before =
+		  $node->safe_psql('postgres', 'SELECT last_pass FROM hygiene.status');
+
+		until_row($node, "SELECT last_pass > '$before' FROM hygiene.status");
+	}
+	return;
+}
+
+=pod
+
+=head2 worker_pid(node)
+
+The process id of the worker; one that is just starting is waited for.
+
+=cut
+
+sub worker_pid
+{
+	my ($node) = @_;
+
+	until_row($node, 'SELECT worker_pid IS NOT NULL FROM hygiene.status');
+	return $node->safe_psql('postgres', 'SELECT worker_pid FROM hygiene.status');
+}
+
+=pod
+
+=head2 processes_gone(patience, process ids...)
+
+Waits until none of these processes is there; false when that took longer than
+so many seconds.
+
+=cut
+
+sub processes_gone
+{
+	my ($patience, @pids) = @_;
+	my $give_up = Time::HiRes::time + $patience;
+
+	# a signal 0 finds those that are there
+	while (kill 0, @pids)
+	{
+		return 0 if Time::HiRes::time >= $give_up;
+		select undef, undef, undef, 0.0002;
+	}
+	return 1;
+}
+
+=pod
+
+=head2 configure(node, name => value, ...)
+
+Sets pg_hygiene.name to the value, or back to its default when that is undef,
+for all of them by one reload, and waits until new sessions see them.
+
+=cut
+
+sub configure
+{
+	my ($node, %settings) = @_;
+
+	for my $name (sort keys %settings)
+	{
+		$node->safe_psql(
+			'postgres',
+			defined $settings{$name}
+			? "ALTER SYSTEM SET pg_hygiene.$name = '$settings{$name}'"
+			: "ALTER SYSTEM RESET pg_hygiene.$name");
+	}
+	$node->reload;
+	for my $name (grep { defined $settings{$_} } sort keys %settings)
+	{
+		until_row($node, "SELECT current_setting('pg_hygiene.$name')",
+			$settings{$name});
+	}
+	return;
+}
+
+=pod
+
+=head2 outcomes(node, application)
+
+The outcomes of that application's events in their order, with commas.
+
+=cut
+
+sub outcomes
+{
+	my ($node, $application) = @_;
+
+	return $node->safe_psql(
+		'postgres', qq{
+		SELECT coalesce(string_agg(outcome, ',' ORDER BY event_id), '')
+		FROM hygiene.events WHERE application_name = '$application'});
 }
 
 =pod
@@ -165,10 +398,14 @@ sub earlier_version
 	my $old = slurp_file("$script$default.sql");
 
 	$old =~ s/($lacking)// or die "$script$default.sql has no hygiene.reset()";
-	append_to_file("$script$earlier--$default.sql", $1)
-	  unless -e "$script$earlier--$default.sql";
-	append_to_file("$script$earlier.sql", $old)
-	  unless -e "$script$earlier.sql";
+	my %files = ("$earlier--$default" => $1, $earlier => $old);
+
+	# Another script may be doing the same.
+	while (my ($name, $content) = each %files)
+	{
+		append_to_file("$script$name.$$", $content);
+		rename "$script$name.$$", "$script$name.sql" or die "$script$name.sql: $!";
+	}
 	return $earlier;
 }
 

@@ -2,13 +2,7 @@
 # Without shared_preload_libraries nothing works, nothing breaks, and every
 # function says what to do.
 
-use strict;
-use warnings;
-
-use PgHygiene::Client;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use PgHygiene;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;

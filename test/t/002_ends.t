@@ -2,13 +2,7 @@
 # A transaction left idle is ended at its limit, and everyone is told why:
 # the client, the log, hygiene.events and the counters.  Work is never ended.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
 
 my $LIMIT = 0.2;
 my $node = new_node('main', "pg_hygiene.idle_in_transaction_timeout = '200ms'");
@@ -24,16 +18,6 @@ sub detail
 
 	return
 	  qr/^Application "\Q$application\E" left a transaction idle for (?:[2-9]\d\d ms|\d+\.\d s); pg_hygiene\.idle_in_transaction_timeout allows 200 ms\.$/m;
-}
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
 }
 
 $node->safe_psql('postgres',

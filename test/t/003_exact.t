@@ -8,15 +8,8 @@
 # long, because the processors are busy or a process takes long to exit (3 ms
 # in some virtual machines), we may take twice as long.
 
-use strict;
-use warnings;
-
-use IO::Select;
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use IO::Select;
 use Time::HiRes qw(time usleep);
 
 my $SESSIONS = 100;
@@ -73,7 +66,7 @@ SKIP:
 	# One of them may have had another cause.
 	cmp_ok(four_sleeps(), '>=', 2.9, 'an idle server: one wake-up a second');
 
-	my $idle = PgHygiene::Client->new($node, application => 'idle');
+	my $idle = client('idle');
 	$idle->query('BEGIN');
 	cmp_ok(four_sleeps(), '>=', 2.9,
 		'the same with a session idle in a transaction');
@@ -107,12 +100,9 @@ sub measure
 
 	for (1 .. $SESSIONS)
 	{
-		push @ours, PgHygiene::Client->new($node, application => 'exact');
+		push @ours, client('exact');
 		push @core,
-		  PgHygiene::Client->new(
-			$node,
-			application => 'pg_dump',
-			options => "-c idle_in_transaction_session_timeout=$limit_ms");
+		  client('pg_dump', options => "-c idle_in_transaction_session_timeout=$limit_ms");
 	}
 	my @waiting = map { ($ours[$_], $core[$_]) } 0 .. $#ours;
 	my @all = @waiting;

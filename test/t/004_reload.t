@@ -2,22 +2,9 @@
 # Changed settings act at once, also on sessions that are idle already and
 # never say another word.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
 
 my $node = new_node('main');
-
-sub client
-{
-	my ($application) = @_;
-
-	return PgHygiene::Client->new($node, application => $application);
-}
 
 sub idle_in_transaction
 {

@@ -1,14 +1,7 @@
 
 # Who is never ended, and that everyone is counted under the right name.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $MAX_APPLICATIONS = 20;
 my $node = new_node(
@@ -26,16 +19,6 @@ $node->safe_psql(
 	ALTER ROLE silent SET track_activities = off;
 	GRANT pg_read_all_stats TO app});
 
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
-}
-
 # Wait until a session is gone, or has been idle in its transaction for three
 # limits and the worker has looked twice since; true if it is still there.
 sub survives
@@ -49,13 +32,6 @@ sub survives
 		'0');
 	two_passes($node);
 	return $client->is_open;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
 }
 
 sub counts

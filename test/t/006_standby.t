@@ -1,14 +1,7 @@
 
 # The same on a hot standby, and on it again once it is promoted.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use Test::More;
 
 my $primary =
   new_node('primary', "pg_hygiene.idle_in_transaction_timeout = '10min'");
@@ -29,7 +22,7 @@ sub idle_in_transaction
 {
 	my ($statement) = @_;
 	my $client =
-	  PgHygiene::Client->new($standby, application => 'reports');
+	  client('reports', on => $standby);
 
 	$client->query("BEGIN; $statement");
 	return $client;
@@ -75,7 +68,7 @@ is( $standby->safe_psql(
 	'200ms',
 	'each has its own settings');
 
-my $busy = PgHygiene::Client->new($standby, application => 'busy');
+my $busy = client('busy', on => $standby);
 $busy->send_query('BEGIN; SELECT pg_sleep(0.8); COMMIT');
 
 # Recovery itself, and what feeds it, are not touched.

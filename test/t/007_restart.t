@@ -1,37 +1,13 @@
 
 # What happens when the worker, a backend or the server ends or restarts.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 my $node = new_node(
 	'main',
 	"pg_hygiene.idle_in_transaction_timeout = '100ms'",
 	'restart_after_crash = on');
-
-sub client
-{
-	my ($application, $begin) = @_;
-	my $client =
-	  PgHygiene::Client->new($node, application => $application);
-
-	$client->query('BEGIN') if $begin;
-	return $client;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 # Ends n sessions one after the other.
 sub end_some
@@ -41,7 +17,7 @@ sub end_some
 
 	for (1 .. $n)
 	{
-		$ended++ if client('leak', 1)->wait_closed->{C} eq '25P03';
+		$ended++ if client('leak', 'BEGIN')->wait_closed->{C} eq '25P03';
 	}
 	is($ended, $n, "$when: limits act");
 	return;
@@ -87,7 +63,7 @@ $node->restart;
 my @pids;
 for (1 .. 7)
 {
-	my $client = client('leak', 1);
+	my $client = client('leak', 'BEGIN');
 
 	$client->wait_closed;
 	push @pids, $client->{pid};
@@ -133,7 +109,7 @@ $node->restart;
 #
 my $before = worker_pid($node);
 configure($node, idle_in_transaction_timeout => '10min');
-my $early = client('early', 1);
+my $early = client('early', 'BEGIN');
 my $killed_at = time;
 kill 'TERM', $before;
 until_row($node,
@@ -180,7 +156,7 @@ for my $mode (qw(fast immediate))
 	my $idle = client('idle');
 
 	configure($node, idle_in_transaction_timeout => '10min');
-	my $in_transaction = client('idle in transaction', 1);
+	my $in_transaction = client('idle in transaction', 'BEGIN');
 	my $position = log_position($node);
 
 	ok($node->stop($mode), "$mode shutdown with idle sessions succeeds");

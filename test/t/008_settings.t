@@ -2,14 +2,7 @@
 # Settings in a file: a bad line keeps the old value and is logged, a good one
 # acts.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node(
 	'main',
@@ -123,9 +116,9 @@ is(show('max_events'), '2000', 'and keeps its value until then');
 # What was valid before goes on acting.
 reload_with("pg_hygiene.rules = 'nonsense'");
 two_passes($node);
-my $slow = PgHygiene::Client->new($node, application => 'slow-1');
+my $slow = client('slow-1');
 $slow->query('BEGIN');
-my $quick = PgHygiene::Client->new($node, application => 'quick');
+my $quick = client('quick');
 $quick->query('BEGIN');
 like(
 	$quick->wait_closed->{D},
@@ -147,13 +140,13 @@ for my $case (
 
 	reload_with("pg_hygiene.idle_in_transaction_timeout = '$value'");
 	is(show('idle_in_transaction_timeout'), $shown, "$value is $shown");
-	my $asker = PgHygiene::Client->new($node, application => 'asker');
+	my $asker = client('asker');
 	my ($client, $row);
 
 	# On a slow machine one may be over before we have looked.
 	for my $try (1 .. 20)
 	{
-		$client = PgHygiene::Client->new($node, application => 'units');
+		$client = client('units');
 		$client->query('BEGIN');
 		$row = $asker->query(qq{
 			SELECT limit_setting FROM hygiene.sessions

@@ -2,13 +2,7 @@
 # Who may see query texts and addresses: the role itself and members of
 # pg_read_all_stats, in sessions and events, as in pg_stat_activity.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
 
 my $node = new_node(
 	'main',
@@ -28,7 +22,7 @@ $node->safe_psql(
 
 # One session that stays, one that is ended, both over TCP.
 my %client = map {
-	$_ => PgHygiene::Client->new($node, application => $_, tcp => 1)
+	$_ => client($_, tcp => 1)
 } qw(stays ends);
 for my $client (values %client)
 {
@@ -108,7 +102,7 @@ is( seen_by(
 
 # What is shown agrees with PostgreSQL's own view, for everyone connected.
 my @some = map {
-	PgHygiene::Client->new($node, user => 'reader', application => "some $_")
+	client("some $_", user => 'reader')
 } 1 .. 3;
 $some[0]->query('BEGIN');
 $some[1]->query('SELECT 1');

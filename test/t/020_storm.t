@@ -1,18 +1,13 @@
 
 # The storm, in short: one application leaks sixty sessions a second, and with
-# the default settings the others notice nothing.  test/bench/storm measures
+# the default settings the others notice nothing.  test/lab/bench/storm measures
 # the same for a minute, its variants, and how it goes without pg_hygiene.
 
-use strict;
-use warnings;
-
-use JSON::PP;
 use PgHygiene;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use JSON::PP;
 
 my $PYTHON = '/usr/bin/python3';
-my $STORM = 'test/bench/storm.py';
+my $STORM = 'test/lab/bench/storm.py';
 
 plan skip_all => 'psycopg2 and SQLAlchemy are not there'
   unless run_log([ $PYTHON, '-c', 'import psycopg2, sqlalchemy' ]);

@@ -2,14 +2,7 @@
 # Caps, reserves and rates let not one more in, however many come at once, and
 # every count comes back to nothing however a session goes.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 # A client that has said who it is and does not wait for the answer yet.
@@ -64,13 +57,6 @@ sub leave
 	return;
 }
 
-sub value
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
 # Whoever asks is one of them.
 sub nobody_is_left
 {
@@ -83,7 +69,7 @@ sub nobody_is_left
 					WHERE application_name NOT LIKE '0%')
 			FROM hygiene.status}),
 		"nothing is counted any more $when");
-	is( value(q{
+	is( one(q{
 		SELECT string_agg(application_name || ' ' || opened || ' ' || closed, ', ')
 		FROM hygiene.applications
 		WHERE opened <> closed AND connections = 0}),
@@ -103,7 +89,7 @@ for my $round (1 .. 2)
 	is( messages($out),
 		'53300 too many connections for application "orders"',
 		'the others are told');
-	is( value(q{SELECT connections, peak_connections FROM hygiene.applications
+	is( one(q{SELECT connections, peak_connections FROM hygiene.applications
 			WHERE application_name = 'orders'}),
 		'20|20',
 		'20 are counted, and never were there more');
@@ -122,7 +108,7 @@ for my $round (1 .. 2)
 	my ($in, $out) = crowd($CROWD, 'orders', 'returns', 'billing');
 	my %count;
 
-	$count{$_}++ for split /\n/, value(q{
+	$count{$_}++ for split /\n/, one(q{
 		SELECT application_name || ' ' || connections
 		FROM hygiene.applications
 		WHERE application_name IN ('orders', 'returns', 'billing')});
@@ -186,7 +172,7 @@ configure($node, rules => 'application=poller: connect_rate=20');
 	my @later;
 	until (@later >= 30 || time > $give_up)
 	{
-		my $client = PgHygiene::Client->new($node, application => 'poller');
+		my $client = client('poller');
 
 		push @later, $client unless $client->{closed_at};
 	}
@@ -214,14 +200,6 @@ $node->append_conf('pg_hba.conf',
 	"local all secret scram-sha-256\nlocal all rejected reject\n$hba");
 $node->reload;
 
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new($node, application => $application,
-		%options);
-}
-
 # A psql that waits in a statement, and is killed as by kill -9.
 sub kill_psql
 {
@@ -238,13 +216,13 @@ my %gone = (
 	'killed client' => \&kill_psql,
 	'pg_terminate_backend' => sub {
 		my $client = client('terminated');
-		value("SELECT pg_terminate_backend($client->{pid})");
+		one("SELECT pg_terminate_backend($client->{pid})");
 		is($client->wait_closed->{C}, '57P01', 'ended by an administrator');
 	},
 	'terminated in a statement' => sub {
 		my $client = client('terminated');
 		$client->send_query('SELECT pg_sleep(1000)');
-		value("SELECT pg_terminate_backend($client->{pid})");
+		one("SELECT pg_terminate_backend($client->{pid})");
 		is($client->wait_closed->{C}, '57P01', 'ended at work');
 	});
 
@@ -288,7 +266,7 @@ nobody_is_left('after each way to go');
 		0,
 		'the right one is not');
 }
-is( value(q{SELECT coalesce(sum(opened), 0) FROM hygiene.applications
+is( one(q{SELECT coalesce(sum(opened), 0) FROM hygiene.applications
 		WHERE application_name = 'guesser'}),
 	'1', 'only who has authenticated is counted');
 {
@@ -341,7 +319,7 @@ nobody_is_left('after a mixed crowd');
 
 # A session goes by the name that its client gave from its first moment on,
 # also while it starts: else it would not be counted by that.
-is( value(q{SELECT count(*) FROM hygiene.applications
+is( one(q{SELECT count(*) FROM hygiene.applications
 		WHERE application_name = ''}),
 	'0', 'nobody was ever counted without a name');
 $node->stop;

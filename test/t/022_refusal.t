@@ -3,14 +3,7 @@
 # cause, ours and the server's own; and a storm of them leaves the log and the
 # history readable.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $CLOSE = 'Close sessions when the work is done, and let the program share one connection pool.';
@@ -26,10 +19,7 @@ my $node = new_node(
 	'pg_hygiene.headroom = 0');
 
 # Asks the server also when nobody else can.
-my $asker = PgHygiene::Client->new(
-	$node,
-	user => $node->safe_psql('postgres', 'SELECT current_user'),
-	application => 'asker');
+my $asker = client('asker', user => one('SELECT current_user'));
 
 sub value
 {
@@ -49,14 +39,6 @@ sub until_true
 		usleep(10_000);
 	}
 	return 1;
-}
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new($node, application => $application,
-		%options);
 }
 
 sub clients

@@ -2,14 +2,7 @@
 # How slots fill up can be seen before they run out: in hygiene.status, by one
 # warning when warn_at is crossed, and by one line when that is over.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 # 50 usable slots: one is 2 %, so the warning comes at 40 and ends at 37.
@@ -28,10 +21,7 @@ $node->safe_psql('postgres', q{CREATE ROLE slow LOGIN PASSWORD 'x'});
 $node->reload;
 
 # It holds one slot all the time, and asks.
-my $asker = PgHygiene::Client->new(
-	$node,
-	user => $node->safe_psql('postgres', 'SELECT current_user'),
-	application => 'asker');
+my $asker = client('asker', user => one('SELECT current_user'));
 
 sub row
 {
@@ -62,7 +52,7 @@ sub add
 	for (1 .. $n)
 	{
 		my $client =
-		  PgHygiene::Client->new($node, application => $application);
+		  client($application);
 
 		die $client->{error}->{M} if $client->{closed_at};
 		push @{ $open{$application} }, $client;
@@ -196,7 +186,7 @@ add(1, 'late');
 is(slots(), '48|0|2|critical', 'no more than the headroom is free');
 add(1, 'late');
 is(slots(), '49|0|1|critical', 'an application that holds few gets one more');
-is( PgHygiene::Client->new($node, application => 'late')->{error}->{C},
+is( client('late')->{error}->{C},
 	'53300', 'and not the last');
 
 #

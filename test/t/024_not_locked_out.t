@@ -4,14 +4,7 @@
 # in, and an honest pool as large as the server is left alone until somebody
 # else needs a slot.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $USABLE = 17;
@@ -19,14 +12,6 @@ my $RESERVED = 3;
 my $node = new_node('main', 'max_connections = 20',
 	'pg_hygiene.warn_at = 0');
 my $root = $node->safe_psql('postgres', 'SELECT current_user');
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new($node, application => $application,
-		%options);
-}
 
 sub clients
 {

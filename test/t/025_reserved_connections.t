@@ -2,14 +2,7 @@
 # reserved_connections (PostgreSQL 16 and later): who may have them gets in, and
 # asking for that at login leaves a role's memberships as they are.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node(
 	'main',
@@ -32,18 +25,18 @@ $node->safe_psql('postgres', q{
 
 # The schema public belongs to pg_database_owner, in which the owner of a database
 # is while he is connected to it.
-my $owner = PgHygiene::Client->new($node, user => 'owner', dbname => 'owned', application => 'owner');
+my $owner = client('owner', user => 'owner', dbname => 'owned');
 
 $owner->query('CREATE TABLE public.t (i int)');
 is($owner->first_row('SELECT count(*) FROM t'), '0', 'the owner of a database may use its schema public');
 $owner->close;
 
 # Five slots are for everybody, two of them are the headroom.
-my @held = map { PgHygiene::Client->new($node, application => 'many') } 1 .. 4;
+my @held = map { client('many') } 1 .. 4;
 my @refused = grep { $_->{closed_at} } @held;
 
 is(scalar @refused, 1, 'an ordinary role cannot touch the headroom');
-my $helper = PgHygiene::Client->new($node, user => 'helper', application => 'many');
+my $helper = client('many', user => 'helper');
 is($helper->{error}, undef, 'one that may use reserved connections can');
 $helper->close;
 $_->close for @held;

@@ -5,14 +5,8 @@
 # Three rounds at most: what happens must be right in each of them, and on
 # time in one.
 
-use strict;
-use warnings;
-
-use IO::Select;
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
+use IO::Select;
 use Time::HiRes qw(time);
 
 my $ROUNDS = 3;
@@ -141,11 +135,7 @@ sub assemble
 		for my $kind (@kinds)
 		{
 			my @statements = @{ $kinds{$kind} };
-			my $client = PgHygiene::Client->new(
-				$node,
-				application => $application,
-				user => $user,
-				dbname => $database);
+			my $client = client($application, user => $user, dbname => $database);
 			my $busy = $kind =~ /^(?:at_work|waits)/;
 			my $last = $busy ? pop @statements : undef;
 
@@ -416,7 +406,7 @@ is( join(
 	'the server-wide limits under no rules');
 
 # Everyone may ask, and sees of others what hygiene.sessions shows of them.
-my $asker = PgHygiene::Client->new($node, application => 'asker', user => 'report');
+my $asker = client('asker', user => 'report');
 is( $asker->query(
 		"SELECT count(*), count(DISTINCT query), min(query), count(client_port)
 		FROM hygiene.rehearse('$deadly') WHERE user_name = 'app'")->[0]->[2],

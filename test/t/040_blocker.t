@@ -3,13 +3,7 @@
 # idle_blocker_timeout: the one at the root of a chain, never one that waits
 # itself, and none for which nobody waits.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
 use Time::HiRes qw(time);
 
 my $LIMIT = 0.3;
@@ -37,30 +31,6 @@ $node->safe_psql(
 
 # Looks at others; an open connection is quicker than a new psql.
 my $boss = PgHygiene::Client->new($node, user => 'boss');
-
-sub client
-{
-	my ($application, @statements) = @_;
-	my $client =
-	  PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @statements;
-	return $client;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $boss->first_row($sql);
-}
-
-sub of_session
-{
-	my ($columns, $client) = @_;
-
-	return one("SELECT $columns FROM hygiene.sessions WHERE pid = $client->{pid}");
-}
 
 # A session that asks for a lock that others hold.
 sub waiter

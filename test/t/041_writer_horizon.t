@@ -3,15 +3,8 @@
 # ones these are, on a primary and on a standby; and where several limits
 # apply, that the earliest acts and is named everywhere.
 
-use strict;
-use warnings;
-
-use IO::Select;
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use Test::More;
+use IO::Select;
 
 my $LIMIT = 0.3;
 my $ROUNDS = 3;
@@ -34,31 +27,16 @@ $node->safe_psql(
 	GRANT ALL ON t TO app});
 my $boss = PgHygiene::Client->new($node, user => 'boss');
 
-sub client
+sub client_on
 {
 	my ($where, $application, @statements) = @_;
-	my $client =
-	  PgHygiene::Client->new($where, application => $application);
+	my $client = client($application, on => $where);
 
 	$client->try_query($_) for @statements;
 	return $client;
 }
 
 # Columns of the first row, nulls as nothing.
-sub one
-{
-	my ($sql) = @_;
-
-	return $boss->first_row($sql);
-}
-
-sub of_session
-{
-	my ($columns, $client) = @_;
-
-	return one("SELECT $columns FROM hygiene.sessions WHERE pid = $client->{pid}");
-}
-
 # Use up so many transaction ids.
 sub burn
 {
@@ -111,7 +89,7 @@ sub cast_of
 		my ($name, $writes, $pins, @statements) = @$kind;
 		my $row = $first_row + @clients;
 		my $client =
-		  client($node, $application, map { s/%d/$row/r } @statements);
+		  client_on($node, $application, map { s/%d/$row/r } @statements);
 
 		@$client{qw(name writes pins)} = ($name, $writes, $pins);
 		push @clients, $client;
@@ -178,7 +156,7 @@ $_->close for @others;
 #
 my @readers = cast_of('reader', 1);
 my @pinning = grep { $_->{pins} } @readers;
-my $busy = client($node, 'reader',
+my $busy = client_on($node, 'reader',
 	'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t');
 $busy->send_query("SELECT pg_sleep(4)");
 burn(5);
@@ -272,10 +250,10 @@ sub contest
 		my (undef, undef, @statements) = @{ $contests[$i] };
 		my $row = 1000 * $round + $i;
 
-		push @clients, client($node, $names[$i],
+		push @clients, client_on($node, $names[$i],
 			map { s/%d/$row/r } grep { $_ ne 'waiter' } @statements);
 		next if $statements[-1] ne 'waiter';
-		push @waiters, client($node, 'waiter');
+		push @waiters, client_on($node, 'waiter');
 		$waiters[-1]->send_query("INSERT INTO t (i) VALUES ($row)");
 	}
 	# on a slow machine they may have waited already
@@ -349,7 +327,7 @@ cmp_ok($median, '<=', $MEDIAN, 'ends_in is when it ends');
 # A horizon that is past is earlier than any time.
 configure($node,
 	rules => 'application=past: horizon_limit=1, idle_in_transaction_timeout=100ms');
-my $past = client($node, 'past', 'BEGIN ISOLATION LEVEL REPEATABLE READ',
+my $past = client_on($node, 'past', 'BEGIN ISOLATION LEVEL REPEATABLE READ',
 	'SELECT * FROM t', 'SELECT pg_sleep(0)');
 $past->send_query('SELECT pg_sleep(0.5)');
 burn(2);
@@ -371,8 +349,8 @@ pg_hygiene.rules = ''");
 unlink $standby->data_dir . '/postgresql.auto.conf';
 $standby->start;
 
-my $committed = client($standby, 'rc', 'BEGIN', 'SELECT * FROM t');
-my $snapshot = client($standby, 'rr', 'BEGIN ISOLATION LEVEL REPEATABLE READ',
+my $committed = client_on($standby, 'rc', 'BEGIN', 'SELECT * FROM t');
+my $snapshot = client_on($standby, 'rr', 'BEGIN ISOLATION LEVEL REPEATABLE READ',
 	'SELECT * FROM t');
 my $shown = q{SELECT wrote, xmin_age IS NOT NULL, limit_name FROM hygiene.sessions WHERE pid = };
 is($standby->safe_psql('postgres', $shown . $committed->{pid}),

@@ -2,15 +2,8 @@
 # A transaction that is too old: its statement is cancelled, and if it is
 # still open after the grace its session is ended, whatever it does then.
 
-use strict;
-use warnings;
-
-use IO::Select;
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use IO::Select;
 use Time::HiRes qw(time);
 
 my $LIMIT = 0.3;
@@ -36,23 +29,6 @@ sub detail
 
 	return
 	  qr/^Application "$application" kept a transaction open for (?:[3-9]\d\d ms|\d+\.\d s); pg_hygiene\.transaction_timeout allows 300 ms\.$/;
-}
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
 }
 
 # action:outcome of the session's events, which all have this limit's name.

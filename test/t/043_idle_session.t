@@ -4,13 +4,7 @@
 # it LISTENs, or has an advisory lock.  A rule that names the limit for it
 # overrules that.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
 use Time::HiRes qw(time);
 
 my $LIMIT = 0.4;
@@ -40,23 +34,15 @@ $node->safe_psql(
 	END $$});
 my $boss = PgHygiene::Client->new($node, user => 'boss');
 
-sub client
+sub idle_client
 {
 	my ($application, @statements) = @_;
 	my $begun = time;
-	my $client =
-	  PgHygiene::Client->new($node, application => $application);
+	my $client = client($application);
 
 	$client->{sent_at} = $begun;
 	$client->query($_) for @statements;
 	return $client;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $boss->first_row($sql);
 }
 
 # Wait until the sessions have been idle for two limits, if they live that
@@ -100,26 +86,26 @@ sub check_ended
 # Ended.
 #
 my %by_name = (
-	'after a statement' => client('web', 'SELECT 1'),
-	'after a transaction' => client('web', 'BEGIN', 'INSERT INTO t VALUES (1)', 'COMMIT'),
-	'after a rollback' => client('web', 'BEGIN', 'ROLLBACK'),
-	'with a prepared statement, a cursor, a temporary table, a setting' => client(
+	'after a statement' => idle_client('web', 'SELECT 1'),
+	'after a transaction' => idle_client('web', 'BEGIN', 'INSERT INTO t VALUES (1)', 'COMMIT'),
+	'after a rollback' => idle_client('web', 'BEGIN', 'ROLLBACK'),
+	'with a prepared statement, a cursor, a temporary table, a setting' => idle_client(
 		'web', 'PREPARE p AS SELECT 1', "SET work_mem = '1MB'",
 		'CREATE TEMP TABLE own (i int)',
 		'BEGIN', 'DECLARE c CURSOR WITH HOLD FOR SELECT * FROM t', 'COMMIT'),
-	'after it has said LISTEN only in a text' => client('web', "SELECT 'LISTEN a'"),
-	'without a word' => client('web'),
+	'after it has said LISTEN only in a text' => idle_client('web', "SELECT 'LISTEN a'"),
+	'without a word' => idle_client('web'),
 );
 check_ended($_, $by_name{$_}, 'pg_hygiene.idle_session_timeout')
   for sort keys %by_name;
 
-my $busy = client('web');
+my $busy = idle_client('web');
 $busy->query('SELECT pg_sleep(1)');
 is($busy->{error}, undef, 'a session at work is not idle');
 check_ended('after work', $busy, 'pg_hygiene.idle_session_timeout');
 
 # Each statement begins it anew.
-my $chatty = client('web');
+my $chatty = idle_client('web');
 my $begun = $chatty->{replied_at};
 do
 {
@@ -128,7 +114,7 @@ do
 ok($chatty->is_open, 'one that works now and then stays');
 $chatty->close;
 
-my $open = client('web', 'BEGIN');
+my $open = idle_client('web', 'BEGIN');
 outwait($open);
 ok($open->is_open, 'idle in a transaction is another matter');
 $open->close;
@@ -199,7 +185,7 @@ for my $case (@cases)
 {
 	my (undef, undef, undef, @statements) = @$case;
 
-	push @clients, client('pooler', @statements);
+	push @clients, idle_client('pooler', @statements);
 	$clients[-1]->{case} = $case;
 }
 configure($node, idle_session_timeout => '400ms');
@@ -216,7 +202,7 @@ is(scalar(grep { $_->wait_closed->{C} eq '57P05' } @holders),
 	scalar @holders, 'all end once they hold nothing');
 
 # A notification arrives at a session that was spared.
-my $listener = client('pooler', 'LISTEN news');
+my $listener = idle_client('pooler', 'LISTEN news');
 outwait($listener);
 $boss->query("NOTIFY news, 'hello'");
 is(scalar @{ $listener->query('SELECT 1') }, 1, 'a spared listener works on');
@@ -225,9 +211,9 @@ $listener->close;
 #
 # A rule that names the limit overrules that; one that names others does not.
 #
-my $strict = client('strict', 'LISTEN a');
-my $strict_lock = client('strict', 'SELECT pg_advisory_lock(pg_backend_pid())');
-my $lenient = client('lenient', 'LISTEN a');
+my $strict = idle_client('strict', 'LISTEN a');
+my $strict_lock = idle_client('strict', 'SELECT pg_advisory_lock(pg_backend_pid())');
+my $lenient = idle_client('lenient', 'LISTEN a');
 check_ended('a rule, LISTEN', $strict, 'rule 2 (application=strict)');
 check_ended('a rule, an advisory lock', $strict_lock,
 	'rule 2 (application=strict)');
@@ -240,7 +226,7 @@ check_ended('a new name', $lenient, 'rule 2 (application=strict)');
 
 # With a rule that takes the limit away nothing is ended.
 configure($node, rules => 'application=web: idle_session_timeout=0');
-my $free = client('web', 'SELECT 1');
+my $free = idle_client('web', 'SELECT 1');
 outwait($free);
 ok($free->is_open, 'a rule can take the limit away');
 is(one("SELECT limit_name FROM hygiene.sessions WHERE pid = $free->{pid}"),

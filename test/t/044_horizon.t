@@ -3,15 +3,7 @@
 # what VACUUM itself says; and prepared transactions, which are told of and
 # never touched.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node(
 	'primary',
@@ -28,7 +20,7 @@ $node->safe_psql(
 	CREATE TABLE ids (i int);
 	GRANT ALL ON t TO app});
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
-my $boss = PgHygiene::Client->new($node, application => 'boss', user => 'boss');
+my $boss = client('boss', user => 'boss');
 
 sub rows
 {
@@ -39,7 +31,7 @@ sub rows
 	} @{ $boss->query($sql) };
 }
 
-sub one
+sub first
 {
 	my ($sql) = @_;
 
@@ -80,7 +72,7 @@ sub check_agreement
 {
 	my ($when) = @_;
 
-	is(vacuum_lag(), one("SELECT max(xmin_age) $others"),
+	is(vacuum_lag(), first("SELECT max(xmin_age) $others"),
 		"$when: VACUUM is held back by the oldest in hygiene.horizon");
 	return;
 }
@@ -88,29 +80,29 @@ sub check_agreement
 #
 # Nobody.
 #
-is(one("SELECT count(*) $others"), '0', 'nobody holds anything back');
-is(one(q{SELECT kind || ' ' || name FROM hygiene.horizon}),
+is(first("SELECT count(*) $others"), '0', 'nobody holds anything back');
+is(first(q{SELECT kind || ' ' || name FROM hygiene.horizon}),
 	'session boss', 'but who asks');
 
 #
 # Sessions: of this database and of another one, older and younger.
 #
-my $reader = PgHygiene::Client->new($node, application => 'reader');
+my $reader = client('reader');
 $reader->query($_)
   for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t';
 burn(3);
-is(one("SELECT kind, name, pid, application_name, xmin_age >= 3, age BETWEEN '0' AND '1 hour' $others"),
+is(first("SELECT kind, name, pid, application_name, xmin_age >= 3, age BETWEEN '0' AND '1 hour' $others"),
 	"session|app|$reader->{pid}|reader|t|t", 'a session with an old snapshot');
 check_agreement('a snapshot');
 
-my $writer = PgHygiene::Client->new($node, application => 'writer', user => 'boss');
+my $writer = client('writer', user => 'boss');
 $writer->query($_) for 'BEGIN', 'INSERT INTO t VALUES (1)';
 burn(4);
-my $committed = PgHygiene::Client->new($node, application => 'committed');
+my $committed = client('committed');
 $committed->query($_) for 'BEGIN', 'SELECT * FROM t';
 is(join(' ', rows("SELECT application_name $others")),
 	'reader writer', 'a writer too, but not READ COMMITTED; the oldest first');
-is(one("SELECT bool_and(xmin_age = greatest(age(backend_xmin), age(backend_xid))
+is(first("SELECT bool_and(xmin_age = greatest(age(backend_xmin), age(backend_xid))
 			AND h.age BETWEEN now() - xact_start - interval '1 min' AND now() - xact_start + interval '1 min')
 		FROM hygiene.horizon h JOIN pg_stat_activity a USING (pid)
 		WHERE h.application_name <> 'boss'"),
@@ -122,11 +114,11 @@ is(join(' ', rows("SELECT application_name $others")), 'writer', 'one gives up')
 check_agreement('a writer');
 $_->close for $reader, $writer, $committed;
 
-my $elsewhere = PgHygiene::Client->new($node, application => 'elsewhere', dbname => 'shop');
+my $elsewhere = client('elsewhere', dbname => 'shop');
 $elsewhere->query($_)
   for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1';
 burn(2);
-is(one("SELECT kind, name, xmin_age >= 2 $others"), 'session|app|t',
+is(first("SELECT kind, name, xmin_age >= 2 $others"), 'session|app|t',
 	'a session of another database');
 $elsewhere->close;
 until_row($node,
@@ -143,7 +135,7 @@ is(join(' ', rows("SELECT kind, name, pid, application_name, xmin_age >= 2, age 
 	'prepared transaction|first one|||t|t prepared transaction|second|||t|t',
 	'prepared transactions, the oldest first');
 check_agreement('prepared transactions');
-$reader = PgHygiene::Client->new($node, application => 'reader');
+$reader = client('reader');
 $reader->query($_)
   for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t';
 is(join(', ', rows("SELECT coalesce(application_name, name) $others AND xmin_age > 0 ORDER BY xmin_age DESC, 1")),
@@ -179,7 +171,7 @@ for my $case ([ 1, '1 prepared transaction is older than an hour' ],
 }
 is(scalar warnings_of('SELECT * FROM hygiene.get_status(0)'), 0,
 	'none older than an hour: no warning');
-like(one(q{SELECT pg_get_viewdef('hygiene.status'::regclass)}),
+like(first(q{SELECT pg_get_viewdef('hygiene.status'::regclass)}),
 	qr/pg_prepared_xacts.*prepared < \(now\(\) - '01:00:00'::interval\)/s,
 	'the view counts those older than an hour');
 
@@ -190,8 +182,8 @@ configure(
 	horizon_limit => '1',
 	idle_writer_timeout => '50ms');
 two_passes($node);
-is(one('SELECT count(*) FROM pg_prepared_xacts'), '2', 'they are never touched');
-is(one("SELECT count(*) FROM hygiene.events"), '0', 'nor is anything recorded');
+is(first('SELECT count(*) FROM pg_prepared_xacts'), '2', 'they are never touched');
+is(first("SELECT count(*) FROM hygiene.events"), '0', 'nor is anything recorded');
 configure(
 	$node,
 	transaction_timeout => undef,
@@ -200,16 +192,16 @@ configure(
 $boss->query('SELECT 1');
 $boss->query('ROLLBACK PREPARED ' . $boss->query("SELECT quote_literal(gid) FROM pg_prepared_xacts ORDER BY gid LIMIT 1")->[0]->[0])
   for 1 .. 2;
-is(one("SELECT count(*) $others"), '0', 'all prepared transactions are gone');
+is(first("SELECT count(*) $others"), '0', 'all prepared transactions are gone');
 
 #
 # Replication slots.
 #
 $boss->query(q{SELECT pg_create_logical_replication_slot('decoder', 'pgoutput')});
 burn(5);
-is(one("SELECT kind, name, pid, application_name, xmin_age >= 5, age $others"),
+is(first("SELECT kind, name, pid, application_name, xmin_age >= 5, age $others"),
 	'replication slot|decoder|||t|', 'a logical slot, by its catalog_xmin');
-is(one("SELECT xmin_age = age(catalog_xmin) FROM hygiene.horizon h JOIN pg_replication_slots s ON s.slot_name = h.name"),
+is(first("SELECT xmin_age = age(catalog_xmin) FROM hygiene.horizon h JOIN pg_replication_slots s ON s.slot_name = h.name"),
 	't', 'as pg_replication_slots has it');
 $boss->query(q{SELECT pg_drop_replication_slot('decoder')});
 
@@ -222,22 +214,22 @@ $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->append_conf('postgresql.conf',
 	"hot_standby_feedback = on\nwal_receiver_status_interval = 1");
 $standby->start;
-my $report = PgHygiene::Client->new($standby, application => 'report');
+my $report = client('report', on => $standby);
 $report->query($_)
   for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t';
 burn(5);
 until_row($node, q{SELECT count(*) FROM hygiene.horizon WHERE kind = 'standby' AND xmin_age >= 5}, '1');
-my $walsender = one('SELECT pid FROM pg_stat_replication');
-is(one("SELECT kind, pid, application_name, age BETWEEN '0' AND '1 hour' $others"),
+my $walsender = first('SELECT pid FROM pg_stat_replication');
+is(first("SELECT kind, pid, application_name, age BETWEEN '0' AND '1 hour' $others"),
 	"standby|$walsender|standby|t", 'a standby without a slot');
-is(one("SELECT name = usename FROM hygiene.horizon h JOIN pg_stat_replication USING (pid)"),
+is(first("SELECT name = usename FROM hygiene.horizon h JOIN pg_stat_replication USING (pid)"),
 	't', 'by the role of its walsender');
-is(one("SELECT xmin_age = age(backend_xmin) FROM hygiene.horizon h JOIN pg_stat_replication USING (pid)"),
+is(first("SELECT xmin_age = age(backend_xmin) FROM hygiene.horizon h JOIN pg_stat_replication USING (pid)"),
 	't', 'as pg_stat_replication has it');
 check_agreement('a standby');
 
 # The same one, as everyone sees it.
-my $app = PgHygiene::Client->new($node, application => 'boss');
+my $app = client('boss');
 is(join('|', @{ $app->query("SELECT kind, pid $others")->[0] }),
 	"standby|$walsender", 'an ordinary role sees it too');
 $app->close;
@@ -245,13 +237,13 @@ $app->close;
 $boss->query(q{SELECT pg_create_physical_replication_slot('keeper')});
 $standby->append_conf('postgresql.conf', "primary_slot_name = 'keeper'");
 $standby->restart;
-$report = PgHygiene::Client->new($standby, application => 'report');
+$report = client('report', on => $standby);
 $report->query($_)
   for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t';
 burn(5);
 until_row($node, q{SELECT count(*) FROM hygiene.horizon WHERE kind = 'replication slot' AND xmin_age >= 5}, '1');
-$walsender = one('SELECT pid FROM pg_stat_replication');
-is(one("SELECT kind, name, pid, xmin_age >= 5, age $others"),
+$walsender = first('SELECT pid FROM pg_stat_replication');
+is(first("SELECT kind, name, pid, xmin_age >= 5, age $others"),
 	"replication slot|keeper|$walsender|t|", 'a standby with a slot: the slot');
 check_agreement('a slot');
 
@@ -259,19 +251,19 @@ check_agreement('a slot');
 $standby->stop;
 burn(2);
 until_row($node, q{SELECT active_pid IS NULL FROM pg_replication_slots});
-is(one("SELECT kind, name, pid, xmin_age >= 7 $others"),
+is(first("SELECT kind, name, pid, xmin_age >= 7 $others"),
 	'replication slot|keeper||t', 'also while the standby is down');
 check_agreement('a slot that nobody uses');
 
 # All kinds together: the oldest first.
 $boss->query("BEGIN; INSERT INTO t VALUES (2); PREPARE TRANSACTION 'p'");
 burn(2);
-$writer = PgHygiene::Client->new($node, application => 'writer', user => 'boss');
+$writer = client('writer', user => 'boss');
 $writer->query($_) for 'BEGIN', 'INSERT INTO t VALUES (1)';
 burn(2);
 is(join(', ', rows("SELECT kind $others")),
 	'replication slot, prepared transaction, session', 'all kinds, the oldest first');
-is(one("SELECT array_agg(xmin_age) = array_agg(xmin_age ORDER BY xmin_age DESC) FROM hygiene.horizon"),
+is(first("SELECT array_agg(xmin_age) = array_agg(xmin_age ORDER BY xmin_age DESC) FROM hygiene.horizon"),
 	't', 'in the order of their ages');
 check_agreement('all kinds');
 $writer->close;
@@ -279,7 +271,7 @@ $boss->query("ROLLBACK PREPARED 'p'");
 $boss->query(q{SELECT pg_drop_replication_slot('keeper')});
 until_row($node,
 	"SELECT count(*) FROM pg_stat_activity WHERE pid = $writer->{pid}", '0');
-is(one("SELECT count(*) $others"), '0', 'in the end nothing is left');
+is(first("SELECT count(*) $others"), '0', 'in the end nothing is left');
 
 # VACUUM may use one up itself, to cut off the end of the table.
 cmp_ok(vacuum_lag(), '<=', 1, 'and VACUUM agrees');

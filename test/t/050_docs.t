@@ -5,14 +5,8 @@
 # The messages are provoked, one by one, on a real server; numbers, names and
 # rules in them are taken for examples.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use PgHygiene::History;
 
 my %doc = map { $_ => slurp_file($_) } 'README.md', 'CONTRIBUTING.md',
   'monitoring/README.md', glob('doc/*.md');
@@ -111,7 +105,7 @@ my @rule_settings =
   table(section($doc{'doc/rules.md'}, 'What a rule can set'));
 my @names = map { literal($_->[0]) } @rule_settings;
 my %only_in_rules =
-  map { $_ => 1 } qw(connections reserve connect_rate exempt);
+  map { $_ => 1 } qw(connections reserve connect_rate exempt until);
 
 same_names(
 	\@names,
@@ -122,7 +116,8 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
-	  : $value eq 'none' ? $name
+	  : $value =~ /^none/ ? $name
+	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
 	  : "$name=7";
 
@@ -275,15 +270,6 @@ sub heard
 		without_advice($fields[4]) } = 1;
 	isnt($fields[1], '', "provoked: $what");
 	return;
-}
-
-sub client
-{
-	my ($application, @sql) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @sql;
-	return $client;
 }
 
 # These settings and no others, in force also for new connections: each poll is
@@ -527,10 +513,23 @@ SKIP:
 	$node->append_conf('postgresql.conf', 'max_connections = 100');
 }
 
-# A damaged file of the history.
-$node->stop;
-append_to_file($node->data_dir . '/pg_stat/pg_hygiene.stat', 'damage');
-$node->start;
+# A damaged file of the history, and a damaged part of one.
+sub damage
+{
+	my ($at) = @_;
+	my $file = history_file($node);
+
+	$node->stop;
+	my $bytes = read_bytes($file);
+	substr($bytes, $at->($bytes), 1) ^= "\x01";
+	write_bytes($file, $bytes);
+	$node->start;
+	return;
+}
+
+damage(sub { return 40 });
+$node->safe_psql('postgres', 'SELECT hygiene.reset()');
+damage(sub { my %parts = parts($_[0]); return $parts{events}{at} });
 my $log = slurp_file($node->logfile, $position);
 
 # Without the preload.

@@ -3,15 +3,8 @@
 # stands there, on a server in the state that the runbook speaks of; and what
 # it says of turning off, upgrading and removing is so.
 
-use strict;
-use warnings;
-
-use IPC::Run;
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use IPC::Run;
 
 my $runbook = slurp_file('doc/runbook.md');
 my $node = new_node(
@@ -76,15 +69,6 @@ sub run_statements
 		}
 	}
 	return;
-}
-
-sub client
-{
-	my ($application, @sql) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @sql;
-	return $client;
 }
 
 my $folder = "$PostgreSQL::Test::Utils::tmp_check/runbook";

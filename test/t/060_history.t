@@ -2,15 +2,7 @@
 # Counters, leaks and events outlive the server: what is the same afterwards,
 # and what may be lost, after each way in which it can end.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node(
 	'main',
@@ -23,22 +15,6 @@ my $node = new_node(
 	  . ' application=capped: connections=1;'
 	  . " application=watched: idle_in_transaction_timeout=50ms, mode=observe'");
 my $FILE = $node->data_dir . '/pg_stat/pg_hygiene.stat';
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
-sub client
-{
-	my ($application, @statements) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @statements;
-	return $client;
-}
 
 # Ends n sessions by a limit; returns their pids in the order of their ends.
 sub end_some
@@ -356,7 +332,7 @@ $standby->start;
 
 sub end_on_standby
 {
-	my $client = PgHygiene::Client->new($standby, application => 'leak');
+	my $client = client('leak', on => $standby);
 
 	$client->query('BEGIN');
 	$client->wait_closed;

@@ -2,21 +2,13 @@
 # A file that cannot be used is logged, set aside and replaced, and a disk that
 # is full leaves the file as it was: neither stops the server.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::History;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes ();
 
 # Where things are in the file.
 my $FORMAT_AT = 4;
 my $SERVER_AT = 8;
-my $N_EVENTS_AT = 24;
 
 my $node = new_node(
 	'main',
@@ -28,20 +20,13 @@ my $FILE = history_file($node);
 my $ASIDE = "$FILE.corrupt";
 my $TMP = "$FILE.tmp";
 
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub end_some
 {
 	my ($n) = @_;
 
 	for (1 .. $n)
 	{
-		my $client = PgHygiene::Client->new($node, application => 'leak');
+		my $client = client('leak');
 
 		# in one message, lest a slow machine end it between the two
 		$client->query("BEGIN; SELECT 'a statement that is remembered'");
@@ -59,7 +44,7 @@ sub is_whole
 {
 	my ($bytes) = @_;
 
-	return length $bytes >= $HEADER + $CRC && with_checksum($bytes) eq $bytes;
+	return length $bytes >= $HEADER && with_checksums($bytes) eq $bytes;
 }
 
 sub with
@@ -109,14 +94,58 @@ sub start_with
 }
 
 start_with('header damaged', flipped($good, 0), 'it is not a file of pg_hygiene');
-start_with('middle damaged', flipped($good, int($size / 2)), 'its checksum is wrong');
-start_with('checksum damaged', flipped($good, $size - 1), 'its checksum is wrong');
-start_with('truncated', substr($good, 0, $size - 1), 'its checksum is wrong');
+start_with('list damaged', flipped($good, 40), 'its checksum is wrong');
+start_with('truncated', substr($good, 0, $size - 1), 'it is too short');
 start_with('empty', '', 'it is too short');
-start_with('newer format', with_checksum(with($good, $FORMAT_AT, 2)),
+start_with('older format', with_checksums(with($good, $FORMAT_AT, 1)),
 	'its format is another one');
-start_with('another server', with_checksum(with($good, $SERVER_AT, 99)),
+start_with('another server', with_checksums(with($good, $SERVER_AT, 99)),
 	'it was written by another version of the server');
+
+#
+# A part that cannot be used is lost without the others.
+#
+my %parts = parts($good);
+
+sub start_with_part
+{
+	my ($what, $bytes, $part, $reason) = @_;
+	my $position = log_position($node);
+	my $other = $part eq 'events' ? 'leaks' : 'events';
+
+	unlink $ASIDE;
+	write_bytes($FILE, $bytes);
+	ok($node->start, "$what: the server starts");
+	my $log = slurp_file($node->logfile, $position);
+	like(
+		$log,
+		qr/ignoring part "$part" of file "pg_stat\/pg_hygiene\.stat": $reason/,
+		"$what: logged by its name");
+	is(scalar(() = $log =~ /ignoring/g), 1, "$what: no other part is");
+	ok(read_bytes($ASIDE) eq $bytes, "$what: set aside");
+	isnt(one("SELECT count(*) FROM hygiene.$other"), 0,
+		"$what: another part is read");
+	is(one("SELECT count(*) FROM hygiene.$part"), 0, "$what: it begins anew")
+	  if $part =~ /^(?:events|leaks)$/;
+	$node->stop;
+	return;
+}
+
+for my $part (sort grep { $parts{$_}{length} > 0 } keys %parts)
+{
+	my $middle = $parts{$part}{at} + int($parts{$part}{length} / 2);
+
+	start_with_part("$part damaged", flipped($good, $middle), $part,
+		'its checksum is wrong');
+}
+start_with_part('another format',
+	with_checksums(with($good, $parts{events}{entry} + 40, 7)),
+	'events', 'its format is another one');
+
+# The checksum is right, and what it says is not: a text without an end.
+start_with_part('no sense',
+	with_checksums(with($good, $parts{leaks}{at}, 0xffffffff)),
+	'leaks', 'what it says makes no sense');
 
 #
 # One that cannot even be opened, for the server is no superuser.
@@ -174,7 +203,7 @@ sub try_single
 		'<', \'', '>', \$out, '2>', \$log);
 	my $problem =
 	    !$status ? 'it did not start'
-	  : $log !~ /ignoring file/ ? 'it was not noticed'
+	  : $log !~ /ignoring (?:file|part)/ ? 'it was not noticed'
 	  : $log =~ /PANIC|FATAL/ ? 'it was fatal'
 	  : -e $FILE ? 'it was left in the way'
 	  : read_bytes($ASIDE) ne $bytes ? 'it was not set aside'
@@ -189,7 +218,7 @@ my @missed = grep { $_ } map {
 	my $problem = try_single(flipped($good, $_));
 
 	$problem && "byte $_: $problem";
-} @at, $size - 4 .. $size - 1;
+} @at, $size - 1;
 is_deeply(\@missed, [],
 	'damaged anywhere: noticed, set aside, and nothing else happens');
 
@@ -204,10 +233,9 @@ is(try_single($good . 'x'), '', 'longer than it was: the same');
 is(try_single('x' x 100_000), '', 'something else: the same');
 note sprintf '%.1f s', Time::HiRes::time - $started;
 
-# Its checksum is right, its numbers are not: nobody must rely on them.
-write_bytes($FILE, with_checksum(with($good, $N_EVENTS_AT, 0xffffffff)));
-ok($node->start, 'more announced than there is: the server starts');
-is(events(), 3, 'more announced than there is: what is there is read');
+write_bytes($FILE, $good);
+$node->start;
+is(events(), 3, 'what was written is read');
 
 #
 # The disk is full when the server stops.
@@ -277,7 +305,7 @@ SKIP:
 	skip 'a private mount is not permitted', 7 unless start_on_small_disk();
 	is(events(), 0, 'small disk: it is another one');
 	my @clients =
-	  map { PgHygiene::Client->new($node, application => 'leak') } 1 .. 80;
+	  map { client('leak') } 1 .. 80;
 	$_->send_query("BEGIN; SELECT '" . 'x' x 1000 . "'") for @clients;
 	$_->wait_closed for @clients;
 	$position = log_position($node);

@@ -3,14 +3,7 @@
 # and to nobody else: while its session lives, from the history, after a
 # restart, after its role was dropped, and in what clients are told.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $SECRET = q{SELECT 'a secret'};
@@ -32,24 +25,11 @@ $node->safe_psql(
 	GRANT pg_read_all_stats TO reader;
 	CREATE ROLE boss LOGIN SUPERUSER});
 
-sub client
-{
-	my ($user, $application, @statements) = @_;
-	my $client = PgHygiene::Client->new(
-		$node,
-		user => $user,
-		application => $application,
-		tcp => 1);
-
-	$client->query($_) for @statements;
-	return $client;
-}
-
 # What a role sees, in one line.
 sub seen_by
 {
 	my ($user, $sql) = @_;
-	my $client = client($user, 'looks');
+	my $client = client('looks', user => $user, tcp => 1);
 	my $rows = $client->query($sql);
 
 	$client->close;
@@ -84,8 +64,8 @@ my %sql = (
 	leaks => "SELECT user_name, fingerprint <> 0, example_query FROM hygiene.leaks
 		WHERE application_name = 'ends' AND first_seen = '%s'");
 
-my $stays = client('app', 'stays', 'BEGIN', $SECRET);
-my $ends = client('app', 'ends', 'BEGIN', $SECRET);
+my $stays = client('stays', tcp => 1, 'BEGIN', $SECRET);
+my $ends = client('ends', tcp => 1, 'BEGIN', $SECRET);
 is($ends->wait_closed->{C}, '25P03', 'a session is ended');
 my $seen_at = $node->safe_psql('postgres',
 	"SELECT first_seen FROM hygiene.leaks WHERE application_name = 'ends'");
@@ -139,10 +119,10 @@ sub check_warning
 {
 	my ($when, $is_told) = @_;
 
-	unlike(words_to(client($_, 'ends')), qr/a secret/,
+	unlike(words_to(client('ends', user => $_, tcp => 1)), qr/a secret/,
 		"$when: $_ is not told the statement")
 	  for qw(stranger member distant reader boss);
-	my $words = words_to(client('app', 'ends'));
+	my $words = words_to(client('ends', tcp => 1));
 
 	like($words, qr/^S WARNING$/m, "$when: the role itself is warned")
 	  if $is_told;
@@ -159,10 +139,10 @@ check_warning('at the start', 1);
 #
 # Who is refused because an application leaks.
 #
-my @shop = map { client('app', 'shop', 'BEGIN', $SECRET) } 1 .. 3;
+my @shop = map { client('shop', tcp => 1, 'BEGIN', $SECRET) } 1 .. 3;
 my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
 my $refused;
-until (($refused = words_to(client('app', 'shop'))) =~ /3 of its sessions are idle/
+until (($refused = words_to(client('shop', tcp => 1))) =~ /3 of its sessions are idle/
 	|| time > $give_up)
 {
 	usleep(20_000);
@@ -171,7 +151,7 @@ like($refused, qr/ran last: \Q$SECRET\E/,
 	'refused: the role itself is told its statement');
 for my $user (qw(stranger member distant reader))
 {
-	my $words = words_to(client($user, 'shop'));
+	my $words = words_to(client('shop', user => $user, tcp => 1));
 
 	like($words, qr/53300.*3 of its sessions are idle in a transaction/s,
 		"refused: $user is told that the application leaks");
@@ -193,7 +173,7 @@ is(sprintf('%o', (stat $node->data_dir . '/pg_stat/pg_hygiene.stat')[2] & 07777)
 #
 # The role is dropped, here under a session of its own.
 #
-$stays = client('app', 'stays', 'BEGIN', $SECRET);
+$stays = client('stays', tcp => 1, 'BEGIN', $SECRET);
 $node->safe_psql('postgres', 'DROP ROLE app');
 delete $may{app};
 $may{member} = 0;
@@ -210,7 +190,7 @@ $node->safe_psql('postgres', 'CREATE ROLE app LOGIN');
 $may{app} = 0;
 check_history('another of that name');
 check_warning('another of that name', 0);
-client('app', 'ends', 'BEGIN', q{SELECT 'of another'})->wait_closed;
+client('ends', tcp => 1, 'BEGIN', q{SELECT 'of another'})->wait_closed;
 is( seen_by(
 		'app',
 		q{SELECT query FROM hygiene.events WHERE query LIKE 'SELECT%' ORDER BY 1}
@@ -219,7 +199,7 @@ is( seen_by(
 	'another of that name sees its own statement');
 check_history('another of that name, which leaks the same');
 unlike(
-	words_to(client('app', 'ends')),
+	words_to(client('ends', tcp => 1)),
 	qr/a secret/,
 	'another of that name, which leaks the same: is not told');
 $node->restart;

@@ -1,14 +1,7 @@
 
 # hygiene.leaks: idle transactions grouped by where they come from.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $MAX_LEAKS = 500;
 
@@ -31,33 +24,22 @@ $node->safe_psql('shop',
 
 my @sessions;
 
-sub client
+sub known_client
 {
 	my ($application, %options) = @_;
 
-	push @sessions,
-	  PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
+	push @sessions, client($application, %options);
 	return $sessions[-1];
 }
 
 sub leak
 {
 	my ($application, $statement, %options) = @_;
-	my $client = client($application, %options);
+	my $client = known_client($application, %options);
 
 	$client->query('BEGIN');
 	$client->query($statement);
 	return $client;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
 }
 
 sub leaks
@@ -208,10 +190,10 @@ start_over();
 # One leaks all the time.
 #
 configure($node, mode => 'observe', idle_in_transaction_timeout => '10ms');
-my $constant = client('constant');
+my $constant = known_client('constant');
 $constant->query('BEGIN; SELECT 1 AS constant');
 my $WIDTH = 52;
-my @crowd = map { client('crowd') } 1 .. $WIDTH;
+my @crowd = map { known_client('crowd') } 1 .. $WIDTH;
 $_->query('BEGIN') for @crowd;
 
 sub round

@@ -4,14 +4,8 @@
 # The programs, SQLAlchemy and psycopg2, run all at once: each pattern of
 # diagnosis.c, and the same work done well, also through PgBouncer.
 
-use strict;
-use warnings;
-
-use IPC::Run;
 use PgHygiene;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use IPC::Run;
 
 plan skip_all => 'psycopg2 or SQLAlchemy is not there'
   unless run_log([ '/usr/bin/python3', '-c', 'import psycopg2, sqlalchemy' ]);
@@ -47,18 +41,11 @@ sub start
 
 	delete local $ENV{PGAPPNAME};
 	$program{run} = IPC::Run::start(
-		[ '/usr/bin/python3', "test/patterns/$file.py", $pattern, $url ],
+		[ '/usr/bin/python3', "test/programs/patterns/$file.py", $pattern, $url ],
 		'<', \$program{in}, '>', \$program{out}, '2>', \$program{err},
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	push @programs, \%program;
 	return;
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
 }
 
 sub diagnosis

@@ -2,15 +2,8 @@
 # What a program hears of its own leak: when it is refused, and when it starts
 # a new session after some were ended.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
 use PgHygiene::History;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $READ = 'A SELECT opened a transaction that the program never ends. '
@@ -35,16 +28,6 @@ $node->safe_psql(
 	ALTER ROLE batch SET application_name = 'named by role';
 	CREATE TABLE shelf (id int, item text);
 	GRANT ALL ON shelf TO PUBLIC});
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
-}
 
 # A session left idle in a transaction.
 sub leak
@@ -83,13 +66,6 @@ sub refused
 		  if $error->{D} =~ /\. $number of its sessions/ || time > $give_up;
 		usleep(20_000);
 	}
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
 }
 
 #

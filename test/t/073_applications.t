@@ -3,36 +3,12 @@
 # did, its peak and when that was.  (More names than max_applications are in
 # 005_never_touched.t.)
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node(
 	'main',
 	'pg_hygiene.connections_per_application = 5',
 	'pg_hygiene.warn_at = 0');
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new(
-		$node,
-		application => $application,
-		%options);
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 sub row
 {

@@ -3,15 +3,7 @@
 # long or comes from other places than clients: all of it works, with limits
 # so short that they would end it if they were mistaken.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 my @limits = (
@@ -37,14 +29,13 @@ for my $name (grep { !$there{$_} } @wanted)
 
 # A client that sends these, one after the other.  A machine that stands still
 # between two of them makes it an idle one, which is ended; then another tries.
-sub client
+sub client_on
 {
 	my ($node, $application, @statements) = @_;
 
 	for my $try (1 .. 20)
 	{
-		my $client =
-		  PgHygiene::Client->new($node, application => $application);
+		my $client = client($application, on => $node);
 
 		for my $statement (@statements)
 		{
@@ -91,7 +82,7 @@ for my $order ([ 'pg_hygiene', @others ], [ @others, 'pg_hygiene' ])
 		is($node->psql('postgres', "CREATE EXTENSION $extension"),
 			0, "$when: CREATE EXTENSION $extension");
 	}
-	my $client = client($node, 'beside', 'LISTEN x', 'BEGIN', 'SELECT 42');
+	my $client = client_on($node, 'beside', 'LISTEN x', 'BEGIN', 'SELECT 42');
 	my $last = $client->wait_closed;
 	my $event = "FROM hygiene.events WHERE pid = $client->{pid}";
 
@@ -163,7 +154,7 @@ sub somebody_is_ended
 {
 	my ($when) = @_;
 
-	is( PgHygiene::Client->new($node, application => 'idle')->wait_closed->{C},
+	is( client('idle', on => $node)->wait_closed->{C},
 		'57P05', "an idle session is ended $when");
 	return;
 }
@@ -194,12 +185,12 @@ $node->command_ok(
 	'pg_basebackup, slowly');
 
 # One message, so that the session is not idle before.
-my $loader = client($node, 'loader');
+my $loader = client_on($node, 'loader');
 $loader->copy_in('CREATE TEMP TABLE c (a int); COPY c FROM STDIN');
 if ($loader->{closed_at})
 {
 	# it was idle for too long before that
-	$loader = client($node, 'loader');
+	$loader = client_on($node, 'loader');
 	$loader->copy_in('CREATE TEMP TABLE c (a int); COPY c FROM STDIN');
 }
 somebody_is_ended('beside a COPY that waits for its client');
@@ -215,14 +206,14 @@ my $parallel = join '; ',
   'SET enable_indexscan = off',
   'SET enable_indexonlyscan = off',
   'SET enable_bitmapscan = off';
-like(join("\n", map { $_->[0] } @{ client($node, 'parallel', "$parallel; EXPLAIN $slowly")->{rows} }),
+like(join("\n", map { $_->[0] } @{ client_on($node, 'parallel', "$parallel; EXPLAIN $slowly")->{rows} }),
 	qr/Gather/, 'a query is parallel');
 my $since = time;
-is(client($node, 'parallel', "$parallel; $slowly")->{rows}->[0]->[0],
+is(client_on($node, 'parallel', "$parallel; $slowly")->{rows}->[0]->[0],
 	10000, 'and goes on');
 cmp_ok(time - $since, '>', 0.3, 'for longer than the limits');
 
-my $preparer = client($node, 'preparer',
+my $preparer = client_on($node, 'preparer',
 	"BEGIN; INSERT INTO t VALUES (-1 - (random() * 1e9)::int); PREPARE TRANSACTION 'two'");
 is($preparer->wait_closed->{C}, '57P05', 'the session that prepared a transaction is ended');
 is($node->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts'),

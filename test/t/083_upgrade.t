@@ -3,16 +3,11 @@
 # is one version so far, and an earlier one that is made up here; as soon as sql/
 # holds an upgrade script this test follows it, with nothing to be changed here.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $node = new_node('main');
 
-sub one
+sub in_database
 {
 	my ($database, $sql) = @_;
 
@@ -25,7 +20,7 @@ sub objects
 {
 	my ($database) = @_;
 
-	return one($database, q{
+	return in_database($database, q{
 		WITH member AS (
 			SELECT classid, objid FROM pg_depend
 			WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
@@ -56,7 +51,7 @@ sub objects
 		ORDER BY 1});
 }
 
-my $default = one('postgres',
+my $default = in_database('postgres',
 	"SELECT default_version FROM pg_available_extensions WHERE name = 'pg_hygiene'");
 my $fresh = objects('postgres');
 
@@ -67,7 +62,7 @@ unlike($fresh, qr/^other (?!type)/m,
 	'they are a schema, functions, views and their types');
 
 # Every object says what it is.
-is( one('postgres', q{
+is( in_database('postgres', q{
 		SELECT count(*) FROM pg_depend d
 		WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 		AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_hygiene')
@@ -80,7 +75,7 @@ is( one('postgres', q{
 # Every version that can be installed, and every way from there.
 #
 my @versions = split /\n/,
-  one('postgres', q{
+  in_database('postgres', q{
 	SELECT version FROM pg_available_extension_versions
 	WHERE name = 'pg_hygiene' ORDER BY version});
 ok((grep { $_ eq $default } @versions), "the default version $default can be installed");
@@ -88,16 +83,16 @@ ok((grep { $_ eq $default } @versions), "the default version $default can be ins
 my $ways = 0;
 for my $version (grep { $_ ne $default } @versions)
 {
-	my $path = one('postgres', qq{
+	my $path = in_database('postgres', qq{
 		SELECT path FROM pg_extension_update_paths('pg_hygiene')
 		WHERE source = '$version' AND target = '$default'});
 	my $database = "upgrade_$version";
 
 	isnt($path, '', "there is a way from $version to $default");
 	$node->safe_psql('postgres', qq{CREATE DATABASE "$database"});
-	one($database, "CREATE EXTENSION pg_hygiene VERSION '$version'");
+	in_database($database, "CREATE EXTENSION pg_hygiene VERSION '$version'");
 	isnt(objects($database), $fresh, "$version has other objects");
-	one($database, 'ALTER EXTENSION pg_hygiene UPDATE');
+	in_database($database, 'ALTER EXTENSION pg_hygiene UPDATE');
 	is(objects($database), $fresh, "$path: the same as a fresh install");
 	$ways++;
 }
@@ -105,7 +100,7 @@ cmp_ok($ways, '>', 0, "$ways older versions");
 
 # Every sort of difference is seen.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
-one('other', 'CREATE EXTENSION pg_hygiene');
+in_database('other', 'CREATE EXTENSION pg_hygiene');
 is(objects('other'), $fresh, 'two fresh installs are the same');
 for my $change (
 	'REVOKE ALL ON hygiene.status FROM PUBLIC',
@@ -113,19 +108,19 @@ for my $change (
 	'CREATE OR REPLACE VIEW hygiene.status AS SELECT * FROM hygiene.get_status(1)',
 	'ALTER FUNCTION hygiene.get_status(bigint) COST 7')
 {
-	one('other', $change);
+	in_database('other', $change);
 	isnt(objects('other'), $fresh, "seen: $change");
-	one('other', 'DROP EXTENSION pg_hygiene; CREATE EXTENSION pg_hygiene');
+	in_database('other', 'DROP EXTENSION pg_hygiene; CREATE EXTENSION pg_hygiene');
 }
 is(objects('other'), $fresh, 'dropped and created: the same again');
 
 #
 # Nothing stays, and an upgrade to what is there does nothing.
 #
-one('other', 'ALTER EXTENSION pg_hygiene UPDATE');
+in_database('other', 'ALTER EXTENSION pg_hygiene UPDATE');
 is(objects('other'), $fresh, 'an upgrade to the version that is there changes nothing');
-one('other', 'DROP EXTENSION pg_hygiene');
-is( one('other', q{
+in_database('other', 'DROP EXTENSION pg_hygiene');
+is( in_database('other', q{
 		SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'hygiene')
 			+ (SELECT count(*) FROM pg_proc WHERE probin LIKE '%pg_hygiene%')}),
 	'0',
@@ -133,8 +128,8 @@ is( one('other', q{
 
 # It needs no schema but its own.
 $node->safe_psql('postgres', 'CREATE DATABASE bare');
-one('bare', 'DROP SCHEMA public');
-one('bare', q{SET search_path = ''; CREATE EXTENSION pg_hygiene});
+in_database('bare', 'DROP SCHEMA public');
+in_database('bare', q{SET search_path = ''; CREATE EXTENSION pg_hygiene});
 is(objects('bare'), $fresh, 'without a schema public: the same objects');
 
 #

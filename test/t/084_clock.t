@@ -5,17 +5,10 @@
 #
 # The clock is that of this server only: a library preloaded into it moves it.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use FindBin;
 use IO::Select;
-use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
 use POSIX ();
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time);
 
 my $hour = 3600;
@@ -25,7 +18,7 @@ my $library = "$folder/step.so";
 my $moved = 0;
 
 system_or_bail('gcc', '-std=gnu99', '-shared', '-fPIC', '-o', $library,
-	"$FindBin::RealBin/../clock/step.c", '-ldl');
+	"$FindBin::RealBin/../programs/clock/step.c", '-ldl');
 
 sub set_clock
 {
@@ -46,18 +39,10 @@ my $node;
 	$node = new_node('main', 'autovacuum = off');
 }
 
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
-sub client
+sub steady_client
 {
 	my ($application, @statements) = @_;
-	my $client =
-	  PgHygiene::Client->new($node, application => $application);
+	my $client = client($application);
 
 	$client->try_query($_) for @statements;
 	return $client;
@@ -151,7 +136,7 @@ sub try_step
 	# three make a leak
 	configure($node, %$settings);
 	my $since = time;
-	my @clients = map { client($when, @$statements) } 1 .. 4;
+	my @clients = map { steady_client($when, @$statements) } 1 .. 4;
 	$clients[0]->send_query($work) if $work;
 	my $position = log_position($node);
 	set_clock($by);
@@ -185,7 +170,7 @@ for my $by ($hour, -2 * $hour)
 # Sessions that were there before the step are exact afterwards.
 set_clock(-2 * $hour);
 configure($node, idle_in_transaction_timeout => '200ms');
-my $after = client('afterwards', 'BEGIN');
+my $after = steady_client('afterwards', 'BEGIN');
 is($after->wait_closed->{C}, '25P03', 'a session that comes after a step is ended');
 cmp_ok($after->{told_at} - $after->{sent_at}, '>=', 0.2, 'not early');
 configure($node, idle_in_transaction_timeout => '10min');
@@ -200,7 +185,7 @@ sub cpu_ticks
 }
 
 {
-	my $idle = client('waiting', 'BEGIN');
+	my $idle = steady_client('waiting', 'BEGIN');
 	my $worker = one('SELECT worker_pid FROM hygiene.status');
 
 	set_clock(-$hour);

@@ -3,17 +3,10 @@
 # a role that has pg_monitor and nothing more, an application leaks and the
 # alert fires, and each graph of the dashboard has data.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use Cwd qw(abs_path);
 use JSON::PP;
-use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
 use PgHygiene::Service;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 # The first of these names that can be run.  The exporter has one with Debian
@@ -85,7 +78,7 @@ sub clients
 {
 	my ($names, @sql) = @_;
 	my @clients =
-	  map { PgHygiene::Client->new($node, application => $_) } @$names;
+	  map { client($_) } @$names;
 
 	for my $client (@clients)
 	{

@@ -5,16 +5,9 @@
 # Where the ring of samples ends and what a clock that is set does to it is in
 # test/unit/samples_test.c.  reset() makes the worker take a sample at once.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use IPC::Run;
 use JSON::PP;
-use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $PYTHON = '/usr/bin/python3';
 
@@ -37,22 +30,6 @@ my $node = new_node(
 	'pg_hygiene.idle_in_transaction_timeout = 10min',
 	"pg_hygiene.rules = '$RULES'");
 my $boss = $node->safe_psql('postgres', 'SELECT current_user');
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
-sub client
-{
-	my ($application, @sql) = @_;
-	my $client = PgHygiene::Client->new($node, application => $application);
-
-	$client->query($_) for @sql;
-	return $client;
-}
 
 #
 # A sample has who holds what at the moment.  What sessions do may be a second
@@ -122,7 +99,7 @@ sub page
 			'-c', $options{sql} || 'SELECT hygiene.report()',
 			'-d', $node->connstr($options{dbname} || 'postgres') ],
 		"$what: psql");
-	IPC::Run::run([ $PYTHON, 'test/report/read_page.py', $file ],
+	IPC::Run::run([ $PYTHON, 'test/programs/report/read_page.py', $file ],
 		'>', \$json, '2>', \$error);
 	my $page = eval { decode_json($json) };
 	ok($page, "$what: it is ASCII and can be read") or diag($error), return {};
@@ -184,7 +161,7 @@ until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
 my $nasty = PgHygiene::Client->new($node, %who);
 $nasty->query('BEGIN');
 $nasty->query($STATEMENT);
-my $raw = PgHygiene::Client->new($node, application => 'x raw', dbname => 'bytes');
+my $raw = client('x raw', dbname => 'bytes');
 $raw->query('BEGIN');
 $raw->query("SELECT '\xff\xfe\xc3', '\xe2\x82'");
 configure($node, rules => "$RULES; application=x*: idle_in_transaction_timeout=100ms");

@@ -5,16 +5,9 @@
 #
 # doc/pgbouncer.md says what is tried here.
 
-use strict;
-use warnings;
-
-use IPC::Run;
 use PgHygiene;
+use IPC::Run;
 use PgHygiene::Bouncer;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use PostgreSQL::Test::Utils;
-use Test::More;
 use Time::HiRes qw(time usleep);
 
 plan skip_all => 'PgBouncer is not installed, and test/deps could not get it'
@@ -32,13 +25,6 @@ $node->safe_psql(
 	INSERT INTO shelf VALUES (1, 'book');
 	GRANT ALL ON shelf TO PUBLIC});
 
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
 sub application
 {
 	my ($columns, $name) = @_;
@@ -47,11 +33,10 @@ sub application
 		WHERE application_name = '$name'});
 }
 
-sub client
+sub through
 {
 	my ($bouncer, $application, %options) = @_;
-	my $client = PgHygiene::Client->new($bouncer,
-		application => $application, %options);
+	my $client = client($application, on => $bouncer, %options);
 
 	die "$client->{error}->{M}" if $client->{closed_at};
 	return $client;
@@ -94,8 +79,8 @@ my $IDLE = 'FATAL 25P03 terminating connection due to idle-in-transaction timeou
 my $bouncer = PgHygiene::Bouncer->new($node,
 	pool_mode => 'transaction',
 	default_pool_size => 1);
-my $orders = client($bouncer, 'orders');
-my $checkout = client($bouncer, 'checkout');
+my $orders = through($bouncer, 'orders');
+my $checkout = through($bouncer, 'checkout');
 
 $orders->query('SELECT 1') for 1 .. 3;
 $checkout->query('SELECT 1') for 1 .. 4;
@@ -141,7 +126,7 @@ is($orders->{errors}->[0]->{D} =~ s/\d+(\.\d)? m?s;/N ms;/r,
 like($orders->{errors}->[0]->{H}, qr/^Commit or roll back, /, 'and HINT');
 
 configure($node, rules => 'user=app: transaction_timeout=200ms');
-my $slow = client($bouncer, 'slow');
+my $slow = through($bouncer, 'slow');
 $slow->try_query('SELECT pg_sleep(600)');
 is_deeply([ told($slow) ], ['ERROR 57014 canceling statement due to transaction timeout'],
 	'a statement that is cancelled: the reason');
@@ -182,7 +167,7 @@ sub psycopg2_says
 	my ($bouncer, $application) = @_;
 
 	return perform(
-		[ '/usr/bin/python3', 'test/pooler/idle.py',
+		[ '/usr/bin/python3', 'test/programs/pooler/idle.py',
 			$bouncer->connstr("application_name=$application") ],
 		'',
 		sub { ends_idle($bouncer, $application) },
@@ -208,11 +193,11 @@ configure($node, rules => '');
 $bouncer = PgHygiene::Bouncer->new($node,
 	pool_mode => 'session',
 	default_pool_size => 3);
-$orders = client($bouncer, 'orders');
+$orders = through($bouncer, 'orders');
 $orders->query('BEGIN');
-my $idler = client($bouncer, 'idler');
+my $idler = through($bouncer, 'idler');
 $idler->query('SELECT 1');
-my $guest = client($bouncer, 'guest');
+my $guest = through($bouncer, 'guest');
 $guest->query('SELECT 1');
 $guest->close;
 my $DISCARDED = q{query = 'DISCARD ALL' AND state = 'idle'};
@@ -240,7 +225,7 @@ configure($node, rules => '');
 # server it only waits for its turn, and is served when there is a slot.
 #
 configure($node, rules => 'application=full: connections=1');
-my $full = client($node, 'full');
+my $full = client('full');
 $bouncer = PgHygiene::Bouncer->new($node,
 	pool_mode => 'transaction',
 	database => 'application_name=full');
@@ -250,10 +235,10 @@ like(join("\n", told($refused)),
 	'refused before the first server connection: the client hears why');
 $full->close;
 until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'full'});
-my $web = client($bouncer, 'web');
+my $web = through($bouncer, 'web');
 $web->query('BEGIN');
-$full = client($node, 'full');
-my $waiting = client($bouncer, 'web');
+$full = client('full');
+my $waiting = through($bouncer, 'web');
 $waiting->send_query('SELECT 1');
 until_row($node, q{SELECT refused >= 2 FROM hygiene.applications WHERE application_name = 'full'});
 ok($waiting->is_open && !$waiting->{error}, 'refused later: the client waits');
@@ -270,8 +255,8 @@ configure($node, rules => '');
 sub nameless_is
 {
 	my ($bouncer) = @_;
-	my $named = client($bouncer, 'orders');
-	my $nameless = client($bouncer, undef);
+	my $named = through($bouncer, 'orders');
+	my $nameless = through($bouncer, undef);
 
 	$named->query('SELECT 1');
 	my $name = $nameless->query(q{SELECT application_name FROM hygiene.sessions WHERE pid = pg_backend_pid()})->[0]->[0];
@@ -291,8 +276,8 @@ is(nameless_is(PgHygiene::Bouncer->new($node,
 $bouncer = PgHygiene::Bouncer->new($node,
 	pool_mode => 'transaction',
 	application_name_add_host => 1);
-my @hosts = map { client($bouncer, 'shop', tcp => 1) } 1 .. 3;
-push @hosts, client($bouncer, 'shop'), client($bouncer, undef, tcp => 1);
+my @hosts = map { through($bouncer, 'shop', tcp => 1) } 1 .. 3;
+push @hosts, through($bouncer, 'shop'), through($bouncer, undef, tcp => 1);
 my @names = map { $_->query(q{BEGIN; SELECT application_name FROM hygiene.sessions WHERE pid = pg_backend_pid()})->[0]->[0] } @hosts;
 is_deeply([ @names[ 0 .. 2, 4 ] ],
 	[ (map { 'shop - 127.0.0.1:' . $_->socket->sockport } @hosts[ 0 .. 2 ]),
@@ -304,7 +289,7 @@ is(one(q{SELECT count(*) FROM hygiene.applications WHERE application_name LIKE '
 	'and there is none for each client');
 configure($node, rules => 'application=shop: idle_in_transaction_timeout=200ms');
 $_->wait_closed for @hosts[ 0 .. 3 ];
-my $next = client($bouncer, 'shop');
+my $next = through($bouncer, 'shop');
 $next->query('SELECT 1');
 is_deeply($next->{notices}, [], 'the next client is not warned: the session on the server is none of its');
 $next->close;
@@ -328,13 +313,13 @@ my $by_transaction = PgHygiene::Bouncer->new($node,
 	pool_mode => 'transaction',
 	default_pool_size => $SIZE,
 	database => 'user=pooler');
-my @burst = map { client($by_transaction, 'burst') } 1 .. $SIZE;
+my @burst = map { through($by_transaction, 'burst') } 1 .. $SIZE;
 $_->query('BEGIN; SELECT 1') for @burst;
 $_->query('COMMIT') for @burst;
 my $by_session = PgHygiene::Bouncer->new($node,
 	pool_mode => 'session',
 	default_pool_size => $SIZE);
-my @guests = map { client($by_session, 'guests') } 1 .. $SIZE;
+my @guests = map { through($by_session, 'guests') } 1 .. $SIZE;
 $_->query('SELECT 1') for @guests;
 $_->close for @guests;
 
@@ -352,7 +337,7 @@ $by_session->stop;
 until_row($node, qq{SELECT count(*) = $SIZE FROM hygiene.sessions WHERE $RESTING});
 configure($node, rules => "user=pooler: reserve=$SIZE", headroom_min_idle => '1h');
 my @greedy;
-push @greedy, PgHygiene::Client->new($node, application => 'greedy')
+push @greedy, client('greedy')
   until @greedy && $greedy[-1]->{error} || @greedy == 100;
 is($greedy[-1]->{error}->{C}, '53300', 'another program fills the server');
 configure($node, headroom_min_idle => '100ms');
@@ -383,7 +368,7 @@ sub leak_through
 	  $bouncer->host, $bouncer->port, $application;
 
 	$program{run} = IPC::Run::start(
-		[ '/usr/bin/python3', 'test/pooler/seed.py', $url, $WAVES, $CALLS, $patience ],
+		[ '/usr/bin/python3', 'test/programs/pooler/seed.py', $url, $WAVES, $CALLS, $patience ],
 		'<', \$program{in}, '>', \$program{out}, '2>', \$program{err},
 		IPC::Run::timeout(2 * $PostgreSQL::Test::Utils::timeout_default));
 	return \%program;

@@ -4,17 +4,12 @@
 #
 # doc/patroni.md says what is tried here.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use IPC::Run;
 use PgHygiene::Patroni;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
-my $missing = PgHygiene::Patroni::missing();
-plan skip_all => "$missing is not installed, and test/deps could not get it"
-  if $missing;
+my $why_not = PgHygiene::Patroni::why_not();
+plan skip_all => $why_not if $why_not;
 
 my @SERVERS = ('one', 'two');
 my $patroni = PgHygiene::Patroni->new;

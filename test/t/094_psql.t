@@ -2,13 +2,8 @@
 # hygiene.status on a terminal of 80 columns, and the shortcuts for .psqlrc
 # that doc/views.md gives.
 
-use strict;
-use warnings;
-
-use IPC::Run;
 use PgHygiene;
-use PostgreSQL::Test::Utils;
-use Test::More;
+use IPC::Run;
 
 my $COLUMNS = 80;
 

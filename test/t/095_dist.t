@@ -2,14 +2,10 @@
 # A release: "make dist" packs what is committed and nothing else, META.json is
 # what PGXN's Meta Spec 1.0 asks for, and all places agree on the version.
 
-use strict;
-use warnings;
-
+use PgHygiene;
 use Cwd;
 use File::Spec;
 use JSON::PP;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 my $text = slurp_file('META.json');
 my $meta = decode_json($text);

@@ -16,9 +16,8 @@
 #include "pure/limits.h"
 #include "pure/policy.h"
 #include "pure/slots.h"
-#include "tap.h"
+#include "table.h"
 
-#define LINE_LEN 512
 #define MAX_SESSIONS 1000
 #define MAX_APPLICATIONS 8
 #define SECOND INT64_C(1000000)
@@ -28,65 +27,23 @@
 
 /* ------------------------------------------------------------- tables */
 
-static const char *current_path;
-static int	current_line;
+/* The table being read. */
+static TestTable current;
 
 static void
 bad_row(const char *why)
 {
-	char		where[256];
-
-	snprintf(where, sizeof(where), "%s line %d", current_path, current_line);
-	tap_bail_out(why, where);
-}
-
-static char *
-trim(char *s)
-{
-	char	   *end = s + strlen(s);
-
-	while (end > s && strchr(" \n", end[-1]) != NULL)
-		*--end = '\0';
-	return s + strspn(s, " ");
+	table_bail_out(&current, why);
 }
 
 /* Call "test" with the fields of each row of a file. */
 static void
 for_each_row(const char *path, int n_fields, void (*test) (char **field))
 {
-	char		line[LINE_LEN];
-	FILE	   *file = fopen(path, "r");
-	int			rows = 0;
-
-	if (file == NULL)
-		tap_bail_out("cannot open", path);
-	current_path = path;
-	for (current_line = 1; fgets(line, sizeof(line), file); current_line++)
-	{
-		char	   *field[3];
-		char	   *rest = line;
-		int			n = 0;
-
-		if (strchr(line, '\n') == NULL)
-			bad_row("too long or unfinished");
-		if (*line == '#' || *trim(line) == '\0')
-			continue;
-		while (rest != NULL && n < 3)
-		{
-			char	   *bar = strchr(rest, '|');
-
-			if (bar != NULL)
-				*bar++ = '\0';
-			field[n++] = trim(rest);
-			rest = bar;
-		}
-		if (n != n_fields || rest != NULL)
-			bad_row("wrong number of fields");
-		rows++;
-		test(field);
-	}
-	fclose(file);
-	tap_ok(rows > 20, "%s was read", path);
+	table_open(&current, path);
+	while (table_next(&current, n_fields))
+		test(current.field);
+	tap_ok(current.rows > 20, "%s was read", path);
 }
 
 static bool
@@ -177,7 +134,7 @@ test_admission(char **field)
 	else if (refusal.reason != PGH_LIMIT_NONE || refusal.rule != 0)
 		snprintf(got, sizeof(got), "%s rule %d",
 				 pgh_limit_name(refusal.reason), refusal.rule);
-	tap_is_text(got, field[1], "admit.tbl:%d %s", current_line, field[0]);
+	tap_is_text(got, field[1], "admit.tbl:%d %s", current.line, field[0]);
 }
 
 /* ---------------------------------------------------------- evict.tbl */
@@ -188,7 +145,7 @@ static const char *labels[MAX_SESSIONS];
 static int32_t n_candidates;
 static PghTally tallies[MAX_APPLICATIONS];
 static char names[MAX_APPLICATIONS][20];
-static char label_space[LINE_LEN];
+static char label_space[TABLE_LINE_LEN];
 
 static void
 read_shortage(const char *s, PghShortage *shortage)
@@ -372,7 +329,7 @@ test_eviction(char **field)
 {
 	PghShortage shortage;
 	PghTime		ripe_at = PGH_NEVER;
-	char		got[LINE_LEN] = "not short";
+	char		got[TABLE_LINE_LEN] = "not short";
 	size_t		len;
 
 	read_shortage(field[0], &shortage);
@@ -392,7 +349,7 @@ test_eviction(char **field)
 			snprintf(got + len, sizeof(got) - len, "in %gs",
 					 (double) (ripe_at - NOW) / SECOND);
 	}
-	tap_is_text(got, field[2], "evict.tbl:%d %s | %s", current_line, field[0],
+	tap_is_text(got, field[2], "evict.tbl:%d %s | %s", current.line, field[0],
 				field[1]);
 }
 

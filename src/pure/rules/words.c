@@ -22,6 +22,7 @@
 #define MAX_HORIZON 2000000000
 
 #define EXPECT_MODE "\"enforce\", \"observe\" or \"off\""
+#define EXPECT_FLAG "\"on\" or \"off\""
 #define EXPECT_DURATION "a duration such as 30s or 5min"
 #define EXPECT_CONNECTIONS "a whole number from 0 to 262143"
 #define EXPECT_RATE "a whole number from 0 to 1000000"
@@ -35,9 +36,12 @@
 #define WORD_SETTING(name, setting, words, expected) \
 	{name, setting, PGH_VALUE_WORD, 0, words, expected}
 #define FLAG_SETTING(name, setting) \
-	{name, setting, PGH_VALUE_NONE, 0, NULL, NULL}
+	{name, setting, PGH_VALUE_FLAG, 0, flags, EXPECT_FLAG}
+#define MOMENT_SETTING(name, setting) \
+	{name, setting, PGH_VALUE_MOMENT, 0, NULL, NULL}
 
-/* In the order of the PghMode that they stand for. */
+/* By what they are kept as; those of mode in the order of PghMode. */
+static const char *const flags[] = {"off", "on", NULL};
 static const char *const modes[] = {"enforce", "observe", "off", NULL};
 
 const PghSettingInfo pgh_setting_info[] = {
@@ -58,6 +62,7 @@ const PghSettingInfo pgh_setting_info[] = {
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	MOMENT_SETTING("until", PGH_RULE_UNTIL),
 	{.name = NULL}
 };
 

@@ -7,10 +7,9 @@ PgHygiene::Client - a PostgreSQL client whose socket a test can watch
 
 =head1 SYNOPSIS
 
-  use PgHygiene::Client;
+  use PgHygiene;
 
-  my $client = PgHygiene::Client->new($node, application => 'orders');
-  $client->query('BEGIN');
+  my $client = client('orders', 'BEGIN');
   my $last = $client->wait_closed;
   is($last->{C}, '25P03', 'SQLSTATE');
   cmp_ok($client->{told_at} - $client->{replied_at}, '>=', 0.1, 'not early');
@@ -49,11 +48,19 @@ my $READ_SIZE = 65536;
 
 =head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...], [nowait => 1])
 
-A connected client.  When the server refused it, C<error> says why and
+A connected client; scripts get theirs from client() in PgHygiene.  When the server refused it, C<error> says why and
 C<closed_at> is set.  With C<nowait> it may still be connecting; wait_ready
 waits for that.
 
 =cut
+
+sub is_option
+{
+	my ($word) = @_;
+
+	return defined $word
+	  && $word =~ /^(?:on|user|dbname|tcp|replication|options|nowait)$/;
+}
 
 sub new
 {

@@ -7,8 +7,9 @@ PgHygiene::History - the file in which the history outlives a server
 
 =head1 DESCRIPTION
 
-For tests that change the file while the server is stopped.  Its checksum is
-CRC-32C as PostgreSQL has it, of the records first, then of the header.
+For tests that change the file while the server is stopped.  It begins with a
+header that lists its parts; the header and each part have a checksum, CRC-32C
+as PostgreSQL has it.
 
 =cut
 
@@ -21,11 +22,15 @@ use Exporter 'import';
 use Time::HiRes qw(time);
 
 our @EXPORT =
-  qw($HEADER $CRC history_file read_bytes write_bytes with_checksum aged);
+  qw($HEADER history_file read_bytes write_bytes parts with_checksums aged);
 
-# Bytes of the header, and of the checksum at the end.
-our $HEADER = 104;
-our $CRC = 4;
+# Bytes of the header, where its number of parts and its checksum are, and
+# where its list is: name, length, format and checksum of each part.
+our $HEADER = 1560;
+my $N_AT = 12;
+my $CRC_AT = 1552;
+my $LIST_AT = 16;
+my $ENTRY = 48;
 
 # PostgreSQL's time begins in 2000.
 my $EPOCH = 946_684_800;
@@ -78,21 +83,59 @@ sub write_bytes
 
 =pod
 
-=head2 with_checksum(bytes)
+=head2 parts(bytes)
 
-The same with the right checksum.
+A hash of the parts, by name: each has where its entry in the list is, where it
+begins, and its length.
 
 =cut
 
-sub with_checksum
+sub parts
+{
+	my ($bytes) = @_;
+	my $at = $HEADER;
+	my %parts;
+
+	for my $i (0 .. unpack('L', substr $bytes, $N_AT, 4) - 1)
+	{
+		my $entry = $LIST_AT + $i * $ENTRY;
+		my ($name, $length) = unpack 'Z32 Q', substr $bytes, $entry, 40;
+
+		$parts{$name} = { entry => $entry, at => $at, length => $length };
+		$at += $length;
+	}
+	return %parts;
+}
+
+=pod
+
+=head2 with_checksums(bytes)
+
+The same with the right checksums.
+
+=cut
+
+sub crc_of
 {
 	my ($bytes) = @_;
 	my $crc = 0xffffffff;
 
-	substr $bytes, -$CRC, $CRC, '';
 	$crc = $crc_table[ ($crc ^ $_) & 0xff ] ^ ($crc >> 8)
-	  for unpack 'C*', substr($bytes, $HEADER) . substr $bytes, 0, $HEADER;
-	return $bytes . pack 'L', $crc ^ 0xffffffff;
+	  for unpack 'C*', $bytes;
+	return pack 'L', $crc ^ 0xffffffff;
+}
+
+sub with_checksums
+{
+	my ($bytes) = @_;
+
+	for (values %{ { parts($bytes) } })
+	{
+		substr $bytes, $_->{entry} + 44, 4,
+		  crc_of(substr $bytes, $_->{at}, $_->{length});
+	}
+	substr $bytes, $CRC_AT, 4, crc_of(substr $bytes, 0, $CRC_AT);
+	return $bytes;
 }
 
 =pod
@@ -109,7 +152,7 @@ sub aged
 	my ($bytes, $seconds) = @_;
 	my $now = int((time - $EPOCH) * 1_000_000);
 
-	for (my $at = 0; $at <= length($bytes) - $CRC - 8; $at++)
+	for (my $at = $HEADER; $at <= length($bytes) - 8; $at++)
 	{
 		my $then = unpack 'q', substr $bytes, $at, 8;
 
@@ -117,7 +160,7 @@ sub aged
 		substr $bytes, $at, 8, pack 'q', $then - $seconds * 1_000_000;
 		$at += 7;
 	}
-	return with_checksum($bytes);
+	return with_checksums($bytes);
 }
 
 1;

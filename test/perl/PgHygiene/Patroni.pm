@@ -40,18 +40,27 @@ my @running;
 
 =pod
 
-=head2 missing()
+=head2 why_not()
 
-The program that is not installed; undef when all are.
+Why Patroni cannot be run here; undef when it can.
 
 =cut
 
-sub missing
+sub why_not
 {
-	my ($missing) = grep { !-x } '/usr/bin/patroni', '/usr/bin/patronictl',
-	  '/usr/bin/etcd';
+	for my $program ('/usr/bin/patroni', '/usr/bin/patronictl', '/usr/bin/etcd')
+	{
+		return "$program is not installed, and test/deps could not get it"
+		  unless -x $program;
+	}
+	return 'Patroni has no module for etcd: python3-etcd is missing'
+	  unless run_log([ '/usr/bin/python3', '-c', 'import etcd' ]);
 
-	return $missing;
+	# Without these Patroni runs, and never does a switchover.
+	return '/dev/shm cannot be written, and Patroni needs semaphores there'
+	  unless run_log(
+		[ '/usr/bin/python3', '-c', 'import multiprocessing; multiprocessing.Lock()' ]);
+	return;
 }
 
 =pod

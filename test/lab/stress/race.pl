@@ -3,7 +3,7 @@
 # race.pl FOLDER DECISIONS [KIND...]
 #	  Makes a server in FOLDER, has all kinds of endings raced in it, DECISIONS
 #	  together, and then the same clients against signals that are sent after a
-#	  look at pg_stat_activity; prints a table.  test/stress/run prepares what it
+#	  look at pg_stat_activity; prints a table.  test/lab/stress/run prepares what it
 #	  needs.
 #
 #	  Exit status: 0 when nothing was wrong and those signals were, 1 when not so,

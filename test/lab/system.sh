@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# test/system.sh
+# test/lab/system.sh
 #	  Whole systems in folders, installed by debootstrap: shell functions that
 #	  the programs share which test in a Debian other than this machine's.
 #
@@ -63,4 +63,46 @@ need_debootstrap()
 	echo 'installing: debootstrap'
 	apt-get install -q -y --no-install-recommends debootstrap >/dev/null 2>&1 ||
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends debootstrap; } >/dev/null
+}
+
+# Run a command in the background, because a shell that waits for a background
+# process obeys a signal at once.
+child=''
+how_to_end=TERM
+
+attend()
+{
+	local status=0
+
+	"$@" </dev/null &
+	child=$!
+	wait "$child" || status=$?
+	child=''
+	return $status
+}
+
+# attend_alone SCRIPT ARGUMENT...: run a part of a script like that, in
+# namespaces that end with it: what is mounted there is mounted for it only.
+attend_alone()
+{
+	local status=0
+
+	# unshare ignores SIGTERM, and the first process in there does too; all of
+	# them die with it, and with them go their mounts.
+	how_to_end=KILL
+	attend env MIRROR="$MIRROR" TESTS="${TESTS:-}" unshare --mount \
+		--ipc --pid --fork --kill-child --mount-proc --propagation private \
+		bash -eu "$@" || status=$?
+	how_to_end=TERM
+	return $status
+}
+
+# To be called when the script ends.
+end_child()
+{
+	trap '' INT TERM HUP
+	if [ -n "$child" ]; then
+		kill "-$how_to_end" "$child" 2>/dev/null || :
+		wait "$child" 2>/dev/null || :
+	fi
 }

@@ -25,7 +25,7 @@ from typing import Dict, List, NoReturn, Optional, Tuple, Union
 from urllib.parse import quote
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "demo"))
+sys.path.insert(0, str(HERE.parent.parent / "demo"))
 
 from cluster import Cluster, ClusterError, Settings     # noqa: E402
 

@@ -7,7 +7,7 @@ Race - do the sessions that a limit ends include one that had gone back to work?
 
 =head1 SYNOPSIS
 
-  use lib 'test/stress';
+  use lib 'test/lab/stress';
   use Race;
 
   # a server with Race::settings() in its configuration

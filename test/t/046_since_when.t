@@ -2,14 +2,9 @@
 # Since when: the age of a transaction is its own, however many came in the same
 # message, and who talks to the server without running a statement is at work.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PgHygiene::Server;
-use Test::More;
-use Time::HiRes qw(time usleep);
+use IO::Select;
+use Time::HiRes qw(time);
 
 my $LIMIT = 1;
 my $DESCRIBE = [ 'D', "S\0" ];
@@ -22,20 +17,6 @@ my $node = new_node(
 	'main',
 	"pg_hygiene.transaction_timeout = '${LIMIT}s'",
 	"pg_hygiene.cancel_grace = '300ms'");
-
-sub client
-{
-	my ($application, %options) = @_;
-
-	return PgHygiene::Client->new($node, application => $application, %options);
-}
-
-sub one
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
 
 # How the client's last message ended, and after how long.
 sub outcome
@@ -170,7 +151,7 @@ sub check_talker
 	while (time < $end && $talker->is_open)
 	{
 		$talker->talk(@messages);
-		usleep(100_000);
+		IO::Select->new($talker->socket)->can_read(0.1);
 	}
 	ok($talker->is_open, "$name lives on");
 	if ($talker->is_open)
@@ -179,7 +160,7 @@ sub check_talker
 		is($talker->query('SELECT 42')->[0]->[0], '42', "$name can work");
 		$talker->wait_closed;
 		like($talker->{error}->{C}, qr/^(?:57P05|25P03)$/, "$name ends when it is quiet");
-		cmp_ok($talker->{told_at} - $talker->{replied_at}, '>=', 0.6, "$name: not early");
+		cmp_ok($talker->{told_at} - $talker->{sent_at}, '>=', 0.6, "$name: not early");
 	}
 	my $events = one(qq{SELECT count(*) FROM hygiene.events WHERE pid = $talker->{pid}});
 	cmp_ok($events, '<=', 3, "$name: it is not asked again and again")
