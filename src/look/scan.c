@@ -118,6 +118,7 @@ read_proc(PghSession *session)
 	PghFacts   *facts = &session->facts;
 
 	session->lxid = pgh_proc_lxid(proc);
+	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
 	session->xmin_age = pgh_scan_xmin_age(session->index);
 	facts->xmin_age = Max(session->xmin_age, 0);
@@ -165,6 +166,14 @@ read_own(PghSession *session)
 		pg_atomic_read_u64(&slot->failed_transaction) ==
 		pg_atomic_read_u64(&slot->transactions))
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
+
+	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED && !facts->open &&
+		pg_atomic_read_u64(&slot->rolled_back_transaction) ==
+		pg_atomic_read_u64(&slot->transactions))
+	{
+		pg_read_barrier();
+		facts->rolled_back_for = pg_atomic_read_u32(&slot->rolled_back_for);
+	}
 
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);

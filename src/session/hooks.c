@@ -28,6 +28,7 @@
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
@@ -77,6 +78,8 @@ emit_log(ErrorData *edata)
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
 	else if (!pgh_victim_complete_message(edata) &&
@@ -263,6 +266,25 @@ address_from_socket(const SockAddr *socket)
 	return address;
 }
 
+/*
+ * The process of the client, which Linux tells of a Unix-domain socket: a
+ * prefork server has a connection in each, a pool many in one.  0 if it cannot
+ * be told.
+ */
+static int
+client_process(const Port *port)
+{
+#ifdef SO_PEERCRED
+	struct ucred peer;
+	socklen_t	size = sizeof(peer);
+
+	if (port->raddr.addr.ss_family == AF_UNIX &&
+		getsockopt(port->sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		return peer.pid;
+#endif
+	return 0;
+}
+
 static void
 identify(const Port *port, PghLogin *login, char *application)
 {
@@ -276,6 +298,7 @@ identify(const Port *port, PghLogin *login, char *application)
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
+	login->client_pid = client_process(port);
 	look_up_role(port->user_name, login);
 }
 

@@ -40,6 +40,23 @@
  * interrupts before the message is looked at.  A statement that arrives in
  * those microseconds was never begun.
  *
+ * Why settings that hold no more end nobody
+ * -----------------------------------------
+ * A request is a lease: it holds as long as the settings by which it was
+ * decided.  The postmaster raises their generation as it reads them, before any
+ * other process learns of it, and the handler accepts nothing that is of an
+ * older one.  Before the worker asks again it decides again, by the settings,
+ * waiters and free slots of that moment.  And nothing is accepted that core
+ * would only heed later, except for
+ *
+ * - an end, where core does not look for interrupts while it computes; it dies
+ *	 at the next look,
+ * - a cancel that is accepted just before the backend has to wait for its
+ *	 client to read: the worker takes it back (RECALLED).  Somebody else's that
+ *	 came in the meantime is forgotten with it.
+ *
+ * Transactions
+ * ------------
  * A transaction that is too old is told from the next one by its number.  From
  * the victim's answer to the moment at which PostgreSQL heeds it, the
  * transaction may come to its end.  So before it commits the answer is heeded,
@@ -68,9 +85,11 @@
 #include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
+#include "pure/limits.h"
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 /* Under the lock: is this claim still there, with its request in "state"? */
@@ -117,7 +136,27 @@ pgh_request_repeat(int index, uint32 changecount)
 	pgh_lock(&pgh_slots_part, LW_SHARED);
 	ok = may_signal(index, changecount, PGH_REQUEST_SPARED);
 	if (ok)
+	{
+		pgh_slots[index].request.generation = pgh_settings_here();
 		signal_victim(&pgh_slots[index]);
+	}
+	pgh_unlock(&pgh_slots_part);
+	return ok;
+}
+
+/* Say something about an accepted cancel, unless it is raised this moment. */
+static bool
+signal_cancel(int index, uint32 changecount, PghRequestState state)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+	bool		ok;
+
+	pgh_lock(&pgh_slots_part, LW_SHARED);
+	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
+		pg_atomic_compare_exchange_u32(&slot->request_state, &expected, state);
+	if (ok)
+		(void) kill(slot->login.pid, SIGUSR2);
 	pgh_unlock(&pgh_slots_part);
 	return ok;
 }
@@ -125,19 +164,31 @@ pgh_request_repeat(int index, uint32 changecount)
 bool
 pgh_request_repeat_cancel(int index, uint32 changecount)
 {
-	PghSlot    *slot = &pgh_slots[index];
-	uint32		expected = PGH_REQUEST_ACCEPTED;
-	bool		ok;
+	pgh_slots[index].request.generation = pgh_settings_here();
+	return signal_cancel(index, changecount, PGH_REQUEST_PENDING);
+}
 
-	/* Unless it is being raised this moment. */
-	pgh_lock(&pgh_slots_part, LW_SHARED);
-	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
-		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
-									   PGH_REQUEST_PENDING);
-	if (ok)
-		(void) kill(slot->login.pid, SIGUSR2);
-	pgh_unlock(&pgh_slots_part);
-	return ok;
+bool
+pgh_request_recall_cancel(int index, uint32 changecount)
+{
+	return signal_cancel(index, changecount, PGH_REQUEST_RECALLED);
+}
+
+bool
+pgh_request_recalled(PghSlot *slot)
+{
+	return pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_RECALLED;
+}
+
+void
+pgh_request_answer_recall(PghSlot *slot, bool in_time)
+{
+	uint32		expected = PGH_REQUEST_RECALLED;
+
+	if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   in_time ? PGH_REQUEST_SPARED :
+									   PGH_REQUEST_ACCEPTED))
+		pgh_wake_worker();
 }
 
 /*
@@ -157,9 +208,16 @@ is_talking(PghSlot *slot, const volatile PgBackendStatus *entry)
 		pgh_proc_lxid(MyProc) != InvalidLocalTransactionId;
 }
 
-/* Is this session as idle as the worker saw it? */
+/* Do the settings hold by which it was decided? */
 static bool
-still_idle(PghSlot *slot)
+is_current(const PghRequest *request)
+{
+	return request->generation == pgh_settings_now();
+}
+
+/* Is this session idle, and since the moment that the worker saw? */
+static bool
+idle_as_seen(PghSlot *slot)
 {
 	const PghRequest *request = &slot->request;
 	volatile PgBackendStatus *entry = MyBEEntry;
@@ -172,8 +230,15 @@ still_idle(PghSlot *slot)
 			state == STATE_IDLEINTRANSACTION ||
 			state == STATE_IDLEINTRANSACTION_ABORTED) &&
 		entry->st_state_start_timestamp == request->state_start &&
-		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ &&
 		!is_talking(slot, entry);
+}
+
+/* And has it not left its wait for the client either? */
+static bool
+still_idle(PghSlot *slot)
+{
+	return *(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ &&
+		idle_as_seen(slot);
 }
 
 /*
@@ -192,6 +257,20 @@ same_transaction(const PghRequest *request)
 		entry->st_xact_start_timestamp == request->xact_start &&
 		request->lxid != InvalidLocalTransactionId &&
 		pgh_proc_lxid(MyProc) == request->lxid;
+}
+
+/*
+ * Would core heed at once what is accepted now?  What waits until somebody has
+ * done with something waits while settings may change.  While a backend sends
+ * to a client that does not read, core ends it, but does not cancel.
+ */
+static bool
+is_heeded(const PghRequest *request)
+{
+	if (InterruptHoldoffCount != 0 || CritSectionCount != 0)
+		return false;
+	return request->decision.action != PGH_ACTION_CANCEL ||
+		*(volatile uint32 *) my_wait_event_info != WAIT_EVENT_CLIENT_WRITE;
 }
 
 /*
@@ -221,6 +300,8 @@ pgh_request_answer(PghSlot *slot, bool committing)
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
 		still_idle(slot) : same_transaction(&slot->request) && !committing;
+	if (!is_current(&slot->request) || !is_heeded(&slot->request))
+		accepted = false;
 	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
 	pg_atomic_write_u64(&slot->accepted_in,
@@ -245,7 +326,8 @@ pgh_request_cancelling(PghSlot *slot)
 	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
 
 	return slot->request.decision.action == PGH_ACTION_CANCEL &&
-		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING);
+		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING ||
+		 state == PGH_REQUEST_RECALLED);
 }
 
 bool
@@ -253,8 +335,9 @@ pgh_request_cancel_done(PghSlot *slot)
 {
 	uint32		expected = pg_atomic_read_u32(&slot->request_state);
 
-	/* The worker may be asking again just now. */
-	while (expected == PGH_REQUEST_ACCEPTED || expected == PGH_REQUEST_PENDING)
+	/* The worker may be asking again just now, or taking it back too late. */
+	while (expected == PGH_REQUEST_ACCEPTED ||
+		   expected == PGH_REQUEST_PENDING || expected == PGH_REQUEST_RECALLED)
 	{
 		if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										   PGH_REQUEST_DONE))
@@ -269,12 +352,58 @@ pgh_request_cancel_done(PghSlot *slot)
 void
 pgh_request_withdraw_cancel(PghSlot *slot)
 {
+	uint32		expected = pg_atomic_read_u32(&slot->request_state);
+
+	if (slot->request.decision.action != PGH_ACTION_CANCEL)
+		return;
+	while (expected == PGH_REQUEST_ACCEPTED || expected == PGH_REQUEST_RECALLED)
+	{
+		if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+										   PGH_REQUEST_SPARED))
+		{
+			pgh_wake_worker();
+			return;
+		}
+	}
+}
+
+bool
+pgh_request_is_rollback(PghSlot *slot)
+{
+	return pgh_request_accepted(slot) &&
+		slot->request.decision.action == PGH_ACTION_ROLLBACK;
+}
+
+bool
+pgh_request_still_holds(PghSlot *slot)
+{
+	return is_current(&slot->request) && idle_as_seen(slot);
+}
+
+void
+pgh_request_rolled_back(PghSlot *slot, bool done)
+{
 	uint32		expected = PGH_REQUEST_ACCEPTED;
 
-	if (slot->request.decision.action == PGH_ACTION_CANCEL &&
-		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+	if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   done ? PGH_REQUEST_DONE :
 									   PGH_REQUEST_SPARED))
 		pgh_wake_worker();
+}
+
+void
+pgh_request_end_instead(PghSlot *slot)
+{
+	slot->request.decision.action = PGH_ACTION_TERMINATE;
+}
+
+int64
+pgh_request_measure(const PghRequest *request)
+{
+	if (pgh_limit_unit(request->decision.reason) == PGH_UNIT_XIDS)
+		return request->decision.measured;
+	return request->decision.measured +
+		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
 void
@@ -290,7 +419,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										PGH_REQUEST_FREE))
 		return;
-	pgh_event_finish(event_id, outcome);
+	pgh_event_finish(event_id, action, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)
@@ -298,8 +427,9 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
-		pgh_leak_ended(leak);
-		if (application != PGH_NO_APPLICATION)
+		pgh_leak_ended(leak, action == PGH_ACTION_ROLLBACK);
+		if (application != PGH_NO_APPLICATION &&
+			action != PGH_ACTION_ROLLBACK)
 			pg_atomic_write_u64(&pgh_applications[application].lost_at,
 								GetCurrentTimestamp());
 	}

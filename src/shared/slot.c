@@ -60,6 +60,8 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->talking_in, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
+	pg_atomic_write_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
 	pg_atomic_write_u32(&slot->application, application);
@@ -247,6 +249,8 @@ init_slots(void *area)
 		pg_atomic_init_u64(&slot->talking_in, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+		pg_atomic_init_u64(&slot->rolled_back_transaction, 0);
 		pg_atomic_init_u64(&slot->accepted_in, 0);
 		pg_atomic_init_u32(&slot->departure.claim, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);

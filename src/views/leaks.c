@@ -115,6 +115,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_int64(row, leak->rolled_back);
 	pgh_row_int64(row, leak->resumed);
 	pgh_row_interval(row, Max(leak->longest_pause,
 							  sessions == 0 ? -1 : now - oldest));
