@@ -36,7 +36,9 @@ CREATE FUNCTION hygiene.get_status(
 	OUT worker_pid integer,
 	OUT last_pass timestamptz,
 	OUT pass_duration interval,
-	OUT stats_since timestamptz)
+	OUT stats_since timestamptz,
+	OUT rolled_back bigint,
+	OUT idle_action text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
@@ -97,6 +99,10 @@ COMMENT ON COLUMN hygiene.status.last_pass IS
 	'When the worker last looked at all sessions';
 COMMENT ON COLUMN hygiene.status.pass_duration IS
 	'How long that look took';
+COMMENT ON COLUMN hygiene.status.rolled_back IS
+	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
+COMMENT ON COLUMN hygiene.status.idle_action IS
+	'What a limit on an idle transaction ends where no rule says otherwise: "terminate" or "rollback"; always "terminate" where this server gives no way to roll back';
 COMMENT ON COLUMN hygiene.status.stats_since IS
 	'When counting began, or hygiene.reset() was called; a restart does not change it';
 
@@ -202,6 +208,7 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT transactions bigint,
 	OUT mean_session interval,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
 	OUT would_terminate bigint,
 	OUT would_evict bigint,
 	OUT would_refuse bigint)
@@ -253,6 +260,8 @@ COMMENT ON COLUMN hygiene.applications.transactions IS
 	'Transactions that sessions ended under this name, by commit or rollback';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
+COMMENT ON COLUMN hygiene.applications.rolled_back IS
+	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
 	'What it does wrong and what to change; null if nothing is wrong';
 COMMENT ON COLUMN hygiene.applications.would_terminate IS
@@ -302,7 +311,7 @@ COMMENT ON COLUMN hygiene.events.event_id IS
 COMMENT ON COLUMN hygiene.events.occurred_at IS
 	'When it was decided';
 COMMENT ON COLUMN hygiene.events.action IS
-	'"terminate", "evict", "cancel", "refuse" or "warn"';
+	'"terminate", "rollback", "evict", "cancel", "refuse" or "warn"';
 COMMENT ON COLUMN hygiene.events.outcome IS
 	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
@@ -354,9 +363,13 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT clients integer,
 	OUT example_query text,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
 	OUT resumed bigint,
 	OUT longest_pause interval,
-	OUT slot_time interval)
+	OUT slot_time interval,
+	OUT source text,
+	OUT trace_id text,
+	OUT client_addrs inet[])
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
@@ -383,7 +396,9 @@ COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
-	'Sessions that were ended there since stats_since, by a limit or for their slot';
+	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
+COMMENT ON COLUMN hygiene.leaks.rolled_back IS
+	'Of those ended: transactions whose connection stayed';
 COMMENT ON COLUMN hygiene.leaks.first_seen IS
 	'When the first such session was noted';
 COMMENT ON COLUMN hygiene.leaks.last_seen IS
@@ -400,6 +415,12 @@ COMMENT ON COLUMN hygiene.leaks.longest_pause IS
 	'The longest pause there, of those of this moment, too';
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
 	'How long slots were held by such pauses, all added up; the rows come in this order';
+COMMENT ON COLUMN hygiene.leaks.source IS
+	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden like the statement';
+COMMENT ON COLUMN hygiene.leaks.trace_id IS
+	'The trace id of its traceparent tag; hidden like the statement';
+COMMENT ON COLUMN hygiene.leaks.client_addrs IS
+	'Up to five of the addresses; hidden like the statement';
 
 --
 -- hygiene.behaviour: how long sessions idle, work and last
@@ -581,7 +602,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
 
 --
 -- hygiene.horizon: what holds VACUUM back
@@ -682,6 +703,55 @@ COMMENT ON COLUMN hygiene.samples.application_connections IS
 	'The connections of each of them';
 COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
 	'How many of these were idle in a transaction';
+
+--
+-- hygiene.incidents: when connection slots ran out
+--
+CREATE FUNCTION hygiene.get_incidents(
+	OUT incident bigint,
+	OUT began_at timestamptz,
+	OUT ended_at timestamptz,
+	OUT lowest_available integer,
+	OUT largest_application text,
+	OUT largest_connections integer,
+	OUT ended bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint,
+	OUT most_blocked integer,
+	OUT summary text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_incident_list';
+
+COMMENT ON FUNCTION hygiene.get_incidents() IS
+	'One row for each time that connection slots ran out or somebody was refused, oldest first. Everyone may call it; the statement in the summary is left out for those who may not see it in pg_stat_activity. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.incidents AS SELECT * FROM hygiene.get_incidents();
+
+COMMENT ON VIEW hygiene.incidents IS
+	'The last 200 times that the pressure was critical or somebody was refused, with a sentence about each';
+COMMENT ON COLUMN hygiene.incidents.incident IS
+	'Number, rising';
+COMMENT ON COLUMN hygiene.incidents.began_at IS
+	'When no more than the headroom was available, or somebody was refused';
+COMMENT ON COLUMN hygiene.incidents.ended_at IS
+	'When that was so for the last time; null until it has not been so for a minute';
+COMMENT ON COLUMN hygiene.incidents.lowest_available IS
+	'The fewest slots that were available';
+COMMENT ON COLUMN hygiene.incidents.largest_application IS
+	'The application that held the most connections then';
+COMMENT ON COLUMN hygiene.incidents.largest_connections IS
+	'How many it held';
+COMMENT ON COLUMN hygiene.incidents.ended IS
+	'Sessions that were ended by a limit or to free a slot while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused IS
+	'Connections that pg_hygiene refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused_by_server IS
+	'Connections that PostgreSQL itself refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.most_blocked IS
+	'The most sessions that waited at once for one that was idle in a transaction';
+COMMENT ON COLUMN hygiene.incidents.summary IS
+	'All of it in a sentence, for a colleague; times are in UTC';
 
 --
 -- hygiene.report(): all of it as one page for a browser
@@ -1091,8 +1161,9 @@ AS 'MODULE_PATHNAME', 'pgh_reset';
 REVOKE ALL ON FUNCTION hygiene.reset() FROM PUBLIC;
 
 COMMENT ON FUNCTION hygiene.reset() IS
-	'Clears counters, leaks, events and samples. Superusers may call it, and those to whom EXECUTE was granted';
+	'Clears counters, leaks, events, incidents and samples. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
 	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
-	hygiene.samples, hygiene.behaviour, hygiene.drains TO PUBLIC;
+	hygiene.samples, hygiene.behaviour, hygiene.incidents,
+	hygiene.drains TO PUBLIC;

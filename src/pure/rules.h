@@ -50,6 +50,7 @@ typedef enum PghRuleSetting
 {
 	/* 0 .. PGH_N_LIMITS - 1: that PghLimit */
 	PGH_RULE_MODE = PGH_N_LIMITS,
+	PGH_RULE_IDLE_ACTION,		/* what a limit on an idle transaction ends */
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
@@ -65,8 +66,8 @@ typedef struct PghRule
 
 	/*
 	 * What it sets: microseconds, a number, the index of a word such as a
-	 * PghMode, 1 and 0 for on and off, microseconds since PostgreSQL's epoch
-	 * for a point in time.  0 where it sets nothing.
+	 * PghMode or PghIdleAction, 1 and 0 for on and off, microseconds since
+	 * PostgreSQL's epoch for a point in time.  0 where it sets nothing.
 	 */
 	int64_t		value[PGH_N_RULE_SETTINGS];
 	PghSelector selector[PGH_MAX_SELECTORS];

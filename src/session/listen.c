@@ -27,6 +27,8 @@
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
+#include "session/rollback.h"
+
 /* A LISTEN or UNLISTEN that is pending; or a channel that is listened to. */
 typedef struct PghChannel
 {
@@ -250,6 +252,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	NodeTag		tag = nodeTag(pstmt->utilityStmt);
 	Node	   *statement = pstmt->utilityStmt;
 
+	if (tag == T_TransactionStmt && pgh_rolled_back)
+		pgh_rollback_check((TransactionStmt *) statement);
 	if (prev_process_utility)
 		prev_process_utility(pstmt, queryString, readOnlyTree, context,
 							 params, queryEnv, dest, qc);

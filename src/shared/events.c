@@ -37,13 +37,16 @@ pgh_event_add(PghEvent *event)
 }
 
 void
-pgh_event_finish(uint64 event_id, PghOutcome outcome)
+pgh_event_finish(uint64 event_id, PghAction action, PghOutcome outcome)
 {
 	PghEvent   *event = place(event_id);
 
 	pgh_lock(&pgh_events_part, LW_EXCLUSIVE);
 	if (event->event_id == event_id)
+	{
+		event->decision.action = action;
 		event->outcome = outcome;
+	}
 	pgh_unlock(&pgh_events_part);
 	pgh_note_change();
 }

@@ -53,8 +53,12 @@ extern PghPart pgh_events_part;
  */
 extern uint64 pgh_event_add(PghEvent *event);
 
-/* Set the outcome of an event, if the ring still has it. */
-extern void pgh_event_finish(uint64 event_id, PghOutcome outcome);
+/*
+ * Set the outcome of an event, if the ring still has it, and what was done: a
+ * transaction that could not be rolled back ends with its session.
+ */
+extern void pgh_event_finish(uint64 event_id, PghAction action,
+							 PghOutcome outcome);
 
 /*
  * The session that an event is about went back to work by itself at this

@@ -98,6 +98,8 @@ add_client(PghLeak *leak, const PghAddress *address)
 	for (int i = 0; i < leak->n_clients; i++)
 		if (leak->clients[i] == hash)
 			return;
+	if (leak->n_clients < PGH_LEAK_ADDRESSES)
+		leak->addresses[leak->n_clients] = *address;
 	if (leak->n_clients < PGH_MAX_LEAK_CLIENTS)
 		leak->clients[leak->n_clients++] = hash;
 }
@@ -167,13 +169,16 @@ pgh_leaks_still_seen(const uint64 *keys, int n)
 
 /* Under the lock: one more, of a series or the first of a new one. */
 static void
-count_ended(PghLeak *leak, TimestampTz now)
+count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
 {
+	leak->ended++;
+	leak->rolled_back += rolled_back;
+	if (rolled_back)
+		return;
 	if (now - leak->last_ended > PGH_REMEMBER_LOSS)
 		leak->lately_ended = 0;
 	if (leak->lately_ended++ == 0)
 		leak->lately_since = now;
-	leak->ended++;
 	leak->last_ended = now;
 }
 
@@ -195,7 +200,7 @@ pgh_leak_pause_ended(uint64 key, int64 length, bool resumed)
 }
 
 void
-pgh_leak_ended(uint64 key)
+pgh_leak_ended(uint64 key, bool rolled_back)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
@@ -203,7 +208,7 @@ pgh_leak_ended(uint64 key)
 	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-		count_ended(&leaks[i], now);
+		count_ended(&leaks[i], rolled_back, now);
 	pgh_unlock(&pgh_leaks_part);
 }
 

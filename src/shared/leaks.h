@@ -16,6 +16,7 @@
 /* Groups of leaks that are kept, and client addresses told apart in each. */
 #define PGH_MAX_LEAKS 500
 #define PGH_MAX_LEAK_CLIENTS 32
+#define PGH_LEAK_ADDRESSES 5	/* of those, the ones that are kept */
 
 /* Idle transactions that come from one place. */
 typedef struct PghLeak
@@ -30,7 +31,9 @@ typedef struct PghLeak
 	bool		locks_rows;		/* the example is a SELECT .. FOR UPDATE, say */
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
-	uint64		ended;			/* sessions that a limit ended */
+	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
+	uint64		ended;			/* sessions or transactions that a limit ended */
+	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* pauses that were seen, of any session */
 	uint64		resumed;		/* of these: the client came back to them */
 	int64		longest_pause;	/* of those that are over; microseconds */
@@ -85,8 +88,8 @@ extern void pgh_leaks_still_seen(const uint64 *keys, int n);
  */
 extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed);
 
-/* A session of this group was ended. */
-extern void pgh_leak_ended(uint64 key);
+/* A session of this group was ended, or only its transaction. */
+extern void pgh_leak_ended(uint64 key, bool rolled_back);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
 extern bool pgh_leak_read(int i, PghLeak *leak);

@@ -32,6 +32,8 @@ pgh_counter_for(PghAction action)
 			return PGH_COUNT_EVICTED;
 		case PGH_ACTION_REFUSE:
 			return PGH_COUNT_REFUSED;
+		case PGH_ACTION_ROLLBACK:
+			return PGH_COUNT_ROLLED_BACK;
 		default:
 			return PGH_COUNT_TERMINATED;
 	}

@@ -27,6 +27,7 @@ static const char *const action_names[] = {
 	[PGH_ACTION_EVICT] = "evict",
 	[PGH_ACTION_REFUSE] = "refuse",
 	[PGH_ACTION_WARN] = "warn",
+	[PGH_ACTION_ROLLBACK] = "rollback",
 };
 
 static const char *const outcome_names[] = {

@@ -116,6 +116,19 @@ append_worker(PghRow *row)
 	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_totals->stats_since));
 }
 
+/* rolled_back, idle_action */
+static void
+append_rollback(PghRow *row)
+{
+	PghLimits	limits;
+
+	pgh_server_limits(&limits);
+	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_ROLLED_BACK]));
+	pgh_row_text(row, pgh_can_roll_back &&
+				 limits.idle_action == PGH_IDLE_ROLLBACK ?
+				 "rollback" : "terminate");
+}
+
 /*
  * A prepared transaction that nobody ends holds its locks and VACUUM back for
  * ever, and no limit can end it: it may be part of a transaction elsewhere.
@@ -160,6 +173,7 @@ pgh_status(PG_FUNCTION_ARGS)
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);
+	append_rollback(&row);
 	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }

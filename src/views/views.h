@@ -49,6 +49,7 @@ extern PGDLLEXPORT Datum pgh_sample_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_behaviour_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_suggest(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_predict_rules(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_incident_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
 
 /* A text for pg_hygiene.rules. */

@@ -17,6 +17,7 @@
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/request.h"
+#include "shared/settings.h"
 #include "worker/watch.h"
 
 /* Who allows the limit, for the message. */
@@ -37,9 +38,10 @@ fill_request(PghRequest *request, const PghSession *session,
 {
 	memset(request, 0, sizeof(*request));
 	request->decision = verdict->decision;
+	request->generation = pgh_settings_here();
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -47,16 +49,25 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
+	request->rolled_back =
+		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
+		session->facts.blocking == 0;
 	label_rule(verdict->decision.rule, request->rule_label,
 			   sizeof(request->rule_label));
 }
 
+/*
+ * One that idles on after its transaction was rolled back was seen in that
+ * already, and shows nothing of its program that is new.
+ */
 uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
 	PghSighting sighting;
+	uint64		fingerprint;
 
 	pgh_scan_query(session, query, sizeof(query));
 	if (query[0] == '\0')
@@ -68,6 +79,8 @@ pgh_note_leak(const PghSession *session)
 	sighting.query_id = session->query_id;
 	sighting.transactions = session->transactions;
 	sighting.query = query;
+	if (session->facts.rolled_back_for != PGH_LIMIT_NONE)
+		return pgh_leak_key(&sighting, &fingerprint);
 	return pgh_leak_see(&sighting);
 }
 
@@ -171,6 +184,9 @@ observe(const PghSession *session, const PghVerdict *verdict,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+			 verdict->decision.action == PGH_ACTION_ROLLBACK ?
+			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
+					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)),
 			 errdetail_internal("%s", message.detail)));
@@ -197,6 +213,7 @@ pgh_act_leave(const PghSession *session, const PghDecision *decision,
 	memset(&request, 0, sizeof(request));
 	request.decision = *decision;
 	request.leave = leave;
+	request.generation = pgh_settings_here();
 	request.measured_at = now;
 	if (whom != NULL)
 		pgh_copy_ascii(whom, request.rule_label, sizeof(request.rule_label));
@@ -229,7 +246,8 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return true;
 
 	/* It left between our look and our signal. */
-	pgh_event_finish(request.event_id, PGH_OUTCOME_SPARED);
+	pgh_event_finish(request.event_id, request.decision.action,
+					 PGH_OUTCOME_SPARED);
 	pgh_count(session->counted_as, PGH_COUNT_SPARED);
 	return false;
 }

@@ -147,9 +147,41 @@ pgh_watch_idle_transactions(void)
 	return n;
 }
 
+int
+pgh_watch_leaking(uint32 application, int *oldest)
+{
+	int			n = 0;
+
+	*oldest = -1;
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		const PghWatch *watch = &pgh_watches[i];
+
+		if (!watch->live || !watch->idle_transaction ||
+			watch->counted_as != application)
+			continue;
+		n++;
+		if (*oldest < 0 ||
+			watch->details->spell < pgh_watches[*oldest].details->spell)
+			*oldest = i;
+	}
+	return n;
+}
+
+int
+pgh_watch_blocked(void)
+{
+	int			most = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+		if (pgh_watches[i].live && pgh_watches[i].idle_transaction)
+			most = Max(most, pgh_watches[i].blocking);
+	return most;
+}
+
 /* Will it be gone soon?  Not one that has said no for a while. */
-static bool
-is_departing(int index)
+bool
+pgh_watch_is_departing(int index)
 {
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
@@ -159,6 +191,7 @@ is_departing(int index)
 			pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
 	return watch->live && watch->asked &&
 		slot->request.decision.action != PGH_ACTION_CANCEL &&
+		slot->request.decision.action != PGH_ACTION_ROLLBACK &&
 		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
 		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
 }
@@ -169,6 +202,6 @@ pgh_watch_departing(void)
 	int			n = 0;
 
 	for (int i = 0; i < pgh_n_slots; i++)
-		n += is_departing(i);
+		n += pgh_watch_is_departing(i);
 	return n;
 }

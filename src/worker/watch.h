@@ -98,7 +98,20 @@ extern void pgh_watch_sample(PghSample *sample);
 /* How many sessions were idle in a transaction in the last pass. */
 extern int	pgh_watch_idle_transactions(void);
 
+/*
+ * How many sessions of this application were idle in a transaction in the
+ * last pass, and the slot of the one that had been so for the longest (-1 if
+ * there is none).
+ */
+extern int	pgh_watch_leaking(uint32 application, int *oldest);
+
+/* The most sessions that waited for one that is idle in a transaction. */
+extern int	pgh_watch_blocked(void);
+
 /* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
+
+/* Is this session one of those? */
+extern bool pgh_watch_is_departing(int index);
 
 #endif							/* PGH_WATCH_H */

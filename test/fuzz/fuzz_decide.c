@@ -59,6 +59,8 @@ make_facts(const uint8_t *head, PghFacts *facts)
 	facts->pid = head[11];
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
+	facts->open = head[13] % 4 > 1;
+	facts->rolled_back_for = head[13] / 4 % PGH_N_LIMITS;
 	facts->listening = head[14] % 4 == 3;
 	facts->advisory = head[15] % 4 == 3;
 }
@@ -75,6 +77,7 @@ make_server_wide(const uint8_t *head, PghLimits *limits)
 		byte++;
 	}
 	limits->mode = (PghMode) (head[23] % 3);
+	limits->idle_action = (PghIdleAction) (head[23] / 3 % 2);
 	limits->exempt_superusers = head[24] % 2;
 }
 
@@ -166,6 +169,12 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 			(limits->mode_rule > 0 ?
 			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
 			 (int64_t) server_wide->mode));
+	REQUIRE(limits->idle_action_rule ==
+			first_rule(set, who, PGH_RULE_IDLE_ACTION));
+	REQUIRE((int64_t) limits->idle_action ==
+			(limits->idle_action_rule > 0 ?
+			 set->rule[limits->idle_action_rule - 1].value[PGH_RULE_IDLE_ACTION] :
+			 (int64_t) server_wide->idle_action));
 	exempt = first_rule(set, who, PGH_RULE_EXEMPT);
 	if (exempt > 0 && set->rule[exempt - 1].value[PGH_RULE_EXEMPT] == 0)
 		exempt = 0;
@@ -210,6 +219,9 @@ check_verdict(const PghFacts *facts, const PghLimits *limits)
 		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION);
 	if (verdict.decision.action == PGH_ACTION_CANCEL)
 		REQUIRE(facts->state == PGH_STATE_ACTIVE);
+	else if (verdict.decision.action == PGH_ACTION_ROLLBACK)
+		REQUIRE(facts->open && limits->idle_action == PGH_IDLE_ROLLBACK &&
+				pgh_state_in_transaction_idle(facts->state));
 	else
 		REQUIRE(verdict.decision.action == PGH_ACTION_TERMINATE);
 

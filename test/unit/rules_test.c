@@ -138,6 +138,8 @@ read_state(const char **s, PghFacts *facts)
 	facts->state_start = NOW - read_time(*s, s);
 	if (facts->state != PGH_STATE_IDLE)
 		facts->xact_start = facts->state_start;
+	facts->open = facts->state == PGH_STATE_ACTIVE ||
+		facts->state == PGH_STATE_IDLE_IN_TRANSACTION;
 }
 
 static void
@@ -153,6 +155,13 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xact_start = NOW - read_time(s, &s);
 		else if (skip_words(&s, "cancelled "))
 			facts->cancelled_at = NOW - read_time(s, &s);
+		else if (skip_words(&s, "session "))
+			facts->backend_start = NOW - read_time(s, &s);
+		else if (skip_words(&s, "pid "))
+		{
+			facts->pid = (int32_t) strtol(s, &end, 10);
+			s = end;
+		}
 		else if (skip_words(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
@@ -163,6 +172,16 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xmin_age = (uint32_t) strtoul(s, &end, 10);
 			s = end;
 		}
+		else if (skip_words(&s, "rolled back for idle_in_transaction_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_IN_TRANSACTION;
+		else if (skip_words(&s, "rolled back for idle_blocker_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_BLOCKER;
+		else if (skip_words(&s, "rolled back for idle_writer_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_WRITER;
+		else if (skip_words(&s, "rolled back for horizon_limit"))
+			facts->rolled_back_for = PGH_LIMIT_HORIZON;
+		else if (skip_words(&s, "open"))
+			facts->open = true;
 		else if (skip_words(&s, "wrote"))
 			facts->wrote = true;
 		else if (skip_words(&s, "superuser"))
@@ -201,6 +220,11 @@ read_server_wide(const char *s, PghLimits *limits)
 		if (skip_words(&s, "mode=observe"))
 		{
 			limits->mode = PGH_MODE_OBSERVE;
+			continue;
+		}
+		if (skip_words(&s, "idle_action=rollback"))
+		{
+			limits->idle_action = PGH_IDLE_ROLLBACK;
 			continue;
 		}
 		for (i = 0; i < PGH_N_LIMITS; i++)
@@ -295,7 +319,8 @@ describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		return;
 	}
 	append(buf, size, "%s %s", verdict.decision.action == PGH_ACTION_CANCEL ?
-		   "cancel" : "terminate", pgh_limit_name(verdict.decision.reason));
+		   "cancel" : verdict.decision.action == PGH_ACTION_ROLLBACK ?
+		   "rollback" : "terminate", pgh_limit_name(verdict.decision.reason));
 	if (verdict.decision.rule > 0)
 		append(buf, size, " rule %d", verdict.decision.rule);
 	pgh_print_duration(verdict.decision.limit, length, sizeof(length));

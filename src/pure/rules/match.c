@@ -249,6 +249,11 @@ apply_rule(const PghRule *rule, uint16_t number, uint64_t *decided,
 		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
+	if (has >> PGH_RULE_IDLE_ACTION & 1)
+	{
+		out->idle_action = (PghIdleAction) rule->value[PGH_RULE_IDLE_ACTION];
+		out->idle_action_rule = number;
+	}
 	if ((has >> PGH_RULE_EXEMPT & 1) && rule->value[PGH_RULE_EXEMPT] != 0)
 		out->exempt_rule = number;
 	*decided |= has;
@@ -271,6 +276,7 @@ pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
+	out->idle_action_rule = 0;
 	out->exempt_rule = 0;
 	for (int32_t i = 0; i < set->n; i++)
 	{
