@@ -77,6 +77,16 @@ pgh_rule_sets(const PghRule *rule, int setting)
 	return (rule->has >> setting & 1) != 0;
 }
 
+/* Does it ask where a client comes from? */
+static inline bool
+pgh_rule_has_address(const PghRule *rule)
+{
+	for (int i = 0; i < rule->n_selectors; i++)
+		if (rule->selector[i].kind == PGH_SELECT_ADDRESS)
+			return true;
+	return false;
+}
+
 /* A list of rules.  Flat: it may be copied with memcpy. */
 typedef struct PghRuleSet
 {

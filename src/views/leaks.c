@@ -18,7 +18,10 @@
 
 PG_FUNCTION_INFO_V1(pgh_leak_list);
 
-/* The sessions of this moment that are idle for a tenth of their limit. */
+/*
+ * The sessions of this moment that are idle for a tenth of their limit, of
+ * those that the current user may see.
+ */
 typedef struct PghLeaking
 {
 	uint64		key;
@@ -66,7 +69,9 @@ list_leaking(TimestampTz now, int *n)
 	{
 		PghSession	session;
 
-		if (!pgh_scan_session(i, &session) || !is_leaking(&session, now))
+		if (!pgh_scan_session(i, &session) ||
+			!pgh_may_see(session.login.roleid) ||
+			!is_leaking(&session, now))
 			continue;
 		leaking[*n].key = key_of(&session);
 		leaking[*n].since = session.facts.state_start;
@@ -76,10 +81,18 @@ list_leaking(TimestampTz now, int *n)
 }
 
 static void
+append_place(PghRow *row, const PghLeak *leak)
+{
+	pgh_row_begin(row);
+	pgh_row_text(row, leak->who.application);
+	pgh_row_text(row, leak->who.user);
+	pgh_row_text(row, leak->who.database);
+}
+
+static void
 build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 		   TimestampTz now)
 {
-	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
 	PghPattern	pattern;
@@ -93,26 +106,29 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 	}
 	pattern = pgh_leak_pattern(leak, sessions);
 
-	pgh_row_begin(row);
-	pgh_row_text(row, leak->who.application);
-	pgh_row_text(row, leak->who.user);
-	pgh_row_text(row, leak->who.database);
-	if (visible)
-		pgh_row_int64(row, (int64) leak->fingerprint);
-	else
-		pgh_row_null(row);
+	append_place(row, leak);
+	pgh_row_int64(row, (int64) leak->fingerprint);
 	pgh_row_int32(row, sessions);
 	pgh_row_interval(row, sessions == 0 ? -1 : Max(now - oldest, 0));
 	pgh_row_int64(row, leak->ended);
 	pgh_row_timestamp(row, leak->first_seen);
 	pgh_row_timestamp(row, sessions == 0 ? leak->last_seen : now);
 	pgh_row_int32(row, leak->n_clients);
-	if (visible)
-		pgh_row_query(row, leak->query);
-	else
-		pgh_row_text(row, "<insufficient privilege>");
+	pgh_row_query(row, leak->query);
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+}
+
+/* Of a role whose sessions are hidden: how many were ended. */
+static void
+build_hidden(PghRow *row, const PghLeak *leak)
+{
+	append_place(row, leak);
+	pgh_row_nulls(row, 3);		/* fingerprint, sessions_now, oldest_now */
+	pgh_row_int64(row, leak->ended);
+	pgh_row_nulls(row, 3);		/* first_seen, last_seen, clients */
+	pgh_row_text(row, PGH_HIDDEN_QUERY);
+	pgh_row_nulls(row, 1);		/* diagnosis */
 }
 
 Datum
@@ -132,7 +148,12 @@ pgh_leak_list(PG_FUNCTION_ARGS)
 
 		if (!pgh_leak_read(i, &leak))
 			continue;
-		build_leak(&row, &leak, leaking, n, now);
+		if (pgh_may_see(leak.roleid))
+			build_leak(&row, &leak, leaking, n, now);
+		else if (leak.ended > 0)
+			build_hidden(&row, &leak);
+		else
+			continue;			/* that it is known says that somebody idles */
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
