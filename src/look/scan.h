@@ -43,8 +43,11 @@ typedef struct PghSession
  */
 extern bool pgh_scan_session(int index, PghSession *session);
 
-/* The same for who it is and no more, which takes no lock. */
-extern bool pgh_scan_who(int index, PghIdentity *who);
+/*
+ * The same for who it is and no more, which takes no lock.  One that is still
+ * starting goes by the name that it is counted under.
+ */
+extern bool pgh_scan_who(int index, PghIdentity *who, bool *starting);
 
 /*
  * What a session is running or ran last, at most "size" bytes with the

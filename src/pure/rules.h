@@ -87,10 +87,14 @@ pgh_rule_has_address(const PghRule *rule)
 	return false;
 }
 
-/* A list of rules.  Flat: it may be copied with memcpy. */
+/*
+ * A list of rules.  Flat: it may be copied with memcpy.  The parser leaves
+ * "hash" at 0; whoever keeps the list may put one there.
+ */
 typedef struct PghRuleSet
 {
 	int32_t		n;
+	uint64_t	hash;
 	PghRule		rule[];			/* FLEXIBLE_ARRAY_MEMBER */
 } PghRuleSet;
 

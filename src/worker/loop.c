@@ -32,10 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "look/scan.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
-#include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
 #include "worker/pass.h"
@@ -227,7 +227,7 @@ reload_settings(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	pgh_watch_forget();
 }
 
@@ -239,7 +239,7 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

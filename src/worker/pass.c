@@ -17,6 +17,7 @@
 
 #include "look/blockers.h"
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
 #include "shared/applications.h"
 #include "shared/totals.h"
@@ -58,11 +59,25 @@ went_back(const PghFacts *facts)
 		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
 }
 
+/* A session that is new, or took another name: whose, and which rules'. */
+static void
+identify(int index, PghWatch *watch, PghSession *session)
+{
+	PghRuleBits bits;
+
+	session->counted_as = pgh_slot_rename(&pgh_slots[index],
+										  session->counted_as,
+										  session->who.application);
+	pgh_limits_for(&session->who, &bits, &watch->details->limits);
+	pgh_count_session(index, &session->who, &bits);
+	strlcpy(watch->details->application, session->who.application,
+			PGH_NAME_LEN);
+}
+
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session)
 {
-	PghRuleBits bits;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -74,14 +89,7 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->changecount == session->changecount &&
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
-	{
-		session->counted_as =
-			pgh_slot_rename(&pgh_slots[index], session->counted_as,
-							session->who.application);
-		pgh_limits_for(&session->who, &bits, &watch->details->limits);
-		strlcpy(watch->details->application, session->who.application,
-				PGH_NAME_LEN);
-	}
+		identify(index, watch, session);
 	if (watch->changecount != session->changecount)
 	{
 		watch->retry_at = 0;
