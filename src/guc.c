@@ -32,6 +32,8 @@ int			pgh_max_events;
 int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
+int			pgh_idle_action = PGH_IDLE_TERMINATE;
+bool		pgh_can_roll_back = false;
 
 static char *rules_text;		/* the setting itself; GUC's memory */
 static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
@@ -41,6 +43,12 @@ static const struct config_enum_entry mode_options[] = {
 	{"enforce", PGH_MODE_ENFORCE, false},
 	{"observe", PGH_MODE_OBSERVE, false},
 	{"off", PGH_MODE_OFF, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry idle_action_options[] = {
+	{"terminate", PGH_IDLE_TERMINATE, false},
+	{"rollback", PGH_IDLE_ROLLBACK, false},
 	{NULL, 0, false}
 };
 
@@ -132,28 +140,45 @@ pgh_server_limits(PghLimits *limits)
 		limits->value[i] = pgh_limit_unit(i) == PGH_UNIT_TIME ?
 			(int64) pgh_limit_setting[i] * 1000 : pgh_limit_setting[i];
 	limits->mode = pgh_mode;
+	limits->idle_action = pgh_idle_action;
 	limits->exempt_superusers = pgh_exempt_superusers;
 }
 
 void
 pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
-				 const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+				 const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+				 PghLimits *limits)
 {
-	(void) pgh_rules_match(rules, who, bits);
+	(void) pgh_rules_match(rules, who, now, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
 	/* "off" stands above every rule: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
+	if (!pgh_can_roll_back)
+		limits->idle_action = PGH_IDLE_TERMINATE;
 }
 
 void
-pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+pgh_limits_for(const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+			   PghLimits *limits)
 {
 	PghLimits	server_wide;
 
 	pgh_server_limits(&server_wide);
-	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
+	pgh_limits_under(pgh_current_rules(), &server_wide, who, now, bits,
+					 limits);
+}
+
+bool
+pgh_rollback_is_wanted(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (rules->rule[i].value[PGH_RULE_IDLE_ACTION] == PGH_IDLE_ROLLBACK)
+			return true;
+	return pgh_idle_action == PGH_IDLE_ROLLBACK;
 }
 
 int64
@@ -257,6 +282,12 @@ pgh_define_settings(void)
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	define_limits();
+	DefineCustomEnumVariable("pg_hygiene.idle_action",
+							 "What a limit on an idle transaction ends: the session, or only the transaction.",
+							 "\"rollback\" keeps the connection; a session that stays idle for the limit once more is terminated.",
+							 &pgh_idle_action,
+							 PGH_IDLE_TERMINATE, idle_action_options,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
 							 "Superusers are counted, but never refused or ended.",

@@ -25,6 +25,16 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern int	pgh_idle_action;	/* PghIdleAction, as set */
+
+/*
+ * Can a transaction be ended without its session on this server?  Set once,
+ * by _PG_init(); where not, PGH_IDLE_TERMINATE holds whatever is set.
+ */
+extern bool pgh_can_roll_back;
+
+/* Does the setting or a rule ask for that? */
+extern bool pgh_rollback_is_wanted(void);
 
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);
@@ -39,17 +49,17 @@ extern const PghRuleSet *pgh_current_rules(void);
 extern void pgh_server_limits(PghLimits *limits);
 
 /*
- * Which rules match an identity, and the limits that follow, by the settings
- * that this process has.
+ * Which rules match an identity now, and the limits that follow, by the
+ * settings that this process has.
  */
-extern void pgh_limits_for(const PghIdentity *who, PghRuleBits *bits,
-						   PghLimits *limits);
+extern void pgh_limits_for(const PghIdentity *who, TimestampTz now,
+						   PghRuleBits *bits, PghLimits *limits);
 
 /* The same for a list of rules that is not in force. */
 extern void pgh_limits_under(const PghRuleSet *rules,
 							 const PghLimits *server_wide,
-							 const PghIdentity *who, PghRuleBits *bits,
-							 PghLimits *limits);
+							 const PghIdentity *who, TimestampTz now,
+							 PghRuleBits *bits, PghLimits *limits);
 
 /*
  * The shortest time limit that may hold for anybody, in microseconds, or

@@ -31,7 +31,7 @@ pgh_rules_reserve(const PghRuleSet *rules)
 }
 
 static void
-look_at_all(const PghRuleSet *rules, int32 *counts)
+look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -43,28 +43,32 @@ look_at_all(const PghRuleSet *rules, int32 *counts)
 		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_who(i, &who, &starting))
 			continue;
-		(void) pgh_rules_match(rules, &who, &bits);
+		(void) pgh_rules_match(rules, &who, now, &bits);
 		for (int r = 0; r < rules->n; r++)
 			counts[r] += pgh_bits_test(&bits, r);
 	}
 }
 
 void
-pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
+pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+						int32 *counts)
 {
 	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting())
 	{
-		look_at_all(rules, counts);
+		look_at_all(rules, now, counts);
 		return;
 	}
 	for (int i = 0; i < rules->n; i++)
-		counts[i] = pg_atomic_read_u32(&pgh_rule_states[i].sessions);
+		counts[i] = pgh_rule_is_over(&rules->rule[i], now) ? 0 :
+			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
 }
 
 /* Under the lock: count everybody who is there. */
 static void
 count_all(const PghRuleSet *rules)
 {
+	TimestampTz now = GetCurrentTimestamp();
+
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghIdentity who;
@@ -73,7 +77,7 @@ count_all(const PghRuleSet *rules)
 
 		if (!pgh_scan_who(i, &who, &starting))
 			continue;
-		(void) pgh_rules_match(rules, &who, &bits);
+		(void) pgh_rules_match(rules, &who, now, &bits);
 		pgh_rule_member_set(i, &bits);
 	}
 }
@@ -120,7 +124,7 @@ count_locked(int index, const PghIdentity *before, const PghRuleBits *matched)
 		(starting && pgh_rule_member_counts(index)))
 		return;
 	if (memcmp(&who, before, sizeof(who)) != 0)
-		(void) pgh_rules_match(rules, &who, &bits);
+		(void) pgh_rules_match(rules, &who, GetCurrentTimestamp(), &bits);
 	pgh_rule_member_set(index, &bits);
 }
 

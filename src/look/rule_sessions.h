@@ -18,7 +18,8 @@ extern bool pgh_rules_reserve(const PghRuleSet *rules);
  * For the rules that sessions are counted under in shared memory it is read
  * there; for others all sessions are looked at, which can be interrupted.
  */
-extern void pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts);
+extern void pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+									int32 *counts);
 
 /*
  * The rules of this process may be newer than those that sessions are counted

@@ -66,6 +66,8 @@ read_activity(PghSession *session)
 		session->facts.state_start = entry->st_state_start_timestamp;
 		session->facts.xact_start = entry->st_xact_start_timestamp;
 		session->query_id = (uint64) entry->st_query_id;
+		session->activity_start = entry->st_activity_start_timestamp;
+		session->databaseid = entry->st_databaseid;
 		memcpy(session->name, entry->st_appname, NAMEDATALEN);
 		pgstat_end_read_activity(entry, after);
 
@@ -116,6 +118,7 @@ read_proc(PghSession *session)
 	PghFacts   *facts = &session->facts;
 
 	session->lxid = pgh_proc_lxid(proc);
+	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
 	session->xmin_age = pgh_scan_xmin_age(session->index);
 	facts->xmin_age = Max(session->xmin_age, 0);
@@ -143,6 +146,14 @@ read_own(PghSession *session)
 		pg_atomic_read_u64(&slot->transactions))
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
 
+	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED && !facts->open &&
+		pg_atomic_read_u64(&slot->rolled_back_transaction) ==
+		pg_atomic_read_u64(&slot->transactions))
+	{
+		pg_read_barrier();
+		facts->rolled_back_for = pg_atomic_read_u32(&slot->rolled_back_for);
+	}
+
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);
 	if (facts->xact_start != 0 &&
@@ -164,6 +175,8 @@ scan(int index, PghSession *session, bool all)
 	session->index = index;
 	session->lxid = InvalidLocalTransactionId;
 	session->query_id = 0;
+	session->activity_start = 0;
+	session->databaseid = InvalidOid;
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
 	session->leak = 0;

@@ -25,6 +25,8 @@ typedef struct PghSession
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
+	TimestampTz activity_start; /* when its last statement began */
+	Oid			databaseid;		/* invalid while it starts */
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */

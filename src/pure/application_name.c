@@ -182,7 +182,7 @@ is_traceparent(const char *s, size_t length)
 	for (size_t i = 0; i < length; i++)
 	{
 		if (TRACEPARENT[i] != 'x' ? s[i] != TRACEPARENT[i] :
-			strchr("0123456789abcdef", s[i]) == NULL)
+			strchr(PGH_HEX_DIGITS, s[i]) == NULL)
 			return false;
 	}
 	return true;

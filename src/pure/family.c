@@ -44,9 +44,9 @@
 #include <string.h>
 
 #include "pure/application_name.h"
+#include "pure/text.h"
 
-#define DIGITS "0123456789"
-#define HEXADECIMAL DIGITS "abcdefABCDEF"
+#define HEXADECIMAL PGH_HEX_DIGITS "ABCDEF"
 
 /* What Kubernetes makes random names of: no vowels, nor what looks like one. */
 #define KUBERNETES "bcdfghjklmnpqrstvwxz2456789"
@@ -70,18 +70,18 @@ is_one_of(const char *set, char c)
 	return c != '\0' && strchr(set, c) != NULL;
 }
 
+/* Of a word, in any alphabet. */
 static bool
-is_letter(char c)
+is_of_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		((uint8_t) c & 0x80) != 0;
+	return pgh_is_letter(c) || pgh_is_high(c);
 }
 
 static bool
 has_digit(const char *s, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (is_one_of(DIGITS, s[i]))
+		if (pgh_is_digit(s[i]))
 			return true;
 	return false;
 }
@@ -116,7 +116,7 @@ write_same(Scan *scan, size_t length)
 	memcpy(scan->out + scan->used, scan->at, length);
 	scan->used += length;
 	scan->at += length;
-	scan->in_word = is_letter(scan->at[-1]);
+	scan->in_word = is_of_word(scan->at[-1]);
 }
 
 /* ----------
@@ -153,13 +153,13 @@ is_hex_run(const Scan *scan, size_t length)
 
 	if (length < HEX_RUN && !at_cut(scan, to))
 		return false;
-	if (!scan->in_word && !is_letter(*to))
+	if (!scan->in_word && !is_of_word(*to))
 		return has_digit(from, length);
-	while (scan->in_word && from < to && !is_one_of(DIGITS, *from))
+	while (scan->in_word && from < to && !pgh_is_digit(*from))
 		from++;
-	while (is_letter(*to) && from < to && !is_one_of(DIGITS, to[-1]))
+	while (is_of_word(*to) && from < to && !pgh_is_digit(to[-1]))
 		to--;
-	return strspn(from, DIGITS) < (size_t) (to - from);
+	return strspn(from, PGH_DIGITS) < (size_t) (to - from);
 }
 
 /* Digits vary, letters stay; each step takes some, so none is seen twice. */
@@ -170,7 +170,7 @@ write_short_run(Scan *scan, size_t length)
 
 	while (scan->at < end)
 	{
-		size_t		digits = strspn(scan->at, DIGITS);
+		size_t		digits = strspn(scan->at, PGH_DIGITS);
 
 		if (digits > 0)
 			write_star(scan, digits);
@@ -214,14 +214,14 @@ suffix_length(const Scan *scan)
 		(run == 5 || (scan->cut && run > 5 && run <= 10 + 5)))
 		return 1 + run;
 	if (at[hash] != '-')
-		hash = strspn(at, DIGITS);
+		hash = strspn(at, PGH_DIGITS);
 	if (hash < 8 || hash > 10 || at[hash] != '-')
 		return 0;
 	at += hash + 1;
 	run = strspn(at, KUBERNETES);
 	if (!at_cut(scan, at + run) && run != 5)
 		return 0;
-	if (run > 5 || is_one_of(DIGITS "*", at[run]) || is_letter(at[run]))
+	if (run > 5 || is_one_of(PGH_DIGITS "*", at[run]) || is_of_word(at[run]))
 		return 0;
 	return 1 + hash + 1 + run;
 }
@@ -249,17 +249,6 @@ escape_length(const char *at)
 	return at[2 + digits] == '\0' ? 2 + digits : 0;
 }
 
-/* One character; no more than there is, if it is broken. */
-static size_t
-character_length(const char *at)
-{
-	size_t		length = 1;
-
-	while (length < 4 && ((uint8_t) at[length] & 0xC0) == 0x80)
-		length++;
-	return length;
-}
-
 /* ----------
  * All of it
  * ----------
@@ -285,7 +274,7 @@ scan_next(Scan *scan)
 		scan->in_word = true;
 	}
 	else
-		write_same(scan, character_length(scan->at));
+		write_same(scan, 1);
 }
 
 /* As PostgreSQL cuts a name that is too long: to whole characters. */
@@ -296,9 +285,7 @@ cut_name(const char *name, char *own)
 	bool		cut = length >= PGH_NAME_LEN - 1;
 
 	if (length == PGH_NAME_LEN)
-		do
-			length--;
-		while (length > 0 && ((uint8_t) name[length] & 0xC0) == 0x80);
+		length = pgh_clip_length(name, length - 1);
 	memcpy(own, name, length);
 	own[length] = '\0';
 	return cut;

@@ -58,13 +58,25 @@ consider(PghVerdict *best, const PghLimits *limits, PghLimit limit,
 	best->deadline = deadline;
 }
 
+/*
+ * What a limit on a session at rest does.  In a block whose transaction is over
+ * already there is nothing to roll back.
+ */
+static PghAction
+ending_by(const PghFacts *facts, const PghLimits *limits, PghLimit limit)
+{
+	return limits->idle_action == PGH_IDLE_ROLLBACK && facts->open &&
+		pgh_limit_info[limit].rollback_primary != NULL ?
+		PGH_ACTION_ROLLBACK : PGH_ACTION_TERMINATE;
+}
+
 /* A limit on how long the present state has lasted. */
 static void
 consider_idle(PghVerdict *best, const PghFacts *facts,
 			  const PghLimits *limits, PghLimit limit, PghTime now)
 {
 	if (limits->value[limit] > 0)
-		consider(best, limits, limit, PGH_ACTION_TERMINATE,
+		consider(best, limits, limit, ending_by(facts, limits, limit),
 				 time_plus(facts->state_start, limits->value[limit]),
 				 now - facts->state_start);
 }
@@ -76,9 +88,12 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 	const int64_t horizon = limits->value[PGH_LIMIT_HORIZON];
 
 	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, now);
-	if (facts->blocking > 0)
+
+	/* What was rolled back for a shorter limit is given that once more. */
+	if (facts->blocking > 0 ||
+		facts->rolled_back_for == PGH_LIMIT_IDLE_BLOCKER)
 		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, now);
-	if (facts->wrote)
+	if (facts->wrote || facts->rolled_back_for == PGH_LIMIT_IDLE_WRITER)
 		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
 
 	/*
@@ -86,7 +101,8 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 	 * limit will be reached: it is exceeded now, or it does not act yet.
 	 */
 	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
-		consider(best, limits, PGH_LIMIT_HORIZON, PGH_ACTION_TERMINATE,
+		consider(best, limits, PGH_LIMIT_HORIZON,
+				 ending_by(facts, limits, PGH_LIMIT_HORIZON),
 				 facts->state_start, facts->xmin_age);
 }
 
@@ -159,7 +175,9 @@ PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
-		verdict->decision.action != PGH_ACTION_TERMINATE ||
+		facts->rolled_back_for != PGH_LIMIT_NONE ||
+		(verdict->decision.action != PGH_ACTION_TERMINATE &&
+		 verdict->decision.action != PGH_ACTION_ROLLBACK) ||
 		pgh_limit_unit(verdict->decision.reason) != PGH_UNIT_TIME)
 		return PGH_NEVER;
 	return time_plus(facts->state_start, verdict->decision.limit / 10);

@@ -20,7 +20,8 @@ extern bool pgh_state_in_transaction_idle(PghState state);
  * Why this session is never refused, ended or evicted, or NULL if it may be:
  * "superuser", "rule", "track_activities".
  */
-extern const char *pgh_exemption(const PghFacts *facts, const PghLimits *limits);
+extern const char *pgh_exemption(const PghFacts *facts,
+								 const PghLimits *limits);
 
 /*
  * What happens to a session if it goes on doing what it does: the earliest
@@ -33,7 +34,8 @@ extern PghVerdict pgh_decide(const PghFacts *facts, const PghLimits *limits,
 
 /*
  * When an idle transaction counts as a leak: idle for a tenth of the limit
- * that will end it.  PGH_NEVER for everything else.
+ * that will end it.  PGH_NEVER for everything else, and for one that idles on
+ * after it was rolled back: it has counted.
  */
 extern PghTime pgh_leak_begins(const PghFacts *facts,
 							   const PghVerdict *verdict);

@@ -94,9 +94,10 @@ consult_rules(PghArrival *arrival)
 	arrival->rules_are_present = pgh_follow_rules_locked();
 	memset(arrival->counts, 0, sizeof(arrival->counts));
 	if (pgh_rules_need_counts(rules))
-		pgh_count_rule_sessions(rules, arrival->counts);
+		pgh_count_rule_sessions(rules, now, arrival->counts);
 	for (int i = 0; i < rules->n; i++)
-		consult_rule(arrival, i, now);
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			consult_rule(arrival, i, now);
 }
 
 /*
@@ -185,7 +186,8 @@ describe(PghArrival *arrival, const PghLogin *login, const char *application)
 	strlcpy(arrival->who.database, login->database, PGH_NAME_LEN);
 	arrival->who.address = login->address;
 	arrival->application = pgh_application_index(application);
-	pgh_limits_for(&arrival->who, &arrival->bits, &arrival->limits);
+	pgh_limits_for(&arrival->who, GetCurrentTimestamp(), &arrival->bits,
+				   &arrival->limits);
 
 	/* Superusers may always use core's reserved slots. */
 	arrival->facts.may_use_reserved = login->superuser ||

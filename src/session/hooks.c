@@ -29,6 +29,7 @@
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
@@ -82,6 +83,8 @@ emit_log(ErrorData *edata)
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
 	else if (!pgh_victim_complete_message(edata) &&
@@ -109,7 +112,8 @@ follow_rules(const PghSlot *slot, const char *name)
 	memcpy(who.user, slot->login.user, PGH_NAME_LEN);
 	memcpy(who.database, slot->login.database, PGH_NAME_LEN);
 	who.address = slot->login.address;
-	(void) pgh_rules_match(pgh_current_rules(), &who, &bits);
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
 	pgh_count_session(pgh_my_proc_number(), &who, &bits);
 	strlcpy(matched_name, name, PGH_NAME_LEN);
 }
@@ -267,6 +271,25 @@ address_from_socket(const SockAddr *socket)
 	return address;
 }
 
+/*
+ * The process of the client, which Linux tells of a Unix-domain socket: a
+ * prefork server has a connection in each, a pool many in one.  0 if it cannot
+ * be told.
+ */
+static int
+client_process(const Port *port)
+{
+#ifdef SO_PEERCRED
+	struct ucred peer;
+	socklen_t	size = sizeof(peer);
+
+	if (port->raddr.addr.ss_family == AF_UNIX &&
+		getsockopt(port->sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		return peer.pid;
+#endif
+	return 0;
+}
+
 static void
 identify(const Port *port, PghLogin *login, char *application)
 {
@@ -280,6 +303,7 @@ identify(const Port *port, PghLogin *login, char *application)
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
+	login->client_pid = client_process(port);
 	look_up_role(port->user_name, login);
 }
 

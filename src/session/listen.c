@@ -9,28 +9,57 @@
  *
  * Core's LISTEN and UNLISTEN take effect at commit, in their order, and those
  * of a subtransaction that is rolled back are forgotten.  So do ours: each
- * one is noted with its nesting level when it is issued, with the memory that
- * it may need later.
+ * one is noted at the nesting level where it is issued, with the memory that
+ * it may need later, its place in the table of channels included.
+ *
+ * A transaction may have tens of thousands of them, and of subtransactions:
+ * the end of one takes no longer for what is pending, and carrying one out no
+ * longer for what is listened to.
  *
  *-------------------------------------------------------------------------
  */
 #include "session/listen.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
+#include "lib/ilist.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
+#include "session/rollback.h"
+
+/* A LISTEN or UNLISTEN that is pending; or a channel that is listened to. */
 typedef struct PghChannel
 {
-	struct PghChannel *next;
-	int			nest_level;		/* where it was issued; while pending */
-	bool		listen;			/* LISTEN, or else UNLISTEN; while pending */
-	char		name[NAMEDATALEN];	/* "" = all channels */
+	struct PghChannel *next;	/* the next of its level; while pending */
+	dlist_node	in_all;			/* in listening_on */
+	dlist_node	in_bucket;		/* in one of the buckets */
+	uint32		hash;			/* of the name */
+	bool		listen;			/* LISTEN, or else UNLISTEN */
+	char		name[FLEXIBLE_ARRAY_MEMBER];	/* "" = all channels */
 } PghChannel;
 
-static PghChannel *listening_on = NULL;
-static PghChannel *pending = NULL;	/* the newest first */
+/* What is pending of one nesting level, the oldest first. */
+typedef struct PghLevel
+{
+	struct PghLevel *upper;		/* the next one, of a lower number, that has
+								 * any */
+	int			nest_level;
+	PghChannel *first;
+	PghChannel *last;
+} PghLevel;
+
+#define PGH_FIRST_BUCKETS 16
+
+static dlist_head listening_on = DLIST_STATIC_INIT(listening_on);
+static uint32 n_listening = 0;
+static dlist_head *buckets = NULL;
+static uint32 n_buckets = 0;	/* a power of 2, or 0; never fewer than
+								 * n_listening + n_pending */
+
+static PghLevel *pending = NULL;	/* the innermost level */
+static uint32 n_pending = 0;
 
 static ProcessUtility_hook_type prev_process_utility = NULL;
 
@@ -45,32 +74,123 @@ pgh_listen_pending(void)
  * ----------
  */
 
+/* Forget the innermost level with all that is pending there. */
+static void
+drop_level(void)
+{
+	PghLevel   *level = pending;
+
+	while (level->first != NULL)
+	{
+		PghChannel *channel = level->first;
+
+		level->first = channel->next;
+		pfree(channel);
+		n_pending--;
+	}
+	pending = level->upper;
+	pfree(level);
+}
+
+/* Put what is pending at the innermost level behind that of the next one. */
+static void
+merge_level(void)
+{
+	PghLevel   *level = pending;
+	PghLevel   *upper = level->upper;
+
+	if (upper->last != NULL)
+		upper->last->next = level->first;
+	else
+		upper->first = level->first;
+	if (level->last != NULL)
+		upper->last = level->last;
+	pending = upper;
+	pfree(level);
+}
+
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
 	int			level = GetCurrentTransactionNestLevel();
-	PghChannel **link = &pending;
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	while (*link != NULL)
+	while (pending != NULL && pending->nest_level >= level)
 	{
-		PghChannel *channel = *link;
-
-		if (channel->nest_level < level)
-			link = &channel->next;
-		else if (event == SUBXACT_EVENT_COMMIT_SUB)
-		{
-			channel->nest_level = level - 1;
-			link = &channel->next;
-		}
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			drop_level();
+		else if (pending->upper != NULL &&
+				 pending->upper->nest_level >= level - 1)
+			merge_level();
 		else
-		{
-			*link = channel->next;
-			pfree(channel);
-		}
+			pending->nest_level = level - 1;
 	}
+}
+
+/* ----------
+ * The table of channels
+ * ----------
+ */
+
+static dlist_head *
+bucket_of(const PghChannel *channel)
+{
+	return &buckets[channel->hash & (n_buckets - 1)];
+}
+
+static void
+make_buckets(uint32 n)
+{
+	dlist_head *larger = MemoryContextAllocZero(TopMemoryContext,
+												n * sizeof(dlist_head));
+	dlist_iter	iter;
+
+	if (buckets != NULL)
+		pfree(buckets);
+	buckets = larger;
+	n_buckets = n;
+	dlist_foreach(iter, &listening_on)
+	{
+		PghChannel *channel = dlist_container(PghChannel, in_all, iter.cur);
+
+		dlist_push_head(bucket_of(channel), &channel->in_bucket);
+	}
+}
+
+/* The channel of this name that is listened to, or NULL. */
+static PghChannel *
+find_channel(const PghChannel *wanted)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, bucket_of(wanted))
+	{
+		PghChannel *channel = dlist_container(PghChannel, in_bucket, iter.cur);
+
+		if (channel->hash == wanted->hash &&
+			strcmp(channel->name, wanted->name) == 0)
+			return channel;
+	}
+	return NULL;
+}
+
+static void
+add_channel(PghChannel *channel)
+{
+	dlist_push_head(bucket_of(channel), &channel->in_bucket);
+	dlist_push_head(&listening_on, &channel->in_all);
+	n_listening++;
+}
+
+static void
+remove_channel(PghChannel *channel)
+{
+	dlist_delete(&channel->in_bucket);
+	dlist_delete(&channel->in_all);
+	n_listening--;
+	pfree(channel);
 }
 
 /* ----------
@@ -82,20 +202,45 @@ static void
 note(bool listen, const char *name)
 {
 	static bool watching_subtransactions = false;
-	PghChannel *channel = MemoryContextAllocZero(TopMemoryContext,
-												 sizeof(PghChannel));
+	int			nest_level = GetCurrentTransactionNestLevel();
+	PghChannel *channel;
 
 	if (!watching_subtransactions)
 	{
 		RegisterSubXactCallback(at_subtransaction_end, NULL);
 		watching_subtransactions = true;
 	}
-	channel->nest_level = GetCurrentTransactionNestLevel();
+	if (n_listening + n_pending >= n_buckets)
+		make_buckets(Max(2 * n_buckets, PGH_FIRST_BUCKETS));
+	if (pending == NULL || pending->nest_level != nest_level)
+	{
+		PghLevel   *level = MemoryContextAllocZero(TopMemoryContext,
+												   sizeof(PghLevel));
+
+		level->nest_level = nest_level;
+		level->upper = pending;
+		pending = level;
+	}
+	channel = MemoryContextAllocZero(TopMemoryContext,
+									 offsetof(PghChannel, name) +
+									 strlen(name) + 1);
 	channel->listen = listen;
-	if (name != NULL)
-		strlcpy(channel->name, name, sizeof(channel->name));
-	channel->next = pending;
-	pending = channel;
+	strcpy(channel->name, name);
+	channel->hash = hash_bytes((const unsigned char *) name,
+							   (int) strlen(name));
+	if (pending->last != NULL)
+		pending->last->next = channel;
+	else
+		pending->first = channel;
+	pending->last = channel;
+	n_pending++;
+}
+
+/* An UNLISTEN's statement has no name when it means all channels. */
+static void
+note_unlisten(const char *name)
+{
+	note(false, name != NULL ? name : "");
 }
 
 static void
@@ -107,6 +252,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	NodeTag		tag = nodeTag(pstmt->utilityStmt);
 	Node	   *statement = pstmt->utilityStmt;
 
+	if (tag == T_TransactionStmt && pgh_rolled_back)
+		pgh_rollback_check((TransactionStmt *) statement);
 	if (prev_process_utility)
 		prev_process_utility(pstmt, queryString, readOnlyTree, context,
 							 params, queryEnv, dest, qc);
@@ -121,9 +268,9 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	if (tag == T_ListenStmt)
 		note(true, ((ListenStmt *) statement)->conditionname);
 	else if (tag == T_UnlistenStmt)
-		note(false, ((UnlistenStmt *) statement)->conditionname);
+		note_unlisten(((UnlistenStmt *) statement)->conditionname);
 	else if (((DiscardStmt *) statement)->target == DISCARD_ALL)
-		note(false, NULL);
+		note_unlisten(NULL);
 }
 
 /* ----------
@@ -132,53 +279,32 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
  */
 
 static void
-forget(PghChannel **list, const char *name)
+remove_all_channels(void)
 {
-	PghChannel **link = list;
+	dlist_mutable_iter iter;
 
-	while (*link != NULL)
-	{
-		PghChannel *channel = *link;
-
-		if (name[0] != '\0' && strcmp(channel->name, name) != 0)
-		{
-			link = &channel->next;
-			continue;
-		}
-		*link = channel->next;
-		pfree(channel);
-	}
+	dlist_foreach_modify(iter, &listening_on)
+		remove_channel(dlist_container(PghChannel, in_all, iter.cur));
 }
 
-/* Take over one note; its memory becomes the list's, or is given back. */
+/* Take over one note; its memory becomes the table's, or is given back. */
 static void
 carry_out(PghChannel *channel)
 {
-	forget(&listening_on, channel->name);
-	if (channel->listen)
-	{
-		channel->next = listening_on;
-		listening_on = channel;
-	}
+	PghChannel *known = NULL;
+
+	if (channel->name[0] == '\0')
+		remove_all_channels();
 	else
-		pfree(channel);
-}
-
-/* The newest note is first in the list; the oldest is carried out first. */
-static void
-reverse_pending(void)
-{
-	PghChannel *reversed = NULL;
-
-	while (pending != NULL)
+		known = find_channel(channel);
+	if (channel->listen && known == NULL)
 	{
-		PghChannel *channel = pending;
-
-		pending = channel->next;
-		channel->next = reversed;
-		reversed = channel;
+		add_channel(channel);
+		return;
 	}
-	pending = reversed;
+	if (!channel->listen && known != NULL)
+		remove_channel(known);
+	pfree(channel);
 }
 
 void
@@ -186,19 +312,24 @@ pgh_listen_end(bool committed)
 {
 	if (!committed)
 	{
-		forget(&pending, "");
+		while (pending != NULL)
+			drop_level();
 		return;
 	}
-	reverse_pending();
-	while (pending != NULL)
+	while (pending != NULL && pending->upper != NULL)
+		merge_level();
+	while (pending != NULL && pending->first != NULL)
 	{
-		PghChannel *channel = pending;
+		PghChannel *channel = pending->first;
 
-		pending = channel->next;
+		pending->first = channel->next;
+		n_pending--;
 		carry_out(channel);
 	}
+	if (pending != NULL)
+		drop_level();
 	if (pgh_my_slot != NULL)
-		pg_atomic_write_u32(&pgh_my_slot->listening, listening_on != NULL);
+		pg_atomic_write_u32(&pgh_my_slot->listening, n_listening > 0);
 }
 
 void

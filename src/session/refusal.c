@@ -36,6 +36,7 @@ static int
 kept_as_told(const PghArrival *arrival)
 {
 	const PghRuleSet *rules = pgh_current_rules();
+	TimestampTz now = GetCurrentTimestamp();
 	int			kept = 0;
 
 	if (arrival->facts.kept_for_others == 0)
@@ -45,7 +46,7 @@ kept_as_told(const PghArrival *arrival)
 		const PghRule *rule = &rules->rule[i];
 		int32		reserve = rule->value[PGH_RULE_RESERVE];
 
-		if (!pgh_bits_test(&arrival->bits, i))
+		if (!pgh_bits_test(&arrival->bits, i) && !pgh_rule_is_over(rule, now))
 			kept += pgh_rule_has_address(rule) ? reserve :
 				Max(reserve - arrival->counts[i], 0);
 	}
@@ -141,6 +142,7 @@ pgh_refuse(const PghArrival *arrival)
 	pgh_message_for_refusal(&told, primary, sizeof(primary), &message);
 	if (observed)
 	{
+		pgh_count(arrival->application, PGH_COUNT_WOULD_REFUSE);
 		if (log_it)
 			ereport(LOG,
 					(errmsg("pg_hygiene would refuse a connection, but only observes: %s",

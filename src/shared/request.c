@@ -52,6 +52,7 @@
 
 #include "utils/timestamp.h"
 
+#include "pure/limits.h"
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/rule_counters.h"
@@ -124,9 +125,9 @@ pgh_request_repeat_cancel(int index, uint32 changecount)
 	return ok;
 }
 
-/* Is this session as idle as the worker saw it? */
+/* Is this session idle, and since the moment that the worker saw? */
 static bool
-still_idle(const PghRequest *request)
+idle_as_seen(const PghRequest *request)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	BackendState state = entry->st_state;
@@ -137,7 +138,14 @@ still_idle(const PghRequest *request)
 	return (state == STATE_IDLE ||
 			state == STATE_IDLEINTRANSACTION ||
 			state == STATE_IDLEINTRANSACTION_ABORTED) &&
-		entry->st_state_start_timestamp == request->state_start &&
+		entry->st_state_start_timestamp == request->state_start;
+}
+
+/* And has it not left its wait for the client either? */
+static bool
+still_idle(const PghRequest *request)
+{
+	return idle_as_seen(request) &&
 		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ;
 }
 
@@ -242,6 +250,45 @@ pgh_request_withdraw_cancel(PghSlot *slot)
 		pgh_wake_worker();
 }
 
+bool
+pgh_request_is_rollback(PghSlot *slot)
+{
+	return pgh_request_accepted(slot) &&
+		slot->request.decision.action == PGH_ACTION_ROLLBACK;
+}
+
+bool
+pgh_request_still_holds(PghSlot *slot)
+{
+	return idle_as_seen(&slot->request);
+}
+
+void
+pgh_request_rolled_back(PghSlot *slot, bool done)
+{
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+
+	if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   done ? PGH_REQUEST_DONE :
+									   PGH_REQUEST_SPARED))
+		pgh_wake_worker();
+}
+
+void
+pgh_request_end_instead(PghSlot *slot)
+{
+	slot->request.decision.action = PGH_ACTION_TERMINATE;
+}
+
+int64
+pgh_request_measure(const PghRequest *request)
+{
+	if (pgh_limit_unit(request->decision.reason) == PGH_UNIT_XIDS)
+		return request->decision.measured;
+	return request->decision.measured +
+		Max(GetCurrentTimestamp() - request->measured_at, 0);
+}
+
 void
 pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 				   uint32 application)
@@ -255,7 +302,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										PGH_REQUEST_FREE))
 		return;
-	pgh_event_finish(event_id, outcome);
+	pgh_event_finish(event_id, action, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)
@@ -263,8 +310,9 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
-		pgh_leak_ended(leak);
-		if (application != PGH_NO_APPLICATION)
+		pgh_leak_ended(leak, action == PGH_ACTION_ROLLBACK);
+		if (application != PGH_NO_APPLICATION &&
+			action != PGH_ACTION_ROLLBACK)
 			pg_atomic_write_u64(&pgh_applications[application].lost_at,
 								GetCurrentTimestamp());
 	}

@@ -57,6 +57,22 @@ extern bool pgh_request_cancel_done(PghSlot *slot);
 extern void pgh_request_withdraw_cancel(PghSlot *slot);
 
 /*
+ * Victim, in its main context: what was asked and accepted is a rollback, and
+ * the session still idles as the worker saw it.
+ */
+extern bool pgh_request_is_rollback(PghSlot *slot);
+extern bool pgh_request_still_holds(PghSlot *slot);
+
+/* Victim, in its main context: how an accepted rollback came out. */
+extern void pgh_request_rolled_back(PghSlot *slot, bool done);
+
+/* Victim: the session ends instead, for the same reason. */
+extern void pgh_request_end_instead(PghSlot *slot);
+
+/* What the session has reached by now, in the unit of the request's limit. */
+extern int64 pgh_request_measure(const PghRequest *request);
+
+/*
  * Worker, and the victim at its exit: close the request if it is in state
  * "state": record its outcome and count it.  Does nothing when the other one
  * was faster.

@@ -49,8 +49,6 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	slot->login.pid = MyProcPid;
 	slot->login.beentry = MyBEEntry;
 	slot->login.login_at = GetCurrentTimestamp();
-	slot->observed_state_start = 0;
-	slot->observed_xact_start = 0;
 	pg_atomic_write_u64(&slot->transactions, 0);
 	pg_atomic_write_u64(&slot->credited, 0);
 	pg_atomic_write_u32(&slot->renames, 0);
@@ -58,6 +56,8 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
+	pg_atomic_write_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
 	pg_atomic_write_u32(&slot->application, application);
@@ -67,10 +67,57 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	return true;
 }
 
+/*
+ * Core's entry tells for the last time what the session is doing, so what the
+ * worker last saw can be told from what came after that.  If somebody's word is
+ * still there, that is the session which the worker knows, and this one has
+ * come and gone since.  The start of a transaction that has failed is
+ * remembered here.
+ */
+static void
+leave_word(PghSlot *slot)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+	PghDeparture *departure = &slot->departure;
+	BackendState state = entry->st_state;
+
+	if (pg_atomic_read_u32(&departure->claim) != 0)
+		return;
+	departure->application = pg_atomic_read_u32(&slot->application);
+	departure->idle = state == STATE_IDLE || state == STATE_IDLEINTRANSACTION ||
+		state == STATE_IDLEINTRANSACTION_ABORTED;
+	departure->at = GetCurrentTimestamp();
+	departure->state_start = entry->st_state_start_timestamp;
+	departure->activity_start = entry->st_activity_start_timestamp;
+	departure->xact_start = state == STATE_IDLEINTRANSACTION_ABORTED ?
+		(TimestampTz) pg_atomic_read_u64(&slot->failed_xact_start) :
+		entry->st_xact_start_timestamp;
+	pg_write_barrier();
+	pg_atomic_write_u32(&departure->claim,
+						pg_atomic_read_u32(&slot->changecount));
+}
+
+bool
+pgh_slot_departure(int index, uint32 changecount, PghDeparture *copy)
+{
+	PghDeparture *departure = &pgh_slots[index].departure;
+	uint32		claim = pg_atomic_read_u32(&departure->claim);
+
+	if (claim == 0)
+		return false;
+	pg_read_barrier();
+	memcpy(copy, departure, sizeof(*copy));
+	pg_memory_barrier();
+	pg_atomic_write_u32(&departure->claim, 0);
+	return claim == changecount;
+}
+
 uint32
 pgh_slot_release(void)
 {
 	PghSlot    *slot = pgh_my_slot;
+
+	leave_word(slot);
 
 	/* From here on our signal handler does nothing. */
 	pgh_my_slot = NULL;
@@ -180,7 +227,10 @@ init_slots(void *area)
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+		pg_atomic_init_u64(&slot->rolled_back_transaction, 0);
 		pg_atomic_init_u64(&slot->accepted_in, 0);
+		pg_atomic_init_u32(&slot->departure.claim, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
 }

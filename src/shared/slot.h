@@ -25,6 +25,7 @@
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
+ * rolled_back_*				as failed_*; rolled_back_for first
  * accepted_in					W its backend, in the signal handler, before
  *								request_state says so; R the worker; atomic
  * cancelled_*					W the worker (its backend clears them at
@@ -32,8 +33,14 @@
  *								it counts only beside the right transaction
  * request_state				the hand-over of "request": see PghRequestState
  * request						W the worker while the state is FREE; R the
- *								victim while it is not, and the worker
- * observed_*					W and R the worker only; cleared at claim
+ *								victim while it is not, and the worker.  Its
+ *								action also W the victim while ACCEPTED, from
+ *								ROLLBACK to TERMINATE; the worker may take
+ *								one for the other then
+ * departure					W its backend at release, before changecount
+ *								moves on, while "claim" is 0, and that last;
+ *								then R the worker, which sets it to 0; R the
+ *								postmaster when all others have gone
  *
  *-------------------------------------------------------------------------
  */
@@ -49,14 +56,16 @@
  * The hand-over between the worker and a victim.
  *
  *	FREE -> PENDING		the worker, after it filled "request", before SIGUSR2
- *	PENDING -> ACCEPTED	the victim's signal handler: it will die, or its
- *						statement is being cancelled.  Final until the session
- *						ends (or the cancel was reported): a second signal
- *						cannot clear the reason
+ *	PENDING -> ACCEPTED	the victim's signal handler: it will die, its
+ *						statement is being cancelled, or it will look in a
+ *						moment whether to roll back.  Final until the session
+ *						ends (or the cancel was reported, or it has looked): a
+ *						second signal cannot clear the reason
  *	PENDING -> SPARED	the victim's handler, or its exit: it had moved on
  *	ACCEPTED -> SPARED	the victim: the transaction ended before its statement
- *						could be cancelled
- *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING
+ *						could be cancelled, or was not to be rolled back
+ *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
+ *						rollback: it is over
  *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
@@ -75,6 +84,7 @@ typedef enum PghRequestState
 typedef struct PghRequest
 {
 	PghDecision decision;
+	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */
 	TimestampTz measured_at;	/* when decision.measured was */
@@ -93,11 +103,24 @@ typedef struct PghLogin
 	Oid			roleid;			/* login role; InvalidOid if unknown */
 	bool		superuser;
 	PghAddress	address;
+	int			client_pid;		/* where the system tells; else 0 */
 	PgBackendStatus *beentry;	/* core's entry for this backend */
 	TimestampTz login_at;
 	char		user[PGH_NAME_LEN];
 	char		database[PGH_NAME_LEN];
 } PghLogin;
+
+/* What the session that left a slot last was doing. */
+typedef struct PghDeparture
+{
+	pg_atomic_uint32 claim;		/* its changecount; 0 = none, or taken note of */
+	uint32		application;	/* what it was counted as */
+	bool		idle;			/* in a transaction, or outside of one */
+	TimestampTz at;
+	TimestampTz state_start;
+	TimestampTz activity_start; /* of its last statement */
+	TimestampTz xact_start;		/* 0 outside of a transaction */
+} PghDeparture;
 
 /* One possible session. */
 typedef struct PghSlot
@@ -123,14 +146,16 @@ typedef struct PghSlot
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
 
+	/* The limit for which we rolled a transaction back, and the last one. */
+	pg_atomic_uint32 rolled_back_for;	/* PghLimit; NONE = never */
+	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
+
 	/* state_start of what it was doing when it accepted the last request. */
 	pg_atomic_uint64 accepted_in;
 
 	PghRequest	request;
 
-	/* What was already recorded in observe mode: not again for the same. */
-	TimestampTz observed_state_start;
-	TimestampTz observed_xact_start;
+	PghDeparture departure;
 } PghSlot;
 
 StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
@@ -175,6 +200,14 @@ extern uint32 pgh_slot_rename(PghSlot *slot, uint32 counted_as,
  * this claim from every other one.
  */
 extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
+
+/*
+ * Worker: copy what the first session that left slot "index" since the last
+ * call was doing, and take that out.  False when none has left, or it was not
+ * the one with this claim.
+ */
+extern bool pgh_slot_departure(int index, uint32 changecount,
+							   PghDeparture *copy);
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool

@@ -27,6 +27,7 @@ static const char *const action_names[] = {
 	[PGH_ACTION_EVICT] = "evict",
 	[PGH_ACTION_REFUSE] = "refuse",
 	[PGH_ACTION_WARN] = "warn",
+	[PGH_ACTION_ROLLBACK] = "rollback",
 };
 
 static const char *const outcome_names[] = {
@@ -143,6 +144,7 @@ pgh_event_list(PG_FUNCTION_ARGS)
 			append_victim(&row, &event, visible);
 		else
 			pgh_row_nulls(&row, PGH_VICTIM_COLUMNS);
+		pgh_row_interval(&row, visible ? event.resumed_after : -1);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -22,11 +22,11 @@ PG_FUNCTION_INFO_V1(pgh_leak_list);
  * The sessions of this moment that are idle for a tenth of their limit, of
  * those that the current user may see.
  */
-typedef struct PghLeaking
+typedef struct PghIdling
 {
 	uint64		key;
 	TimestampTz since;
-} PghLeaking;
+} PghIdling;
 
 static bool
 is_leaking(const PghSession *session, TimestampTz now)
@@ -37,7 +37,7 @@ is_leaking(const PghSession *session, TimestampTz now)
 
 	if (!pgh_state_in_transaction_idle(session->facts.state))
 		return false;
-	pgh_limits_for(&session->who, &bits, &limits);
+	pgh_limits_for(&session->who, now, &bits, &limits);
 	verdict = pgh_decide(&session->facts, &limits, now);
 	return pgh_leak_begins(&session->facts, &verdict) <= now;
 }
@@ -58,11 +58,11 @@ key_of(const PghSession *session)
 	return pgh_leak_key(&sighting, &fingerprint);
 }
 
-static PghLeaking *
+static PghIdling *
 list_leaking(TimestampTz now, int *n)
 {
-	PghLeaking *leaking = palloc(mul_size(pgh_n_slots,
-										  sizeof(PghLeaking)));
+	PghIdling  *leaking = palloc(mul_size(pgh_n_slots,
+										  sizeof(PghIdling)));
 
 	*n = 0;
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -90,11 +90,12 @@ append_place(PghRow *row, const PghLeak *leak)
 }
 
 static void
-build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
+build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		   TimestampTz now)
 {
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
+	int64		held = 0;
 	PghPattern	pattern;
 
 	for (int i = 0; i < n; i++)
@@ -103,8 +104,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 			continue;
 		sessions++;
 		oldest = Min(oldest, leaking[i].since);
+		held += Max(now - leaking[i].since, 0);
 	}
-	pattern = pgh_leak_pattern(leak, sessions);
+	pattern = pgh_leak_pattern(leak);
 
 	append_place(row, leak);
 	pgh_row_int64(row, (int64) leak->fingerprint);
@@ -117,6 +119,11 @@ build_leak(PghRow *row, const PghLeak *leak, const PghLeaking *leaking, int n,
 	pgh_row_query(row, leak->query);
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_int64(row, leak->rolled_back);
+	pgh_row_int64(row, leak->resumed);
+	pgh_row_interval(row, Max(leak->longest_pause,
+							  sessions == 0 ? -1 : now - oldest));
+	pgh_row_interval(row, leak->slot_time + held);
 }
 
 /* Of a role whose sessions are hidden: how many were ended. */
@@ -129,13 +136,15 @@ build_hidden(PghRow *row, const PghLeak *leak)
 	pgh_row_nulls(row, 3);		/* first_seen, last_seen, clients */
 	pgh_row_text(row, PGH_HIDDEN_QUERY);
 	pgh_row_nulls(row, 1);		/* diagnosis */
+	pgh_row_int64(row, leak->rolled_back);
+	pgh_row_nulls(row, 3);		/* resumed, longest_pause, slot_time */
 }
 
 Datum
 pgh_leak_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghLeaking *leaking;
+	PghIdling  *leaking;
 	int			n;
 
 	pgh_require_shared();

@@ -89,7 +89,7 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_count_rule_sessions(rules, counts);
+	pgh_count_rule_sessions(rules, GetCurrentTimestamp(), counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;
@@ -138,7 +138,9 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 		return "none";
 	if (limits->mode == PGH_MODE_OBSERVE)
 		return "observe";
-	return verdict.decision.action == PGH_ACTION_CANCEL ? "cancel" : "terminate";
+	return verdict.decision.action == PGH_ACTION_CANCEL ? "cancel" :
+		verdict.decision.action == PGH_ACTION_ROLLBACK ? "rollback" :
+		"terminate";
 }
 
 /*

@@ -194,7 +194,7 @@ pgh_append_session(PghRow *row, const PghSession *session,
 		append_hidden(row, session);
 		return false;
 	}
-	pgh_limits_under(rules, server_wide, &session->who, &bits, limits);
+	pgh_limits_under(rules, server_wide, &session->who, now, &bits, limits);
 	append_shown(row, session, &bits, limits, now);
 	return true;
 }

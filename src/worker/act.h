@@ -5,8 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PGH_ACTION_H
-#define PGH_ACTION_H
+#ifndef PGH_ACT_H
+#define PGH_ACT_H
 
 #include "look/scan.h"
 #include "shared/events.h"
@@ -25,8 +25,4 @@ extern bool pgh_act(const PghSession *session, const PghVerdict *verdict,
  */
 extern uint64 pgh_note_leak(const PghSession *session);
 
-/* The fields of an event that describe a session. */
-extern void pgh_event_describe(PghEvent *event, const PghSession *session,
-							   TimestampTz now);
-
-#endif							/* PGH_ACTION_H */
+#endif							/* PGH_ACT_H */

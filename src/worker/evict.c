@@ -80,14 +80,14 @@ is_untouchable(const PghSession *session, PghRound round)
  * slot that nobody else may have.
  */
 static bool
-is_in_reserve(const PghSession *session)
+is_in_reserve(const PghSession *session, TimestampTz now)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_RESERVE] >= rule_sessions[i] &&
 			rules->rule[i].value[PGH_RULE_RESERVE] > 0 &&
-			pgh_rule_matches(&rules->rule[i], &session->who))
+			pgh_rule_matches(&rules->rule[i], &session->who, now))
 			return true;
 	return false;
 }
@@ -97,16 +97,18 @@ is_in_reserve(const PghSession *session)
  * match on the way.
  */
 static int
-kept_for_reserves(void)
+kept_for_reserves(TimestampTz now)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 	int			kept = 0;
 
 	if (!pgh_rules_reserve(rules))
 		return 0;
-	pgh_count_rule_sessions(rules, rule_sessions);
+	pgh_count_rule_sessions(rules, now, rule_sessions);
 	for (int i = 0; i < rules->n; i++)
-		kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] - rule_sessions[i], 0);
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] -
+						rule_sessions[i], 0);
 	return kept;
 }
 
@@ -131,7 +133,7 @@ gather(PghRound round, TimestampTz now)
 		candidate->state = session.facts.state;
 		candidate->state_start = session.facts.state_start;
 		candidate->untouchable = is_untouchable(&session, round) ||
-			is_in_reserve(&session);
+			is_in_reserve(&session, now);
 		tally(&tallies[candidate->application], candidate->state);
 		n++;
 	}
@@ -239,7 +241,7 @@ pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 	TimestampTz ripe_at;
 
 	shortage.available = MaxConnections - pgh_reserved_slots() - used +
-		pgh_watch_departing() - kept_for_reserves();
+		pgh_watch_departing() - kept_for_reserves(now);
 	shortage.undecided = Max(used - n_sessions, 0);
 	shortage.headroom = pgh_effective_headroom();
 	shortage.refused_lately = refused_at != 0 &&

@@ -38,6 +38,7 @@
 #include "shared/refusals.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
+#include "worker/incident.h"
 #include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
@@ -132,8 +133,9 @@ look_at_slots(int n_sessions, TimestampTz now)
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
-		pgh_pressure_sample(used, now);
+		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
+		pgh_incident_look(used, now);
 		if (second)
 		{
 			last_second = now;
@@ -148,6 +150,22 @@ look_at_slots(int n_sessions, TimestampTz now)
 	return muted_until != 0 ? Min(next_look, muted_until) : next_look;
 }
 
+/*
+ * What sessions may do follows from rules that may have ended since the last
+ * pass, or, when the clock was set back, hold again.  Returns when the next
+ * one ends.
+ */
+static TimestampTz
+let_rules_end(TimestampTz now, bool clock_was_set)
+{
+	static TimestampTz next_end = PGH_NEVER;
+
+	if (now >= next_end || clock_was_set)
+		pgh_watch_forget();
+	next_end = pgh_rules_next_end(pgh_current_rules(), now);
+	return next_end;
+}
+
 /* One pass; returns when the next one must be. */
 static TimestampTz
 do_pass(int *n_sessions)
@@ -155,6 +173,7 @@ do_pass(int *n_sessions)
 	bool		clock_was_set;
 	TimestampTz start = pgh_clock_read(&clock_was_set);
 	int64		shortest = pgh_shortest_limit();
+	TimestampTz rules_end = let_rules_end(start, clock_was_set);
 	TimestampTz next;
 	TimestampTz next_look;
 
@@ -162,7 +181,7 @@ do_pass(int *n_sessions)
 		pgh_watch_clock_set(start);
 	next = pgh_pass(start, n_sessions);
 	next_look = look_at_slots(*n_sessions, start);
-	next = Min(next, next_look);
+	next = Min(Min(next, rules_end), next_look);
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);
@@ -222,6 +241,21 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/* Say once that what is set cannot be had on this server. */
+static void
+complain_of_no_rollback(void)
+{
+	static bool told = false;
+
+	if (told || pgh_can_roll_back || !pgh_rollback_is_wanted())
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot roll back idle transactions on this server"),
+			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
+}
+
 static void
 reload_settings(void)
 {
@@ -229,6 +263,7 @@ reload_settings(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	pgh_follow_rules();
 	pgh_watch_forget();
+	complain_of_no_rollback();
 }
 
 /* The worker: look, act, sleep. */
@@ -239,7 +274,9 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
+	pgh_incident_start();
 	pgh_follow_rules();
+	complain_of_no_rollback();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

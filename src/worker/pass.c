@@ -22,6 +22,7 @@
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -47,6 +48,7 @@ void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -68,7 +70,8 @@ identify(int index, PghWatch *watch, PghSession *session)
 	session->counted_as = pgh_slot_rename(&pgh_slots[index],
 										  session->counted_as,
 										  session->who.application);
-	pgh_limits_for(&session->who, &bits, &watch->details->limits);
+	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
+				   &watch->details->limits);
 	pgh_count_session(index, &session->who, &bits);
 	strlcpy(watch->details->application, session->who.application,
 			PGH_NAME_LEN);
@@ -76,12 +79,13 @@ identify(int index, PghWatch *watch, PghSession *session)
 
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
-refresh(int index, PghWatch *watch, PghSession *session)
+refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
 	{
+		pgh_periods_follow(index, watch, NULL, now);
 		watch->live = false;
 		return false;
 	}
@@ -90,12 +94,10 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
 		identify(index, watch, session);
+	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
-		watch->retry_at = 0;
-		watch->blocking = 0;
-		watch->used = false;
-		watch->details->spell = -1;
+		pgh_watch_begin(watch);
 	}
 	if (watch->details->spell != session->facts.state_start)
 	{
@@ -196,7 +198,7 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	PghVerdict	verdict;
 
 	watch->deadline = PGH_NEVER;
-	if (!refresh(index, watch, &session) || watch->asked)
+	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
 	if (verdict.deadline == PGH_NEVER ||
@@ -215,13 +217,14 @@ judge(int index, PghWatch *watch, TimestampTz now)
 
 /* After hygiene.reset() what still leaks has to be noted again. */
 static void
-follow_reset(void)
+follow_reset(TimestampTz now)
 {
 	TimestampTz since = pg_atomic_read_u64(&pgh_totals->stats_since);
 
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		pgh_watches[i].noted = false;
@@ -332,8 +335,9 @@ pgh_pass(TimestampTz now, int *n_sessions)
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
-		follow_reset();
+		follow_reset(now);
 		publish_usage();
+		pgh_periods_count_needs(now);
 		if (look_around())
 			next = attend_all(now, n_sessions);
 	}

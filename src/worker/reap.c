@@ -11,6 +11,7 @@
 #include "worker/reap.h"
 
 #include "look/clock.h"
+#include "shared/events.h"
 #include "shared/request.h"
 
 /*
@@ -32,6 +33,20 @@ still_due(int index, const PghRequest *request)
 		session.lxid == request->lxid;
 }
 
+/* When did a session that was spared go back to work? */
+static void
+note_return(int index, const PghRequest *request)
+{
+	PghSession	session;
+
+	if (request->must_be_idle && pgh_scan_session(index, &session) &&
+		session.facts.state_start > request->state_start)
+		pgh_event_resumed(request->event_id,
+						  Min(Max(session.activity_start,
+								  request->state_start),
+							  session.facts.state_start));
+}
+
 /*
  * A spared request: ask again if the session was only between two waits, else
  * let it go.  The event stays pending while the session may yet be ended.
@@ -46,6 +61,7 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 		/* A statement that was not cancelled has no grace to use up. */
 		if (slot->request.decision.action == PGH_ACTION_CANCEL)
 			pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
+		note_return(index, &slot->request);
 		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
 						   pg_atomic_read_u32(&slot->application));
 		return;

@@ -21,7 +21,7 @@
 #define PGH_SAME_MOMENT (100 * INT64CONST(1000))
 
 /* The sessions of one application, added up. */
-typedef struct PghUsage
+typedef struct PghApplicationUse
 {
 	uint32		busy;
 	TimestampTz last_use;		/* when the last one went back to its pool */
@@ -30,7 +30,7 @@ typedef struct PghUsage
 	uint64		leaking_key;	/* the leak that most of them belong to */
 	uint32		of_this_key;	/* how many belong to that one */
 	bool		published;		/* there may be a leak of it in shared memory */
-} PghUsage;
+} PghApplicationUse;
 
 /* A session that leaks. */
 typedef struct PghLeaking
@@ -39,14 +39,14 @@ typedef struct PghLeaking
 	uint64		key;
 } PghLeaking;
 
-static PghUsage *usage;			/* for each place in the table of names */
+static PghApplicationUse *usage;	/* for each place in the table of names */
 static PghLeaking *leaking;		/* for each slot */
 static uint64 *keys;			/* the same */
 
 void
 pgh_usage_start(void)
 {
-	usage = palloc0(mul_size(pgh_n_applications, sizeof(PghUsage)));
+	usage = palloc0(mul_size(pgh_n_applications, sizeof(PghApplicationUse)));
 	leaking = palloc0(mul_size(pgh_n_slots, sizeof(PghLeaking)));
 	keys = palloc0(mul_size(pgh_n_slots, sizeof(uint64)));
 	for (int i = 0; i < pgh_n_applications; i++)
@@ -59,7 +59,7 @@ find_last_uses(const PghUse *uses, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		PghUsage   *its = &usage[uses[i].application];
+		PghApplicationUse *its = &usage[uses[i].application];
 
 		if (!uses[i].busy)
 			its->last_use = Max(its->last_use, uses[i].idle_since);
@@ -76,7 +76,7 @@ is_busy(const PghUse *use)
 static void
 add_leaking(const PghUse *use, PghLeaking *place)
 {
-	PghUsage   *its = &usage[use->application];
+	PghApplicationUse *its = &usage[use->application];
 
 	if (its->leaking++ == 0 || use->idle_since < its->leaking_since)
 		its->leaking_since = use->idle_since;
@@ -125,7 +125,7 @@ count_leaks(int n)
 	qsort(leaking, n, sizeof(PghLeaking), compare_leaking);
 	for (int i = 0; i < n; i++)
 	{
-		PghUsage   *its = &usage[leaking[i].application];
+		PghApplicationUse *its = &usage[leaking[i].application];
 
 		if (i == 0 || leaking[i].key != leaking[i - 1].key)
 		{
@@ -152,7 +152,7 @@ pgh_publish_usage(const PghUse *uses, int n)
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghApplication *app = &pgh_applications[i];
-		PghUsage   *its = &usage[i];
+		PghApplicationUse *its = &usage[i];
 
 		if (its->busy > 0 && its->busy > pg_atomic_read_u32(&app->peak_busy))
 			pg_atomic_write_u32(&app->peak_busy, its->busy);

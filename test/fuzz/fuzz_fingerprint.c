@@ -95,6 +95,8 @@ check_shape(const char *text, size_t len, size_t size)
 	REQUIRE(pgh_fingerprint(shape, shape_len) ==
 			pgh_fingerprint(again, again_len));
 	REQUIRE(pgh_statement_kind(shape) <= PGH_STATEMENT_UTILITY);
+	REQUIRE(!pgh_statement_locks_rows(shape) ||
+			pgh_statement_kind(shape) == PGH_STATEMENT_READ);
 	if (shape_len == 0 && size > len)
 		REQUIRE(pgh_statement_kind(shape) == PGH_STATEMENT_NONE);
 	free(shape);

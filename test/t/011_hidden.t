@@ -146,6 +146,10 @@ my @PARTS = (
 	"SELECT to_jsonb(l) FROM hygiene.leaks l WHERE user_name = 'victim'",
 	"SELECT to_jsonb(r) - 'selectors' FROM hygiene.rules r",
 	"SELECT to_jsonb(h) - 'xmin_age' FROM hygiene.horizon h WHERE name = 'victim' AND age IS NOT NULL",
+	"SELECT to_jsonb(b) FROM hygiene.behaviour b WHERE application_name = 'victim'",
+	"SELECT to_jsonb(s) FROM hygiene.suggest() s WHERE application_name = 'victim'",
+	"SELECT to_jsonb(p) FROM hygiene.predict('application=*: idle_in_transaction_timeout=1s') p WHERE application_name = 'victim'",
+	"SELECT hygiene.suggest_rules() ~ 'application=victim:'",
 	"SELECT DISTINCT concat_ws('/', idle_in_transaction, application_idle_in_transaction) FROM hygiene.samples",
 );
 
@@ -227,7 +231,8 @@ is_deeply(
 		WHERE value IS NOT NULL AND user_name = 'victim'}) } ],
 	[
 		'application_name=victim', 'database_name=postgres', 'ended=1',
-		'example_query=<insufficient privilege>', 'user_name=victim'
+		'example_query=<insufficient privilege>', 'rolled_back=0',
+		'user_name=victim'
 	],
 	'a leak says how many were ended');
 is($asker{spy}->first_row(q{SELECT hygiene.report() ~ 'a secret|127\.0\.0\.1|idle_in_transaction_timeout'}),

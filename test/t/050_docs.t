@@ -105,7 +105,7 @@ my @rule_settings =
   table(section($doc{'doc/rules.md'}, 'What a rule can set'));
 my @names = map { literal($_->[0]) } @rule_settings;
 my %only_in_rules =
-  map { $_ => 1 } qw(connections reserve connect_rate exempt);
+  map { $_ => 1 } qw(connections reserve connect_rate exempt until);
 
 same_names(
 	\@names,
@@ -116,7 +116,8 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
-	  : $value eq 'none' ? $name
+	  : $value =~ /^none/ ? $name
+	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
 	  : "$name=7";
 
@@ -527,7 +528,7 @@ sub damage
 }
 
 damage(sub { return 40 });
-$node->restart;
+$node->safe_psql('postgres', 'SELECT hygiene.reset()');
 damage(sub { my %parts = parts($_[0]); return $parts{events}{at} });
 my $log = slurp_file($node->logfile, $position);
 

@@ -10,7 +10,7 @@
  *	rules	 := [ rule { ';' rule } [ ';' ] ]
  *	rule	 := selector { selector } ':' setting { ',' setting }
  *	selector := name ( '=' | '!=' ) pattern
- *	setting  := 'exempt' | name '=' value
+ *	setting  := name [ '=' value ]
  *
  * One pass from left to right without going back, so that a position is
  * always that of the first thing that cannot be understood.
@@ -60,7 +60,7 @@ parse_settings(PghParser *p, PghRule *rule)
 	{
 		const PghSettingInfo *info;
 		const char *end;
-		int64_t		value = 1;
+		int64_t		value;
 
 		pgh_skip_blanks(p);
 		end = pgh_find_word_end(p->at);
@@ -70,7 +70,7 @@ parse_settings(PghParser *p, PghRule *rule)
 		if (pgh_rule_sets(rule, info->setting))
 			return pgh_reject(p, p->at, EXPECT_ONCE);
 		p->at = end;
-		if (info->type != PGH_VALUE_NONE && !pgh_parse_value(p, info, &value))
+		if (!pgh_parse_value(p, info, &value))
 			return false;
 		rule->has |= UINT64_C(1) << info->setting;
 		rule->value[info->setting] = value;
@@ -315,8 +315,10 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 	memset(error, 0, sizeof(*error));
 	memset(set, 0, PGH_RULESET_SIZE(0));
 	if (strlen(text) >= PGH_RULES_TEXT_LEN)
-		return pgh_reject_span(p, text + PGH_RULES_TEXT_LEN - 1,
-							   text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
+	{
+		p->at += PGH_RULES_TEXT_LEN - 1;
+		return pgh_reject_span(p, p->at, p->at, EXPECT_SHORT_TEXT);
+	}
 	pgh_skip_blanks(p);
 	while (*p->at != '\0')
 	{
