@@ -71,7 +71,10 @@ extern bool pgh_use_settings(const int *values, const char *rules);
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);
 
-/* The rules in force in this process; never NULL. */
+/*
+ * The rules in force in this process, with the hash of all of them; never
+ * NULL.
+ */
 extern const PghRuleSet *pgh_current_rules(void);
 
 /* The server-wide limits, before any rule. */

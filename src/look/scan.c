@@ -247,13 +247,14 @@ pgh_scan_session(int index, PghSession *session)
 }
 
 bool
-pgh_scan_who(int index, PghIdentity *who)
+pgh_scan_who(int index, PghIdentity *who, bool *starting)
 {
 	PghSession	session;
 
 	if (!scan(index, &session, false))
 		return false;
 	*who = session.who;
+	*starting = session.activity_changecount == PGH_NO_CHANGECOUNT;
 	return true;
 }
 

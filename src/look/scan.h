@@ -23,8 +23,8 @@ typedef struct PghSession
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	TimestampTz xact_start;		/* core's, which all transactions that came in
-								 * one message have in common; that in
-								 * "facts" is its own */
+								 * one message have in common; that in "facts"
+								 * is its own */
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
@@ -48,8 +48,11 @@ typedef struct PghSession
  */
 extern bool pgh_scan_session(int index, PghSession *session);
 
-/* The same for who it is and no more, which takes no lock. */
-extern bool pgh_scan_who(int index, PghIdentity *who);
+/*
+ * The same for who it is and no more, which takes no lock.  One that is still
+ * starting goes by the name that it is counted under.
+ */
+extern bool pgh_scan_who(int index, PghIdentity *who, bool *starting);
 
 /*
  * What a session is running or ran last, at most "size" bytes with the

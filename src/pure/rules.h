@@ -91,10 +91,24 @@ pgh_rule_sets(const PghRule *rule, int setting)
 	return (rule->has >> setting & 1) != 0;
 }
 
-/* A list of rules.  Flat: it may be copied with memcpy. */
+/* Does it ask where a client comes from? */
+static inline bool
+pgh_rule_has_address(const PghRule *rule)
+{
+	for (int i = 0; i < rule->n_selectors; i++)
+		if (rule->selector[i].kind == PGH_SELECT_ADDRESS)
+			return true;
+	return false;
+}
+
+/*
+ * A list of rules.  Flat: it may be copied with memcpy.  The parser leaves
+ * "hash" at 0; whoever keeps the list may put one there.
+ */
 typedef struct PghRuleSet
 {
 	int32_t		n;
+	uint64_t	hash;
 	PghRule		rule[];			/* FLEXIBLE_ARRAY_MEMBER */
 } PghRuleSet;
 

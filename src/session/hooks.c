@@ -24,6 +24,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "look/rule_sessions.h"
 #include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
@@ -32,6 +33,7 @@
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
+#include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -49,6 +51,9 @@ static int64 transactions_ended = -1;
  */
 static uint32 working_for = PGH_NO_APPLICATION;
 static const char *working_name = NULL;
+
+/* The name by which it was last found out which rules it matches. */
+static char matched_name[PGH_NAME_LEN];
 
 /* ----------
  * The message
@@ -93,6 +98,26 @@ emit_log(ErrorData *edata)
  * ----------
  */
 
+/* Rules that count sessions are to count this one by the name it has now. */
+static void
+follow_rules(const PghSlot *slot, const char *name)
+{
+	PghIdentity who;
+	PghRuleBits bits;
+
+	if (!pgh_rules_are_counting() || strcmp(name, matched_name) == 0)
+		return;
+	memset(&who, 0, sizeof(who));
+	strlcpy(who.application, name, PGH_NAME_LEN);
+	memcpy(who.user, slot->login.user, PGH_NAME_LEN);
+	memcpy(who.database, slot->login.database, PGH_NAME_LEN);
+	who.address = slot->login.address;
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
+	pgh_count_session(pgh_my_proc_number(), &who, &bits);
+	strlcpy(matched_name, name, PGH_NAME_LEN);
+}
+
 /*
  * The application name was set: a pooler does so whenever it gives the session
  * to another client, and the counters must follow.  The transaction that set
@@ -109,6 +134,7 @@ follow_name(PghSlot *slot)
 	working_name = application_name;
 	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
 	name[pgh_application_length(name)] = '\0';
+	follow_rules(slot, name);
 	index = pgh_slot_rename(slot, pg_atomic_read_u32(&slot->application),
 							name);
 	if (index == working_for)
@@ -211,6 +237,7 @@ end_session(int code, Datum arg)
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
 	application = pgh_slot_release();
+	pgh_rule_member_leave(pgh_my_proc_number());
 	pgh_victim_finish(slot, application);
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
@@ -319,7 +346,10 @@ begin_session(const Port *port)
 	pgh_victim_install();
 	pgh_admit_session(&login, application);
 	if (pgh_my_slot != NULL)
+	{
 		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
+		strlcpy(matched_name, application, PGH_NAME_LEN);
+	}
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

@@ -32,10 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "look/scan.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
-#include "shared/rule_counters.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
@@ -275,7 +275,7 @@ set_timing(void)
 static void
 apply_settings(void)
 {
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	set_timing();
 	complain_of_no_rollback();
 }

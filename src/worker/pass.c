@@ -17,6 +17,7 @@
 
 #include "look/blockers.h"
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
 #include "shared/applications.h"
 #include "shared/totals.h"
@@ -61,15 +62,20 @@ went_back(const PghFacts *facts)
 		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
 }
 
-/* What holds now for the name that a session has now. */
+/* A session that is new, or took another name: whose, and which rules'. */
 static void
-resolve_limits(const PghSession *session, PghWatchDetails *details)
+identify(int index, PghWatch *watch, PghSession *session)
 {
 	PghRuleBits bits;
 
+	session->counted_as = pgh_slot_rename(&pgh_slots[index],
+										  session->counted_as,
+										  session->who.application);
 	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
-				   &details->limits);
-	strlcpy(details->application, session->who.application, PGH_NAME_LEN);
+				   &watch->details->limits);
+	pgh_count_session(index, &session->who, &bits);
+	strlcpy(watch->details->application, session->who.application,
+			PGH_NAME_LEN);
 }
 
 /* Read a session again, and resolve its limits if it became another one. */
@@ -89,12 +95,7 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->changecount == session->changecount &&
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
-	{
-		session->counted_as =
-			pgh_slot_rename(&pgh_slots[index], session->counted_as,
-							session->who.application);
-		resolve_limits(session, watch->details);
-	}
+		identify(index, watch, session);
 	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
