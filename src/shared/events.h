@@ -33,6 +33,7 @@ typedef struct PghEvent
 	int32		blocking;
 	Oid			roleid;
 	int64		transaction_age;	/* microseconds; -1 outside a transaction */
+	int64		resumed_after;	/* microseconds; -1 = it did not */
 	uint64		query_id;
 	PghIdentity who;
 	char		query[PGH_QUERY_LEN];
@@ -58,6 +59,12 @@ extern uint64 pgh_event_add(PghEvent *event);
  */
 extern void pgh_event_finish(uint64 event_id, PghAction action,
 							 PghOutcome outcome);
+
+/*
+ * The session that an event is about went back to work by itself at this
+ * time, if the ring still has it.
+ */
+extern void pgh_event_resumed(uint64 event_id, TimestampTz at);
 
 /* The ids that the ring may have: [*first, *next). */
 extern void pgh_event_range(uint64 *first, uint64 *next);

@@ -16,6 +16,7 @@
 /* Groups of leaks that are kept, and client addresses told apart in each. */
 #define PGH_MAX_LEAKS 500
 #define PGH_MAX_LEAK_CLIENTS 32
+#define PGH_LEAK_ADDRESSES 5	/* of those, the ones that are kept */
 
 /* Idle transactions that come from one place. */
 typedef struct PghLeak
@@ -27,11 +28,16 @@ typedef struct PghLeak
 	uint8		state;			/* PghState, when last seen */
 	uint8		statement;		/* PghStatementKind of the example */
 	bool		wrote;			/* when last seen */
+	bool		locks_rows;		/* the example is a SELECT .. FOR UPDATE, say */
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
+	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
 	uint64		ended;			/* sessions or transactions that a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
-	uint64		sessions;		/* sessions that were seen */
+	uint64		sessions;		/* pauses that were seen, of any session */
+	uint64		resumed;		/* of these: the client came back to them */
+	int64		longest_pause;	/* of those that are over; microseconds */
+	int64		slot_time;		/* what those took together */
 	uint64		transactions;	/* that they had made by then, together */
 	TimestampTz first_seen;
 	TimestampTz last_seen;
@@ -76,6 +82,12 @@ extern uint64 pgh_leak_see(const PghSighting *sighting);
  */
 extern void pgh_leaks_still_seen(const uint64 *keys, int n);
 
+/*
+ * A pause that was seen is over, after so many microseconds: the client came
+ * back to it, or else its session has ended.
+ */
+extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed);
+
 /* A session of this group was ended, or only its transaction. */
 extern void pgh_leak_ended(uint64 key, bool rolled_back);
 
@@ -94,6 +106,6 @@ extern bool pgh_leak_lost(const char *application, Oid roleid,
 						  TimestampTz since, PghLeak *leak);
 
 /* What is wrong with a group, from what is kept of it. */
-extern PghPattern pgh_leak_pattern(const PghLeak *leak, int sessions_now);
+extern PghPattern pgh_leak_pattern(const PghLeak *leak);
 
 #endif							/* PGH_LEAKS_H */

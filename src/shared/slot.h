@@ -22,6 +22,10 @@
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
  *								never more than transactions
+ * ended_*						W its backend; R anyone; atomics.  ended_at first:
+ *								it counts only beside the right transaction
+ * talking_in					W its backend, in the signal handler; R anyone;
+ *								atomic
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
@@ -32,12 +36,16 @@
  *								claim); R anyone; atomics.  cancelled_at first:
  *								it counts only beside the right transaction
  * request_state				the hand-over of "request": see PghRequestState
- * request						W the worker while the state is FREE; R the
+ * request						W the worker while the state is FREE, and its
+ *								generation also while it is SPARED; R the
  *								victim while it is not, and the worker.  Its
  *								action also W the victim while ACCEPTED, from
  *								ROLLBACK to TERMINATE; the worker may take
  *								one for the other then
- * observed_*					W and R the worker only; cleared at claim
+ * departure					W its backend at release, before changecount
+ *								moves on, while "claim" is 0, and that last;
+ *								then R the worker, which sets it to 0; R the
+ *								postmaster when all others have gone
  *
  *-------------------------------------------------------------------------
  */
@@ -64,6 +72,10 @@
  *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
  *						rollback: it is over
  *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
+ *	ACCEPTED -> RECALLED the worker takes a cancel back: it is not due any more
+ *	RECALLED -> SPARED	the victim's signal handler, or its end of the
+ *						transaction.  -> ACCEPTED or DONE, because the error is
+ *						being raised already
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
  * Where two arrows of different writers leave a state, it is left by
@@ -75,7 +87,8 @@ typedef enum PghRequestState
 	PGH_REQUEST_PENDING,
 	PGH_REQUEST_ACCEPTED,
 	PGH_REQUEST_SPARED,
-	PGH_REQUEST_DONE
+	PGH_REQUEST_DONE,
+	PGH_REQUEST_RECALLED
 } PghRequestState;
 
 typedef struct PghRequest
@@ -84,6 +97,8 @@ typedef struct PghRequest
 	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */
+	uint32		generation;		/* of the settings it was decided by; it holds
+								 * no longer than they do */
 	TimestampTz measured_at;	/* when decision.measured was */
 	TimestampTz state_start;	/* what the worker saw */
 	TimestampTz xact_start;
@@ -100,11 +115,24 @@ typedef struct PghLogin
 	Oid			roleid;			/* login role; InvalidOid if unknown */
 	bool		superuser;
 	PghAddress	address;
+	int			client_pid;		/* where the system tells; else 0 */
 	PgBackendStatus *beentry;	/* core's entry for this backend */
 	TimestampTz login_at;
 	char		user[PGH_NAME_LEN];
 	char		database[PGH_NAME_LEN];
 } PghLogin;
+
+/* What the session that left a slot last was doing. */
+typedef struct PghDeparture
+{
+	pg_atomic_uint32 claim;		/* its changecount; 0 = none, or taken note of */
+	uint32		application;	/* what it was counted as */
+	bool		idle;			/* in a transaction, or outside of one */
+	TimestampTz at;
+	TimestampTz state_start;
+	TimestampTz activity_start; /* of its last statement */
+	TimestampTz xact_start;		/* 0 outside of a transaction */
+} PghDeparture;
 
 /* One possible session. */
 typedef struct PghSlot
@@ -116,6 +144,8 @@ typedef struct PghSlot
 	PghLogin	login;
 
 	pg_atomic_uint32 application;	/* index of the name it is counted under */
+	pg_atomic_uint32 rolled_back_for;	/* the limit for which we rolled a
+										 * transaction back; NONE = never */
 	pg_atomic_uint64 transactions;
 	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
 								 * before a reset() */
@@ -126,12 +156,24 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
+	/*
+	 * When the last transaction ended, and which: the start that it had in
+	 * common with all of its message.  0 = it was not noted when.
+	 */
+	pg_atomic_uint64 ended_at;
+	pg_atomic_uint64 ended_xact_start;
+
+	/*
+	 * state_start of an idle spell that is over although core does not say
+	 * so: the client has begun to talk, see is_talking() in request.c.
+	 */
+	pg_atomic_uint64 talking_in;
+
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
 
-	/* The limit for which we rolled a transaction back, and the last one. */
-	pg_atomic_uint32 rolled_back_for;	/* PghLimit; NONE = never */
+	/* The transaction that we rolled back last. */
 	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
 
 	/* state_start of what it was doing when it accepted the last request. */
@@ -139,9 +181,7 @@ typedef struct PghSlot
 
 	PghRequest	request;
 
-	/* What was already recorded in observe mode: not again for the same. */
-	TimestampTz observed_state_start;
-	TimestampTz observed_xact_start;
+	PghDeparture departure;
 } PghSlot;
 
 StaticAssertDecl(sizeof(PghSlot) <= 512, "a slot is too large");
@@ -174,6 +214,15 @@ extern uint32 pgh_slot_release(void);
 extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
 
 /*
+ * Since when is the session in its transaction?  Core's start, "xact_start",
+ * is that of the message, and a message may hold several transactions; so one
+ * that follows another is as old as the other's end.  Where that was not
+ * noted, because nobody's age was limited then, it counts from the moment at
+ * which that began: no transaction is ever taken to be older than it is.
+ */
+extern TimestampTz pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start);
+
+/*
  * Count a session under the name that it has taken.  "counted_as" is what it
  * was counted as when that was read; returns what it is counted as now.  The
  * session itself and the worker may do so at once.
@@ -186,6 +235,14 @@ extern uint32 pgh_slot_rename(PghSlot *slot, uint32 counted_as,
  * this claim from every other one.
  */
 extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
+
+/*
+ * Worker: copy what the first session that left slot "index" since the last
+ * call was doing, and take that out.  False when none has left, or it was not
+ * the one with this claim.
+ */
+extern bool pgh_slot_departure(int index, uint32 changecount,
+							   PghDeparture *copy);
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool

@@ -39,6 +39,20 @@ pgh_counter_for(PghAction action)
 	}
 }
 
+PghCounter
+pgh_counter_for_observed(PghAction action)
+{
+	switch (action)
+	{
+		case PGH_ACTION_EVICT:
+			return PGH_COUNT_WOULD_EVICT;
+		case PGH_ACTION_REFUSE:
+			return PGH_COUNT_WOULD_REFUSE;
+		default:
+			return PGH_COUNT_WOULD_TERMINATE;
+	}
+}
+
 static Size
 size_totals(void)
 {

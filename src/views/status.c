@@ -95,7 +95,7 @@ append_forecast(PghRow *row, int available)
 static void
 append_totals(PghRow *row)
 {
-	for (int i = 0; i <= PGH_COUNT_REFUSED; i++)
+	for (int i = PGH_COUNT_TERMINATED; i <= PGH_COUNT_REFUSED; i++)
 		pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[i]));
 	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->refused_by_server));
 }

@@ -16,6 +16,8 @@
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/request.h"
+#include "shared/settings.h"
+#include "worker/watch.h"
 
 /* The fields of an event that describe a session. */
 static void
@@ -54,9 +56,10 @@ fill_request(PghRequest *request, const PghSession *session,
 {
 	memset(request, 0, sizeof(*request));
 	request->decision = verdict->decision;
+	request->generation = pgh_settings_here();
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -64,7 +67,8 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
 	request->rolled_back =
 		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
 		session->facts.blocking == 0;
@@ -112,7 +116,7 @@ attach_leak(PghRequest *request, const PghSession *session)
 	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
 	{
 		leak.ended++;			/* this one */
-		request->pattern = pgh_leak_pattern(&leak, 0);
+		request->pattern = pgh_leak_pattern(&leak);
 	}
 }
 
@@ -129,20 +133,35 @@ record(const PghSession *session, const PghVerdict *verdict,
 	return pgh_event_add(&event);
 }
 
-/* Was this very thing recorded already, while observing? */
+/*
+ * Observing frees nothing, so what was due stays due.  It is counted once for
+ * each spell or transaction, and recorded once an hour for each limit of a
+ * session: a pool that comes back to its pauses must not wash out the ring.
+ */
 static bool
-already_observed(PghSlot *slot, const PghSession *session, PghLimit reason)
+is_to_be_counted(PghWatchDetails *details, const PghSession *session,
+				 PghLimit reason)
 {
-	bool		of_transaction = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION;
-	TimestampTz *seen = of_transaction ?
-		&slot->observed_xact_start : &slot->observed_state_start;
-	TimestampTz start = of_transaction ?
+	TimestampTz *counted = &details->counted_start[reason];
+	TimestampTz start = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION ?
 		session->facts.xact_start : session->facts.state_start;
 
-	if (*seen == start)
-		return true;
-	*seen = start;
-	return false;
+	if (*counted == start)
+		return false;
+	*counted = start;
+	return true;
+}
+
+static bool
+is_to_be_recorded(PghWatchDetails *details, PghLimit reason, TimestampTz now)
+{
+	TimestampTz *recorded_at = &details->recorded_at[reason];
+
+	if (*recorded_at != 0 && now - *recorded_at < USECS_PER_HOUR &&
+		now >= *recorded_at)
+		return false;
+	*recorded_at = now;
+	return true;
 }
 
 static void
@@ -150,11 +169,19 @@ observe(const PghSession *session, const PghVerdict *verdict,
 		const PghRequest *request, TimestampTz now)
 {
 	PghMessage	message;
+	PghWatchDetails *details = pgh_watches[session->index].details;
+	PghLimit	reason = verdict->decision.reason;
+	uint64		event_id;
 
-	if (already_observed(&pgh_slots[session->index], session,
-						 verdict->decision.reason))
+	if (!is_to_be_counted(details, session, reason))
 		return;
-	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	pgh_count(session->counted_as,
+			  pgh_counter_for_observed(verdict->decision.action));
+	if (!is_to_be_recorded(details, reason, now))
+		return;
+	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	if (session->facts.state != PGH_STATE_ACTIVE)
+		details->observed_event = event_id;
 	pgh_message_for_request(request, session->name,
 							verdict->decision.measured, &message);
 	ereport(LOG,

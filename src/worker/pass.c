@@ -21,6 +21,8 @@
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/evict.h"
+#include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -46,6 +48,7 @@ void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -71,12 +74,14 @@ resolve_limits(const PghSession *session, PghWatchDetails *details)
 
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
-refresh(int index, PghWatch *watch, PghSession *session)
+refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
+	PghState	state;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
 	{
+		pgh_periods_follow(index, watch, NULL, now);
 		watch->live = false;
 		return false;
 	}
@@ -90,12 +95,10 @@ refresh(int index, PghWatch *watch, PghSession *session)
 							session->who.application);
 		resolve_limits(session, watch->details);
 	}
+	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
-		watch->retry_at = 0;
-		watch->blocking = 0;
-		watch->used = false;
-		watch->details->spell = -1;
+		pgh_watch_begin(watch);
 	}
 	if (watch->details->spell != session->facts.state_start)
 	{
@@ -108,9 +111,9 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	session->facts.blocking = watch->blocking;
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
-		pgh_state_in_transaction_idle(session->facts.state);
-	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
+	state = pgh_state_for_limits(&session->facts);
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
 	watch->ages = watch->idle_transaction &&
 		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
 	watch->live = true;
@@ -196,7 +199,7 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	PghVerdict	verdict;
 
 	watch->deadline = PGH_NEVER;
-	if (!refresh(index, watch, &session) || watch->asked)
+	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
 	if (verdict.deadline == PGH_NEVER ||
@@ -213,15 +216,44 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/*
+ * Is what was asked of this session still what is to be done about it?  That
+ * it was asked to cancel is no reason not to be asked again.
+ */
+static bool
+decides_again(int index, PghWatch *watch, const PghRequest *request,
+			  TimestampTz now)
+{
+	const PghDecision *asked = &request->decision;
+	PghSession	session;
+	PghVerdict	verdict;
+
+	if (!refresh(index, watch, &session, now) ||
+		watch->details->limits.mode != PGH_MODE_ENFORCE)
+		return false;
+	if (asked->action == PGH_ACTION_EVICT)
+		return pgh_evicts_again(&session, &watch->details->limits, now);
+	if (asked->action == PGH_ACTION_CANCEL)
+		session.facts.cancelled_at = 0;
+	verdict = decide_now(index, watch, &session, now);
+	return verdict.deadline != PGH_NEVER &&
+		verdict.deadline + PGH_REPLY_MARGIN <= now &&
+		verdict.decision.action == asked->action &&
+		verdict.decision.reason == asked->reason &&
+		verdict.decision.rule == asked->rule &&
+		verdict.decision.limit == asked->limit;
+}
+
 /* After hygiene.reset() what still leaks has to be noted again. */
 static void
-follow_reset(void)
+follow_reset(TimestampTz now)
 {
 	TimestampTz since = pg_atomic_read_u64(&pgh_totals->stats_since);
 
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		pgh_watches[i].noted = false;
@@ -290,7 +322,7 @@ static TimestampTz
 attend(int index, PghWatch *watch, TimestampTz now)
 {
 	if (watch->asked)
-		pgh_reap(index, watch, now);
+		pgh_reap(index, watch, decides_again, now);
 	if (!at_rest(index, watch) || watch->deadline <= now)
 		judge(index, watch, now);
 	if (!watch->live)
@@ -332,8 +364,9 @@ pgh_pass(TimestampTz now, int *n_sessions)
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
-		follow_reset();
+		follow_reset(now);
 		publish_usage();
+		pgh_periods_count_needs(now);
 		if (look_around())
 			next = attend_all(now, n_sessions);
 	}

@@ -300,6 +300,44 @@ check_one_more_rule(const char *text, const PghFacts *facts,
 	}
 }
 
+/* A rule that another one hides may be taken out without any effect. */
+static void
+check_hidden_rules(const PghRuleSet *set, const PghIdentity *who,
+				   const PghLimits *server_wide, const PghLimits *limits)
+{
+	for (int32_t rule = 1; rule <= set->n; rule++)
+	{
+		const int32_t hider = pgh_rules_hider(set, rule, now);
+		size_t		size;
+		char	   *text;
+		PghRuleSet *others;
+		PghLimits	other;
+
+		REQUIRE(hider >= 0 && hider < rule);
+		if (hider == 0)
+			continue;
+		REQUIRE(!pgh_rule_matches(&set->rule[rule - 1], who, now) ||
+				pgh_rule_matches(&set->rule[hider - 1], who, now));
+		size = pgh_rules_print_without(set, rule, NULL, 0) + 1;
+		text = malloc(size);
+		REQUIRE(pgh_rules_print_without(set, rule, text, size) == size - 1);
+		others = parse(text);
+		if (others != NULL)		/* not too long, as printed */
+		{
+			REQUIRE(others->n == set->n - 1);
+			resolve(others, who, server_wide, &other);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					memcmp(other.value, limits->value,
+						   sizeof(other.value)) == 0);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					other.mode == limits->mode);
+			REQUIRE((other.exempt_rule > 0) == (limits->exempt_rule > 0));
+		}
+		free(others);
+		free(text);
+	}
+}
+
 /* Whoever looks again whenever a rule ends has missed nothing. */
 static void
 check_ends(const PghRuleSet *set)
@@ -350,6 +388,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	resolve(set, &who, &server_wide, &limits);
 	check_first_match(set, &who, &server_wide, &limits);
 	check_ends(set);
+	check_hidden_rules(set, &who, &server_wide, &limits);
 	check_negation(set, &who);
 	check_verdict(&facts, &limits);
 	check_no_escape(&facts, &limits);

@@ -180,7 +180,7 @@ memory_of(int pid)
  * ----------
  */
 
-static void receive_notice(void *arg, const PGresult *result);
+static void receive_notice(void *arg, const PGresult * result);
 
 static void
 begin_connection(Keeper *keeper)
@@ -352,7 +352,7 @@ be_answered(Keeper *keeper)
 }
 
 static void
-note_error(Keeper *keeper, const PGresult *result)
+note_error(Keeper *keeper, const PGresult * result)
 {
 	const char *severity = PQresultErrorField(result,
 											  PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -377,7 +377,7 @@ note_error(Keeper *keeper, const PGresult *result)
 }
 
 static void
-receive_notice(void *arg, const PGresult *result)
+receive_notice(void *arg, const PGresult * result)
 {
 	note_error(arg, result);
 }
