@@ -366,7 +366,10 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT rolled_back bigint,
 	OUT resumed bigint,
 	OUT longest_pause interval,
-	OUT slot_time interval)
+	OUT slot_time interval,
+	OUT source text,
+	OUT trace_id text,
+	OUT client_addrs inet[])
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
@@ -413,6 +416,12 @@ COMMENT ON COLUMN hygiene.leaks.longest_pause IS
 	'The longest pause there, of those of this moment, too; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
 	'How long slots were held by such pauses, all added up; the rows come in this order; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.source IS
+	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.trace_id IS
+	'The trace id of its traceparent tag; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.client_addrs IS
+	'Up to five of the addresses; hidden from others';
 
 --
 -- hygiene.behaviour: how long sessions idle, work and last

@@ -98,6 +98,8 @@ add_client(PghLeak *leak, const PghAddress *address)
 	for (int i = 0; i < leak->n_clients; i++)
 		if (leak->clients[i] == hash)
 			return;
+	if (leak->n_clients < PGH_LEAK_ADDRESSES)
+		leak->addresses[leak->n_clients] = *address;
 	if (leak->n_clients < PGH_MAX_LEAK_CLIENTS)
 		leak->clients[leak->n_clients++] = hash;
 }

@@ -16,6 +16,7 @@
 /* Groups of leaks that are kept, and client addresses told apart in each. */
 #define PGH_MAX_LEAKS 500
 #define PGH_MAX_LEAK_CLIENTS 32
+#define PGH_LEAK_ADDRESSES 5	/* of those, the ones that are kept */
 
 /* Idle transactions that come from one place. */
 typedef struct PghLeak
@@ -30,6 +31,7 @@ typedef struct PghLeak
 	bool		locks_rows;		/* the example is a SELECT .. FOR UPDATE, say */
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
+	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
 	uint64		ended;			/* sessions or transactions that a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* pauses that were seen, of any session */

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "utils/timestamp.h"
 
+#include "pure/comment.h"
 #include "pure/policy.h"
 #include "shared/leaks.h"
 
@@ -80,6 +81,22 @@ list_leaking(TimestampTz now, int *n)
 	return leaking;
 }
 
+/* source, trace_id, client_addrs: what a client said, and who it is. */
+static void
+append_origin(PghRow *row, const PghLeak *leak)
+{
+	char		source[128];
+	char		trace[PGH_TRACE_ID_LEN];
+
+	if (pgh_find_source(leak->query, source, sizeof(source)))
+		pgh_row_query(row, source);
+	else
+		pgh_row_null(row);
+	pgh_row_text(row, pgh_find_trace(leak->query, trace) ? trace : NULL);
+	pgh_row_addresses(row, leak->addresses,
+					  Min(leak->n_clients, PGH_LEAK_ADDRESSES));
+}
+
 static void
 append_place(PghRow *row, const PghLeak *leak)
 {
@@ -124,6 +141,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 	pgh_row_interval(row, Max(leak->longest_pause,
 							  sessions == 0 ? -1 : now - oldest));
 	pgh_row_interval(row, leak->slot_time + held);
+	append_origin(row, leak);
 }
 
 /* Of a role whose sessions are hidden: how many were ended. */
@@ -138,6 +156,7 @@ build_hidden(PghRow *row, const PghLeak *leak)
 	pgh_row_nulls(row, 1);		/* diagnosis */
 	pgh_row_int64(row, leak->rolled_back);
 	pgh_row_nulls(row, 3);		/* resumed, longest_pause, slot_time */
+	pgh_row_nulls(row, 3);		/* source, trace_id, client_addrs */
 }
 
 Datum

@@ -35,6 +35,8 @@ typedef struct PghOpen
 	uint32		application;
 	PghPeriodKind kind;			/* of idle_since */
 	TimestampTz idle_since;		/* 0 = not idle */
+	TimestampTz state_start;	/* later, if we rolled back what it idles in */
+	uint64		leak;			/* that the pause was noted under before that */
 	TimestampTz xact_since;		/* 0 = in no transaction */
 	TimestampTz since;			/* when it began */
 } PghOpen;
@@ -73,14 +75,17 @@ end_pause(PghOpen *open, PghWatch *watch, TimestampTz until, bool resumed)
 {
 	PghWatchDetails *details = watch->details;
 	int64		length = length_of(open->idle_since, until);
+	uint64		leak = open->leak != 0 ? open->leak :
+		details->spell == open->idle_since ? details->leak : 0;
 
 	note(open, open->kind, length, resumed);
-	if (details->leak != 0 && details->spell == open->idle_since)
-		pgh_leak_pause_ended(details->leak, length, resumed);
+	if (leak != 0)
+		pgh_leak_pause_ended(leak, length, resumed);
 	if (details->observed_event != 0 && resumed)
 		pgh_event_resumed(details->observed_event, until);
 	details->observed_event = 0;
 	open->idle_since = 0;
+	open->leak = 0;
 }
 
 static void
@@ -117,7 +122,7 @@ end_all(int index, PghOpen *open, PghWatch *watch, TimestampTz now)
 	if (open->claim == 0)
 		return;					/* nobody that was seen */
 	if (open->idle_since != 0 && known &&
-		departure.state_start != open->idle_since)
+		departure.state_start != open->state_start)
 		end_pause(open, watch,
 				  return_time(open, departure.activity_start,
 							  departure.state_start), true);
@@ -160,13 +165,31 @@ is_idle(PghState state)
 	return state == PGH_STATE_IDLE || pgh_state_in_transaction_idle(state);
 }
 
+/*
+ * Is it still the pause that it was?  When we roll back what a session idles
+ * in, its state begins anew, but its client has not come back by that.
+ */
+static bool
+is_same_pause(const PghOpen *open, const PghFacts *facts)
+{
+	return open->state_start == facts->state_start ||
+		(facts->rolled_back_for != PGH_LIMIT_NONE &&
+		 open->kind == PGH_PERIOD_IDLE_IN_TRANSACTION &&
+		 facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
+}
+
 /* What it does now goes on until it is read again. */
 static void
 follow(PghOpen *open, PghWatch *watch, const PghSession *session)
 {
 	const PghFacts *facts = &session->facts;
 
-	if (open->idle_since != 0 && open->idle_since != facts->state_start)
+	if (open->idle_since != 0 && is_same_pause(open, facts))
+	{
+		if (open->leak == 0 && watch->details->spell == open->idle_since)
+			open->leak = watch->details->leak;
+	}
+	else if (open->idle_since != 0)
 		end_pause(open, watch,
 				  return_time(open, session->activity_start,
 							  facts->state_start), true);
@@ -174,7 +197,9 @@ follow(PghOpen *open, PghWatch *watch, const PghSession *session)
 		end_transaction(open, facts->xact_start != 0 ?
 						facts->xact_start : facts->state_start, true);
 	open->xact_since = facts->xact_start;
-	open->idle_since = is_idle(facts->state) ? facts->state_start : 0;
+	if (open->idle_since == 0 && is_idle(facts->state))
+		open->idle_since = facts->state_start;
+	open->state_start = facts->state_start;
 	open->kind = facts->state == PGH_STATE_IDLE ?
 		PGH_PERIOD_IDLE : PGH_PERIOD_IDLE_IN_TRANSACTION;
 }

@@ -6,7 +6,9 @@
 use PgHygiene;
 use PgHygiene::Workload;
 
-my $node = new_node('main');
+my $RULES = 'application=pg_dump: exempt; application=rolled*: '
+  . 'idle_action=rollback, idle_in_transaction_timeout=1500ms';
+my $node = new_node('main', "pg_hygiene.rules = '$RULES'");
 
 sub behaviour
 {
@@ -139,6 +141,22 @@ is(behaviour('periods, resumed IS NULL, longest_resumed IS NULL', 'left', 'trans
 	'1|t|t', 'its transaction is one, however it ended');
 is(behaviour('periods', 'left', 'session'), '1', 'and its session');
 
+# One whose transaction we roll back has not come back by that.
+my @rolled = map { paused($_) } 'rolled_back', 'rolled_left';
+until_row($node, q{SELECT count(*) = 2 FROM hygiene.events
+	WHERE action = 'rollback' AND outcome = 'done'});
+two_passes($node);
+is(behaviour($pause, 'rolled_back', 'idle in transaction'),
+	'1|0|1', 'rolled back: the pause goes on');
+$rolled[0]->try_query('COMMIT');
+$rolled[0]->try_query('ROLLBACK');
+$rolled[1]->close;
+two_passes($node);
+is(behaviour($pause, 'rolled_back', 'idle in transaction'),
+	'1|1|0', 'until the client comes back');
+is(behaviour($pause, 'rolled_left', 'idle in transaction'),
+	'1|0|0', 'or leaves');
+
 #
 # Outside of a transaction.
 #
@@ -177,9 +195,10 @@ is(one(q{SELECT bool_and(value IS NULL) FROM hygiene.suggest()
 	't', 'nothing was seen, nothing is suggested');
 my ($code, $out, $err) =
   $node->psql('postgres', 'SELECT hygiene.suggest_rules()');
-is($out, 'application=pg_dump: exempt', 'no rules with little confidence');
+like($out, qr/^application=pg_dump: exempt; application=rolled\*: [^;]*$/,
+	'no rules with little confidence');
 like($err, qr/NOTICE:  no rule is suggested, because too little was seen/, 'and it says so');
-is(one('SELECT count(*) FROM hygiene.check_rules(hygiene.suggest_rules(0.1))'), '1', 'the text is one of rules');
+is(one('SELECT count(*) FROM hygiene.check_rules(hygiene.suggest_rules(0.1))'), '2', 'the text is one of rules');
 for my $harm ('-0.1', '1.1', q{'NaN'})
 {
 	($code, $out, $err) = $node->psql('postgres', "SELECT * FROM hygiene.suggest($harm)");
