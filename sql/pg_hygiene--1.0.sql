@@ -417,11 +417,11 @@ COMMENT ON COLUMN hygiene.leaks.longest_pause IS
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
 	'How long slots were held by such pauses, all added up; the rows come in this order; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.source IS
-	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden like the statement';
+	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.trace_id IS
-	'The trace id of its traceparent tag; hidden like the statement';
+	'The trace id of its traceparent tag; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.client_addrs IS
-	'Up to five of the addresses; hidden like the statement';
+	'Up to five of the addresses; hidden from others';
 
 --
 -- hygiene.behaviour: how long sessions idle, work and last

@@ -26,16 +26,10 @@ typedef struct PghPresentRules
 	uint32		settings;		/* generation of the settings they are of */
 } PghPresentRules;
 
-/* Under which rules the session of a slot is counted, and of when. */
-typedef struct PghRuleMember
-{
-	PghRuleBits bits;
-	uint32		generation;		/* 0 = it is not counted */
-} PghRuleMember;
-
 PghRuleState *pgh_rule_states = NULL;
 static PghPresentRules *present = NULL;
-static PghRuleMember *members = NULL;	/* one for each slot */
+static PghRuleBits *members = NULL; /* of each slot: the rules that its
+									 * session is counted under */
 
 void
 pgh_count_rule(int rule, PghCounter counter)
@@ -124,6 +118,7 @@ pgh_rules_begin(const PghRuleSet *rules, uint32 settings)
 	present->settings = settings;
 	for (int i = 0; i < PGH_MAX_RULES; i++)
 		pg_atomic_write_u32(&pgh_rule_states[i].sessions, 0);
+	memset(members, 0, MaxConnections * sizeof(PghRuleBits));
 	for (int i = 0; i < rules->n; i++)
 		sync_state(&pgh_rule_states[i], &rules->rule[i]);
 
@@ -147,32 +142,28 @@ change_counts(const PghRuleBits *bits, int32 change)
 }
 
 bool
-pgh_rule_member_counts(int index)
+pgh_rule_member_is(int index, const PghRuleBits *bits)
 {
-	return members[index].generation ==
-		pg_atomic_read_u32(&present->generation);
+	return memcmp(&members[index], bits, sizeof(*bits)) == 0;
 }
 
 bool
-pgh_rule_member_is(int index, const PghRuleBits *bits)
+pgh_rule_member_counts(int index)
 {
-	return pgh_rule_member_counts(index) &&
-		memcmp(&members[index].bits, bits, sizeof(*bits)) == 0;
+	static const PghRuleBits none = {{0}};
+
+	return !pgh_rule_member_is(index, &none);
 }
 
 void
 pgh_rule_member_set(int index, const PghRuleBits *bits)
 {
-	PghRuleMember *member = &members[index];
-
-	if (pgh_rule_member_counts(index))
-		change_counts(&member->bits, -1);
-	member->generation = 0;
+	change_counts(&members[index], -1);
 	if (bits == NULL)
-		return;
-	member->bits = *bits;
-	member->generation = pg_atomic_read_u32(&present->generation);
-	change_counts(bits, 1);
+		memset(&members[index], 0, sizeof(PghRuleBits));
+	else
+		members[index] = *bits;
+	change_counts(&members[index], 1);
 }
 
 void
@@ -223,7 +214,7 @@ size_rule_counters(void)
 	Size		size = MAXALIGN(sizeof(PghPresentRules)) +
 		PGH_MAX_RULES * sizeof(PghRuleState);
 
-	return add_size(size, mul_size(MaxConnections, sizeof(PghRuleMember)));
+	return add_size(size, mul_size(MaxConnections, sizeof(PghRuleBits)));
 }
 
 static void
@@ -232,7 +223,7 @@ init_rule_counters(void *area)
 	present = area;
 	pgh_rule_states = (PghRuleState *)
 		((char *) area + MAXALIGN(sizeof(PghPresentRules)));
-	members = (PghRuleMember *) &pgh_rule_states[PGH_MAX_RULES];
+	members = (PghRuleBits *) &pgh_rule_states[PGH_MAX_RULES];
 	pg_atomic_init_u32(&present->generation, 0);
 	pg_atomic_init_u32(&present->counting, 0);
 	pg_atomic_init_u64(&present->rules_hash, 0);

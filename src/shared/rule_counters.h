@@ -14,7 +14,7 @@
  *								the process that writes the file, shared
  * sessions						W under the lock exclusive; R anyone; atomic
  * refused, ended, last_used	W anyone; R anyone; atomics
- * members						W under the lock exclusive; R under it, and
+ * members (in the .c file)		W under the lock exclusive; R under it, and
  *								without it to see whether anything is to be
  *								done
  *
@@ -23,11 +23,11 @@
  *
  * Why the counts never drift
  * --------------------------
- * "sessions" of a rule is the number of slots whose member has the present
- * generation and the rule's bit, for both are changed only together, under
- * the lock: a member is taken out of the counts with the bits that it was put
- * in with.  New rules are a new generation: the counts begin at 0, and no
- * member of an older one counts any more, whenever it is taken out.
+ * "sessions" of a rule is the number of slots whose member has the rule's bit,
+ * for both are changed only together, under the lock: a member is taken out of
+ * the counts with the bits that it was put in with, and no others.  New rules
+ * are a new generation: counts and members begin at nothing together, so that
+ * a session which is taken out later takes nothing away.
  *
  * A session is put in when it claims its slot, under the lock; when it takes
  * another name, by itself at its commit and by the worker, each under the lock
@@ -102,7 +102,7 @@ extern void pgh_rule_member_set(int index, const PghRuleBits *bits);
 /* Is it counted under just these?  Exact under the lock. */
 extern bool pgh_rule_member_is(int index, const PghRuleBits *bits);
 
-/* Is it counted at all?  Likewise. */
+/* Is it counted under any rule?  Likewise. */
 extern bool pgh_rule_member_counts(int index);
 
 /* The slot was released: count its session out.  Takes the lock if need be. */

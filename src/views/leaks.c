@@ -155,8 +155,8 @@ build_hidden(PghRow *row, const PghLeak *leak)
 	pgh_row_text(row, PGH_HIDDEN_QUERY);
 	pgh_row_nulls(row, 1);		/* diagnosis */
 	pgh_row_int64(row, leak->rolled_back);
-	pgh_row_nulls(row, 6);		/* resumed, longest_pause, slot_time, source,
-								 * trace_id, client_addrs */
+	pgh_row_nulls(row, 3);		/* resumed, longest_pause, slot_time */
+	pgh_row_nulls(row, 3);		/* source, trace_id, client_addrs */
 }
 
 Datum
