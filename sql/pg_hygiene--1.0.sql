@@ -13,6 +13,7 @@ COMMENT ON SCHEMA hygiene IS
 --
 CREATE FUNCTION hygiene.get_status(
 	old_prepared bigint,
+	OUT version text,
 	OUT mode text,
 	OUT pressure text,
 	OUT max_connections integer,
@@ -53,6 +54,8 @@ CREATE VIEW hygiene.status AS
 
 COMMENT ON VIEW hygiene.status IS
 	'The server in one row: connection slots, sessions by state, what was ended and refused, and the worker';
+COMMENT ON COLUMN hygiene.status.version IS
+	'Of the library that the server has loaded';
 COMMENT ON COLUMN hygiene.status.mode IS
 	'pg_hygiene.mode: "enforce", "observe" or "off"';
 COMMENT ON COLUMN hygiene.status.pressure IS

@@ -15,6 +15,9 @@
 #include "compat.h"
 #include "pure/rules.h"
 
+/* Of the library; META.json and CHANGELOG.md have the same. */
+#define PGH_VERSION "1.0.0"
+
 extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;

@@ -181,6 +181,7 @@ pgh_status(PG_FUNCTION_ARGS)
 
 	warn_of_prepared(PG_GETARG_INT64(0));
 	pgh_row_begin(&row);
+	pgh_row_text(&row, PGH_VERSION);
 	pgh_row_text(&row, mode_name(pgh_mode));
 	available = append_slots(&row, &present);
 	append_states(&row, &present, now);
