@@ -106,7 +106,98 @@ check_rules(char **newval, void **extra, GucSource source)
 static void
 assign_rules(const char *newval, void *extra)
 {
+	if (pgh_note_rules)
+		pgh_note_rules(newval);
 	current_rules = extra;
+}
+
+/* ----------
+ * What other processes are told of
+ * ----------
+ */
+
+void		(*pgh_note_setting) (PghPublished which, int value) = NULL;
+void		(*pgh_note_rules) (const char *text) = NULL;
+
+static void
+assign_published(PghPublished which, int newval)
+{
+	if (pgh_note_setting)
+		pgh_note_setting(which, newval);
+}
+
+static void
+assign_mode(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_MODE, newval);
+}
+
+static void
+assign_connections_per_application(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION, newval);
+}
+
+static void
+assign_headroom(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_HEADROOM, newval);
+}
+
+static void
+assign_exempt_superusers(bool newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_EXEMPT_SUPERUSERS, newval);
+}
+
+/* Any other that decides about sessions. */
+static void
+assign_other(int newval, void *extra)
+{
+	assign_published(PGH_N_PUBLISHED, newval);
+}
+
+void
+pgh_published_settings(int *values, char *rules)
+{
+	values[PGH_PUBLISHED_MODE] = pgh_mode;
+	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] = pgh_connections_per_application;
+	values[PGH_PUBLISHED_HEADROOM] = pgh_headroom;
+	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = pgh_exempt_superusers;
+	strlcpy(rules, rules_text, PGH_RULES_TEXT_LEN);
+}
+
+/* Not GUC's own memory: it goes by what it has read itself. */
+static bool
+use_rules(const char *text)
+{
+	static PghRuleSet *taken = NULL;
+	PghParseError error;
+	int32		capacity = pgh_rules_count(text);
+	PghRuleSet *set = malloc(PGH_RULESET_SIZE(capacity));
+
+	if (set == NULL || !pgh_rules_parse(text, set, capacity, &error))
+	{
+		free(set);
+		return false;
+	}
+	current_rules = set;
+	free(taken);
+	taken = set;
+	return true;
+}
+
+bool
+pgh_use_settings(const int *values, const char *rules)
+{
+	if (!use_rules(rules))
+		return false;
+	pgh_mode = values[PGH_PUBLISHED_MODE];
+	pgh_connections_per_application =
+		values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION];
+	pgh_headroom = values[PGH_PUBLISHED_HEADROOM];
+	pgh_exempt_superusers = values[PGH_PUBLISHED_EXEMPT_SUPERUSERS];
+	return true;
 }
 
 PghRuleSet *
@@ -200,6 +291,19 @@ pgh_shortest_limit(void)
 	return shortest;
 }
 
+bool
+pgh_ages_are_limited(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	if (pgh_limit_setting[PGH_LIMIT_TRANSACTION] > 0)
+		return true;
+	for (int r = 0; r < rules->n; r++)
+		if (rules->rule[r].value[PGH_LIMIT_TRANSACTION] > 0)
+			return true;
+	return false;
+}
+
 int
 pgh_effective_headroom(void)
 {
@@ -222,7 +326,7 @@ define_limits(void)
 								&pgh_limit_setting[i],
 								info->boot, 0, info->max, PGC_SIGHUP,
 								info->unit == PGH_UNIT_TIME ? GUC_UNIT_MS : 0,
-								NULL, NULL, NULL);
+								NULL, assign_other, NULL);
 	}
 }
 
@@ -234,19 +338,19 @@ define_slots(void)
 							"0 means no limit.",
 							&pgh_connections_per_application,
 							0, 0, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
+							NULL, assign_connections_per_application, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom",
 							"Free connection slots to keep.",
 							"-1 means 5 % of max_connections, at least 3.",
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
+							NULL, assign_headroom, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom_min_idle",
 							"Nobody idle for less than this is evicted when slots run short.",
 							NULL,
 							&pgh_headroom_min_idle,
 							5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
-							NULL, NULL, NULL);
+							NULL, assign_other, NULL);
 	DefineCustomIntVariable("pg_hygiene.warn_at",
 							"Percentage of usable slots in use at which a warning is logged.",
 							"0 means no warning.",
@@ -280,21 +384,21 @@ pgh_define_settings(void)
 							 "\"observe\" decides, logs and records, but touches nobody.",
 							 &pgh_mode,
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_mode, NULL);
 	define_limits();
 	DefineCustomEnumVariable("pg_hygiene.idle_action",
 							 "What a limit on an idle transaction ends: the session, or only the transaction.",
 							 "\"rollback\" keeps the connection; a session that stays idle for the limit once more is terminated.",
 							 &pgh_idle_action,
 							 PGH_IDLE_TERMINATE, idle_action_options,
-							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+							 PGC_SIGHUP, 0, NULL, assign_other, NULL);
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
 							 "Superusers are counted, but never refused or ended.",
 							 NULL,
 							 &pgh_exempt_superusers,
 							 true, PGC_SIGHUP, 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_exempt_superusers, NULL);
 	DefineCustomBoolVariable("pg_hygiene.tell_client",
 							 "Tells a new session of an application that lost sessions to a limit.",
 							 NULL,

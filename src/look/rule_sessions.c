@@ -20,6 +20,7 @@
 
 #include "look/scan.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 
 bool
 pgh_rules_reserve(const PghRuleSet *rules)
@@ -87,9 +88,9 @@ pgh_follow_rules_locked(void)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 
-	if (pgh_rules_are_newer(rules, PgReloadTime))
+	if (pgh_rules_are_newer(rules, pgh_settings_here()))
 	{
-		pgh_rules_begin(rules, PgReloadTime);
+		pgh_rules_begin(rules, pgh_settings_here());
 		if (pgh_rules_are_counting())
 			count_all(rules);
 	}

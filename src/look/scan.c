@@ -128,12 +128,33 @@ read_proc(PghSession *session)
 		pgh_proc_has_locks(proc);
 }
 
+/*
+ * Is its client talking, though core calls it idle?  A transaction that is
+ * open outside of a block is that of a Describe.  What else there is only the
+ * session itself can see, and it says so when it is asked to end.
+ */
+static bool
+is_talking(const PghSession *session, PghSlot *slot)
+{
+	const PghFacts *facts = &session->facts;
+
+	if (facts->state == PGH_STATE_IDLE &&
+		session->lxid != InvalidLocalTransactionId)
+		return true;
+	return (TimestampTz) pg_atomic_read_u64(&slot->talking_in) ==
+		facts->state_start;
+}
+
 /* What the extension itself keeps of the session. */
 static void
 read_own(PghSession *session)
 {
 	PghSlot    *slot = &pgh_slots[session->index];
 	PghFacts   *facts = &session->facts;
+
+	facts->talking = is_talking(session, slot);
+	session->xact_start = facts->xact_start;
+	facts->xact_start = pgh_slot_own_start(slot, facts->xact_start);
 
 	/*
 	 * Core forgets when a transaction began as soon as it fails, although its
@@ -174,6 +195,7 @@ scan(int index, PghSession *session, bool all)
 	memset(&session->facts, 0, sizeof(session->facts));
 	session->index = index;
 	session->lxid = InvalidLocalTransactionId;
+	session->xact_start = 0;
 	session->query_id = 0;
 	session->activity_start = 0;
 	session->databaseid = InvalidOid;

@@ -76,6 +76,8 @@ typedef struct PghFacts
 	int32_t		blocking;		/* sessions waiting for this one */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	bool		talking;		/* its client has sent messages since that ask
+								 * for no statement: it is not idle */
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
 	bool		open;			/* its transaction is not over, though a part

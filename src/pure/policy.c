@@ -21,6 +21,15 @@ pgh_state_in_transaction_idle(PghState state)
 		state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
 }
 
+PghState
+pgh_state_for_limits(const PghFacts *facts)
+{
+	if (facts->talking && (facts->state == PGH_STATE_IDLE ||
+						   pgh_state_in_transaction_idle(facts->state)))
+		return PGH_STATE_ACTIVE;
+	return facts->state;
+}
+
 const char *
 pgh_exemption(const PghFacts *facts, const PghLimits *limits)
 {
@@ -145,7 +154,7 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 		if (grace_ends > deadline)
 			deadline = grace_ends;
 	}
-	else if (facts->state == PGH_STATE_ACTIVE)
+	else if (pgh_state_for_limits(facts) == PGH_STATE_ACTIVE)
 		action = PGH_ACTION_CANCEL;
 	consider(best, limits, PGH_LIMIT_TRANSACTION, action, deadline,
 			 now - facts->xact_start);
@@ -154,18 +163,19 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 PghVerdict
 pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 {
+	const PghState state = pgh_state_for_limits(facts);
 	PghVerdict	best;
 
 	memset(&best, 0, sizeof(best));
 	best.deadline = PGH_NEVER;
 
 	if (pgh_exemption(facts, limits) != NULL ||
-		facts->state == PGH_STATE_UNKNOWN)
+		state == PGH_STATE_UNKNOWN)
 		return best;
 
-	if (pgh_state_in_transaction_idle(facts->state))
+	if (pgh_state_in_transaction_idle(state))
 		consider_idle_in_transaction(&best, facts, limits, now);
-	else if (facts->state == PGH_STATE_IDLE)
+	else if (state == PGH_STATE_IDLE)
 		consider_idle_session(&best, facts, limits, now);
 	consider_transaction(&best, facts, limits, now);
 	return best;

@@ -16,6 +16,9 @@
 /* Is this state an idle one inside a transaction, aborted or not? */
 extern bool pgh_state_in_transaction_idle(PghState state);
 
+/* What it does for every decision: one whose client talks is at work. */
+extern PghState pgh_state_for_limits(const PghFacts *facts);
+
 /*
  * Why this session is never refused, ended or evicted, or NULL if it may be:
  * "superuser", "rule", "track_activities".

@@ -148,12 +148,31 @@ follow_name(PghSlot *slot)
 	working_for = index;
 }
 
-/* Remember a transaction that failed, for its block may go on. */
+/*
+ * Remember when a transaction ended: another one of the same message is not
+ * older than that.  (Core notes when a commit began that waits for a disk or
+ * a standby, which may be long before.)
+ */
 static void
-note_failure(PghSlot *slot)
+note_end(PghSlot *slot, TimestampTz xact_start)
+{
+	bool		timing = pg_atomic_read_u64(&pgh_worker_state->timing_since) != 0;
+
+	pg_atomic_write_u64(&slot->ended_at,
+						unlikely(timing) ? GetCurrentTimestamp() : 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->ended_xact_start, xact_start);
+}
+
+/*
+ * Remember a transaction that failed, for its block may go on; before its end
+ * is noted, since it may follow another one of the same message.
+ */
+static void
+note_failure(PghSlot *slot, TimestampTz xact_start)
 {
 	pg_atomic_write_u64(&slot->failed_xact_start,
-						GetCurrentTransactionStartTimestamp());
+						pgh_slot_own_start(slot, xact_start));
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->failed_transaction, transactions_ended);
 }
@@ -176,9 +195,12 @@ at_transaction_event(XactEvent event, void *arg)
 		return;
 	if (slot != NULL)
 	{
+		TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
+
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
 		if (event == XACT_EVENT_ABORT)
-			note_failure(slot);
+			note_failure(slot, xact_start);
+		note_end(slot, xact_start);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)

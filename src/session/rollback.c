@@ -35,7 +35,9 @@
  * knows them from any error.  Subtransactions go first, since aborting only
  * the innermost would keep the rest.  If it raises an error, which may be that
  * of another extension's callback, some of it has been done and some not, and
- * core would try for ever; the session ends instead.
+ * the session ends instead.  But core would repeat the abort at its exit, and
+ * if that fails again, it leaves the locks behind that the transaction holds;
+ * so it is repeated here, some times, until there is nothing left to fail.
  *
  * The reason
  * ----------
@@ -172,6 +174,9 @@ pgh_rollback_check(const TransactionStmt *statement)
  * ----------
  */
 
+/* How often an abort that fails is repeated before the session ends. */
+#define PGH_REPEATED_ABORTS 3
+
 /* Has nothing come from the client that lies in the socket? */
 static bool
 client_is_silent(void)
@@ -269,6 +274,16 @@ settle(PghSlot *slot)
 	pgh_request_rolled_back(slot, true);
 }
 
+static void
+end_instead(PghSlot *slot)
+{
+	for (int i = 0; i < PGH_REPEATED_ABORTS && !try_to_abort(); i++)
+		;
+	pgh_request_end_instead(slot);
+	ProcDiePending = true;
+	InterruptPending = true;
+}
+
 /*
  * The name is taken before the abort, which takes back a name that was set in
  * the transaction.  The latch is set at the end, since whoever was called back
@@ -291,10 +306,6 @@ pgh_roll_back(void)
 	if (try_to_abort())
 		settle(slot);
 	else
-	{
-		pgh_request_end_instead(slot);
-		ProcDiePending = true;
-		InterruptPending = true;
-	}
+		end_instead(slot);
 	SetLatch(MyLatch);
 }

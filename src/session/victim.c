@@ -31,13 +31,28 @@ static volatile sig_atomic_t cancelling = false;
  * ----------
  */
 
+/*
+ * Forget a cancel, unless core has begun to raise it.
+ */
+static void
+take_back_cancel(PghSlot *slot)
+{
+	bool		in_time = cancelling && QueryCancelPending;
+
+	if (in_time)
+		cancelling = QueryCancelPending = false;
+	pgh_request_answer_recall(slot, in_time);
+}
+
 static void
 handle_request(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 	PghSlot    *slot = pgh_my_slot;
 
-	if (slot != NULL && pgh_request_answer(slot, committing))
+	if (slot != NULL && pgh_request_recalled(slot))
+		take_back_cancel(slot);
+	else if (slot != NULL && pgh_request_answer(slot, committing))
 	{
 		switch ((PghAction) slot->request.decision.action)
 		{
@@ -180,5 +195,7 @@ pgh_victim_finish(PghSlot *slot, uint32 application)
 	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED,
 					   application);
 	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
+					   application);
+	pgh_request_finish(slot, PGH_REQUEST_RECALLED, PGH_OUTCOME_SPARED,
 					   application);
 }

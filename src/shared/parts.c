@@ -18,12 +18,14 @@
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
 #include "shared/samples.h"
+#include "shared/settings.h"
 #include "shared/slot.h"
 #include "shared/told.h"
 #include "shared/totals.h"
 #include "shared/worker_state.h"
 
 PghPart    *const pgh_parts[] = {
+	&pgh_settings_part,
 	&pgh_totals_part,
 	&pgh_worker_state_part,
 	&pgh_applications_part,

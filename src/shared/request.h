@@ -20,8 +20,8 @@ extern bool pgh_request_post(int index, uint32 changecount,
 							 const PghRequest *request);
 
 /*
- * Worker: ask once more what was asked and spared.  False when the session
- * has gone.
+ * Worker: ask once more what was asked and spared, since it was decided again
+ * by the settings of this moment.  False when the session has gone.
  */
 extern bool pgh_request_repeat(int index, uint32 changecount);
 
@@ -30,6 +30,19 @@ extern bool pgh_request_repeat(int index, uint32 changecount);
  * False when it was, or the session has gone.
  */
 extern bool pgh_request_repeat_cancel(int index, uint32 changecount);
+
+/*
+ * Worker: take back a cancel that was accepted, but not carried out.  False
+ * when it was, or the session has gone.
+ */
+extern bool pgh_request_recall_cancel(int index, uint32 changecount);
+
+/*
+ * Victim, in its signal handler: was its cancel taken back?  It then says
+ * whether that came in time.
+ */
+extern bool pgh_request_recalled(PghSlot *slot);
+extern void pgh_request_answer_recall(PghSlot *slot, bool in_time);
 
 /*
  * Victim, in its signal handler: answer a pending request.  Returns true when

@@ -23,7 +23,7 @@ typedef struct PghPresentRules
 	pg_atomic_uint32 generation;	/* 0 = none yet */
 	pg_atomic_uint32 counting;	/* one of them has a cap or a reserve */
 	pg_atomic_uint64 rules_hash;
-	TimestampTz loaded_at;		/* by whoever brought them */
+	uint32		settings;		/* generation of the settings they are of */
 } PghPresentRules;
 
 PghRuleState *pgh_rule_states = NULL;
@@ -101,22 +101,21 @@ pgh_rules_are_counting(void)
  * nobody's would be newer.
  */
 bool
-pgh_rules_are_newer(const PghRuleSet *rules, TimestampTz loaded_at)
+pgh_rules_are_newer(const PghRuleSet *rules, uint32 settings)
 {
 	return !pgh_rules_are_present(rules) &&
 		(pg_atomic_read_u32(&present->generation) == 0 ||
-		 loaded_at > present->loaded_at ||
-		 present->loaded_at > GetCurrentTimestamp());
+		 (int32) (settings - present->settings) > 0);
 }
 
 void
-pgh_rules_begin(const PghRuleSet *rules, TimestampTz loaded_at)
+pgh_rules_begin(const PghRuleSet *rules, uint32 settings)
 {
 	pg_atomic_write_u64(&present->rules_hash, rules->hash);
 	pg_atomic_write_u32(&present->generation,
 						pg_atomic_read_u32(&present->generation) + 1);
 	pg_atomic_write_u32(&present->counting, pgh_rules_need_counts(rules));
-	present->loaded_at = loaded_at;
+	present->settings = settings;
 	for (int i = 0; i < PGH_MAX_RULES; i++)
 		pg_atomic_write_u32(&pgh_rule_states[i].sessions, 0);
 	memset(members, 0, MaxConnections * sizeof(PghRuleBits));

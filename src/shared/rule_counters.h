@@ -9,7 +9,7 @@
  * generation, rules_hash		W under the lock exclusive; R anyone; atomics
  * counting						the same; set before the sessions are looked
  *								at that are counted then
- * loaded_at					W, R under the lock exclusive
+ * settings						W, R under the lock exclusive
  * hash, bucket, filled_at		W, R under the lock exclusive; R of hash by
  *								the process that writes the file, shared
  * sessions						W under the lock exclusive; R anyone; atomic
@@ -77,17 +77,16 @@ extern bool pgh_rules_are_present(const PghRuleSet *rules);
 extern bool pgh_rules_are_counting(void);
 
 /*
- * Under the lock: are these rules, of a process that loaded its settings at
- * that time, newer than those that the counts are about?
+ * Under the lock: are these rules, of this generation of the settings, newer
+ * than those that the counts are about?
  */
-extern bool pgh_rules_are_newer(const PghRuleSet *rules,
-								TimestampTz loaded_at);
+extern bool pgh_rules_are_newer(const PghRuleSet *rules, uint32 settings);
 
 /*
  * Under the lock: from now on the counts are about these rules, and nobody is
  * counted yet.  A rule that changed begins anew, with its counters and rate.
  */
-extern void pgh_rules_begin(const PghRuleSet *rules, TimestampTz loaded_at);
+extern void pgh_rules_begin(const PghRuleSet *rules, uint32 settings);
 
 /* ----------
  * Sessions counted under rules

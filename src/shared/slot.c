@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
+#include "shared/worker_state.h"
 
 PghSlot    *pgh_slots = NULL;
 int			pgh_n_slots = 0;
@@ -54,6 +55,9 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u32(&slot->renames, 0);
 	pg_atomic_write_u32(&slot->listening, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
+	pg_atomic_write_u64(&slot->ended_xact_start, 0);
+	pg_atomic_write_u64(&slot->ended_at, 0);
+	pg_atomic_write_u64(&slot->talking_in, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
 	pg_atomic_write_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
@@ -152,6 +156,21 @@ pgh_slot_credit(PghSlot *slot, uint64 transactions)
 	return 0;
 }
 
+TimestampTz
+pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start)
+{
+	TimestampTz ended_at;
+
+	if (xact_start == 0 ||
+		(TimestampTz) pg_atomic_read_u64(&slot->ended_xact_start) != xact_start)
+		return xact_start;
+	pg_read_barrier();
+	ended_at = pg_atomic_read_u64(&slot->ended_at);
+	if (ended_at == 0)
+		ended_at = pg_atomic_read_u64(&pgh_worker_state->timing_since);
+	return Max(ended_at, xact_start);
+}
+
 /*
  * It is counted in before it is counted out, and whoever takes the old index
  * out of the slot, the worker or the backend, counts it out: so nothing is
@@ -225,6 +244,9 @@ init_slots(void *area)
 		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
+		pg_atomic_init_u64(&slot->ended_at, 0);
+		pg_atomic_init_u64(&slot->ended_xact_start, 0);
+		pg_atomic_init_u64(&slot->talking_in, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
 		pg_atomic_init_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);

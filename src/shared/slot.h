@@ -22,6 +22,10 @@
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
  *								never more than transactions
+ * ended_*						W its backend; R anyone; atomics.  ended_at first:
+ *								it counts only beside the right transaction
+ * talking_in					W its backend, in the signal handler; R anyone;
+ *								atomic
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
@@ -32,7 +36,8 @@
  *								claim); R anyone; atomics.  cancelled_at first:
  *								it counts only beside the right transaction
  * request_state				the hand-over of "request": see PghRequestState
- * request						W the worker while the state is FREE; R the
+ * request						W the worker while the state is FREE, and its
+ *								generation also while it is SPARED; R the
  *								victim while it is not, and the worker.  Its
  *								action also W the victim while ACCEPTED, from
  *								ROLLBACK to TERMINATE; the worker may take
@@ -67,6 +72,10 @@
  *	ACCEPTED -> DONE	a cancel: the error was raised; also from PENDING.  A
  *						rollback: it is over
  *	ACCEPTED -> PENDING the worker asks for a cancel again that core ignored
+ *	ACCEPTED -> RECALLED the worker takes a cancel back: it is not due any more
+ *	RECALLED -> SPARED	the victim's signal handler, or its end of the
+ *						transaction.  -> ACCEPTED or DONE, because the error is
+ *						being raised already
  *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
  *
  * Where two arrows of different writers leave a state, it is left by
@@ -78,7 +87,8 @@ typedef enum PghRequestState
 	PGH_REQUEST_PENDING,
 	PGH_REQUEST_ACCEPTED,
 	PGH_REQUEST_SPARED,
-	PGH_REQUEST_DONE
+	PGH_REQUEST_DONE,
+	PGH_REQUEST_RECALLED
 } PghRequestState;
 
 typedef struct PghRequest
@@ -87,6 +97,8 @@ typedef struct PghRequest
 	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */
+	uint32		generation;		/* of the settings it was decided by; it holds
+								 * no longer than they do */
 	TimestampTz measured_at;	/* when decision.measured was */
 	TimestampTz state_start;	/* what the worker saw */
 	TimestampTz xact_start;
@@ -132,6 +144,8 @@ typedef struct PghSlot
 	PghLogin	login;
 
 	pg_atomic_uint32 application;	/* index of the name it is counted under */
+	pg_atomic_uint32 rolled_back_for;	/* the limit for which we rolled a
+										 * transaction back; NONE = never */
 	pg_atomic_uint64 transactions;
 	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
 								 * before a reset() */
@@ -142,12 +156,24 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
+	/*
+	 * When the last transaction ended, and which: the start that it had in
+	 * common with all of its message.  0 = it was not noted when.
+	 */
+	pg_atomic_uint64 ended_at;
+	pg_atomic_uint64 ended_xact_start;
+
+	/*
+	 * state_start of an idle spell that is over although core does not say
+	 * so: the client has begun to talk, see is_talking() in request.c.
+	 */
+	pg_atomic_uint64 talking_in;
+
 	/* When the last transaction began that was rolled back, and which. */
 	pg_atomic_uint64 failed_xact_start;
 	pg_atomic_uint64 failed_transaction;	/* "transactions" then */
 
-	/* The limit for which we rolled a transaction back, and the last one. */
-	pg_atomic_uint32 rolled_back_for;	/* PghLimit; NONE = never */
+	/* The transaction that we rolled back last. */
 	pg_atomic_uint64 rolled_back_transaction;	/* "transactions" then */
 
 	/* state_start of what it was doing when it accepted the last request. */
@@ -186,6 +212,15 @@ extern uint32 pgh_slot_release(void);
  * them were not yet.
  */
 extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
+
+/*
+ * Since when is the session in its transaction?  Core's start, "xact_start",
+ * is that of the message, and a message may hold several transactions; so one
+ * that follows another is as old as the other's end.  Where that was not
+ * noted, because nobody's age was limited then, it counts from the moment at
+ * which that began: no transaction is ever taken to be older than it is.
+ */
+extern TimestampTz pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start);
 
 /*
  * Count a session under the name that it has taken.  "counted_as" is what it

@@ -16,6 +16,7 @@
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/request.h"
+#include "shared/settings.h"
 #include "worker/watch.h"
 
 /* The fields of an event that describe a session. */
@@ -55,9 +56,10 @@ fill_request(PghRequest *request, const PghSession *session,
 {
 	memset(request, 0, sizeof(*request));
 	request->decision = verdict->decision;
+	request->generation = pgh_settings_here();
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -65,7 +67,8 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
 	request->rolled_back =
 		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
 		session->facts.blocking == 0;

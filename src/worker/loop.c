@@ -36,6 +36,7 @@
 #include "look/scan.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
 #include "worker/incident.h"
@@ -256,14 +257,37 @@ complain_of_no_rollback(void)
 			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
 }
 
+/*
+ * Sessions note the ends of their transactions only while somebody's age is
+ * limited: it takes a look at the clock.
+ */
+static void
+set_timing(void)
+{
+	if (!pgh_ages_are_limited())
+		pg_atomic_write_u64(&pgh_worker_state->timing_since, 0);
+	else if (pg_atomic_read_u64(&pgh_worker_state->timing_since) == 0)
+		pg_atomic_write_u64(&pgh_worker_state->timing_since,
+							GetCurrentTimestamp());
+}
+
+/* The settings have been read, or read again. */
+static void
+apply_settings(void)
+{
+	pgh_follow_rules();
+	set_timing();
+	complain_of_no_rollback();
+}
+
 static void
 reload_settings(void)
 {
 	ConfigReloadPending = false;
+	pgh_settings_reading();
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_follow_rules();
+	apply_settings();
 	pgh_watch_forget();
-	complain_of_no_rollback();
 }
 
 /* The worker: look, act, sleep. */
@@ -275,8 +299,7 @@ watch_sessions(void)
 	pgh_pass_start();
 	pgh_evict_start();
 	pgh_incident_start();
-	pgh_follow_rules();
-	complain_of_no_rollback();
+	apply_settings();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

@@ -22,6 +22,7 @@
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/evict.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
@@ -81,6 +82,7 @@ identify(int index, PghWatch *watch, PghSession *session)
 static bool
 refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
+	PghState	state;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -110,9 +112,9 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 	session->facts.blocking = watch->blocking;
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
-		pgh_state_in_transaction_idle(session->facts.state);
-	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
+	state = pgh_state_for_limits(&session->facts);
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
 	watch->ages = watch->idle_transaction &&
 		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
 	watch->live = true;
@@ -215,6 +217,34 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/*
+ * Is what was asked of this session still what is to be done about it?  That
+ * it was asked to cancel is no reason not to be asked again.
+ */
+static bool
+decides_again(int index, PghWatch *watch, const PghRequest *request,
+			  TimestampTz now)
+{
+	const PghDecision *asked = &request->decision;
+	PghSession	session;
+	PghVerdict	verdict;
+
+	if (!refresh(index, watch, &session, now) ||
+		watch->details->limits.mode != PGH_MODE_ENFORCE)
+		return false;
+	if (asked->action == PGH_ACTION_EVICT)
+		return pgh_evicts_again(&session, &watch->details->limits, now);
+	if (asked->action == PGH_ACTION_CANCEL)
+		session.facts.cancelled_at = 0;
+	verdict = decide_now(index, watch, &session, now);
+	return verdict.deadline != PGH_NEVER &&
+		verdict.deadline + PGH_REPLY_MARGIN <= now &&
+		verdict.decision.action == asked->action &&
+		verdict.decision.reason == asked->reason &&
+		verdict.decision.rule == asked->rule &&
+		verdict.decision.limit == asked->limit;
+}
+
 /* After hygiene.reset() what still leaks has to be noted again. */
 static void
 follow_reset(TimestampTz now)
@@ -293,7 +323,7 @@ static TimestampTz
 attend(int index, PghWatch *watch, TimestampTz now)
 {
 	if (watch->asked)
-		pgh_reap(index, watch, now);
+		pgh_reap(index, watch, decides_again, now);
 	if (!at_rest(index, watch) || watch->deadline <= now)
 		judge(index, watch, now);
 	if (!watch->live)

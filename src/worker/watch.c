@@ -177,8 +177,8 @@ pgh_watch_blocked(void)
 }
 
 /* Will it be gone soon?  Not one that has said no for a while. */
-static bool
-is_departing(int index)
+bool
+pgh_watch_is_departing(int index)
 {
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
@@ -196,6 +196,6 @@ pgh_watch_departing(void)
 	int			n = 0;
 
 	for (int i = 0; i < pgh_n_slots; i++)
-		n += is_departing(i);
+		n += pgh_watch_is_departing(i);
 	return n;
 }

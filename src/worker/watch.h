@@ -108,4 +108,7 @@ extern int	pgh_watch_blocked(void);
 /* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
 
+/* Is this session one of those? */
+extern bool pgh_watch_is_departing(int index);
+
 #endif							/* PGH_WATCH_H */

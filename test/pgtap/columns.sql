@@ -21,7 +21,8 @@ SELECT views_are('hygiene', ARRAY[
 	'rules',
 	'horizon',
 	'samples',
-	'behaviour'],
+	'behaviour',
+	'incidents'],
 	'these are all views');
 
 SELECT results_eq(
@@ -50,7 +51,9 @@ SELECT results_eq(
 		('worker_pid', 'integer'),
 		('last_pass', 'timestamp with time zone'),
 		('pass_duration', 'interval'),
-		('stats_since', 'timestamp with time zone')$$,
+		('stats_since', 'timestamp with time zone'),
+		('rolled_back', 'bigint'),
+		('idle_action', 'text')$$,
 	'hygiene.status: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.status', 'hygiene.status can be read');
 
@@ -103,6 +106,7 @@ SELECT results_eq(
 		('transactions', 'bigint'),
 		('mean_session', 'interval'),
 		('diagnosis', 'text'),
+		('rolled_back', 'bigint'),
 		('would_terminate', 'bigint'),
 		('would_evict', 'bigint'),
 		('would_refuse', 'bigint')$$,
@@ -150,6 +154,7 @@ SELECT results_eq(
 		('clients', 'integer'),
 		('example_query', 'text'),
 		('diagnosis', 'text'),
+		('rolled_back', 'bigint'),
 		('resumed', 'bigint'),
 		('longest_pause', 'interval'),
 		('slot_time', 'interval'),

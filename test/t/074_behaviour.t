@@ -7,7 +7,7 @@ use PgHygiene;
 use PgHygiene::Workload;
 
 my $RULES = 'application=pg_dump: exempt; application=rolled*: '
-  . 'idle_action=rollback, idle_in_transaction_timeout=1500ms';
+  . 'idle_action=rollback, idle_in_transaction_timeout=4s';
 my $node = new_node('main', "pg_hygiene.rules = '$RULES'");
 
 sub behaviour

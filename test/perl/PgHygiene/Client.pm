@@ -116,6 +116,14 @@ Runs a statement by Parse, Bind, Execute, Sync.
 The same, but sends Flush instead of Sync: the transaction stays open, and the
 server reads on.
 
+=head2 talk(messages...)
+
+Sends messages of the extended protocol and waits for the answer to the last
+one that has any.  Each is a list of its type and what is in it, with zeros:
+C<['D', "S\0"]> describes the unnamed statement, C<['C', "S\0"]> closes it,
+C<['H', '']> is Flush, C<['S', '']> Sync, C<['P', "\0SELECT 1\0\0\0"]> Parse.
+Nothing is waited for unless the last one is Flush or Sync.
+
 =head2 send_query(SQL)
 
 Sends it and does not wait.
@@ -176,6 +184,23 @@ sub pipeline
 
 	$self->_send_extended($sql, 'H');
 	$self->_read_until(sub { $_[0] eq 'C' });
+	return;
+}
+
+# The message that answers each.
+my %ANSWER = (P => '1', B => '2', C => '3', D => 'n', E => 'C', S => 'Z');
+
+sub talk
+{
+	my ($self, @messages) = @_;
+	my ($answer) = grep { defined } map { $ANSWER{ $_->[0] } } reverse @messages;
+
+	$self->_begin_request;
+	$self->{replied_at} = undef;
+	$self->_write(join '', map { _message(@$_) } @messages);
+	return unless defined $answer && $messages[-1]->[0] =~ /[HS]/;
+	$answer = '[nT]' if $answer eq 'n';
+	$self->_read_until(sub { $_[0] =~ /^$answer$/ });
 	return;
 }
 
