@@ -124,7 +124,9 @@ CREATE FUNCTION hygiene.get_sessions(
 	OUT limit_setting text,
 	OUT ends_in interval,
 	OUT query_id bigint,
-	OUT query text)
+	OUT query text,
+	OUT advisory_locks integer,
+	OUT longest_wait interval)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_sessions';
@@ -161,7 +163,7 @@ COMMENT ON COLUMN hygiene.sessions.wrote IS
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS
 	'How many transaction ids behind the next one its xmin is; null when it holds back nothing';
 COMMENT ON COLUMN hygiene.sessions.blocking IS
-	'Number of sessions that wait for a lock it holds';
+	'Number of processes that hang on it: they wait for a lock it holds, stand in the queue behind one that does, or wait for one of those';
 COMMENT ON COLUMN hygiene.sessions.listening IS
 	'Whether it LISTENs on a channel';
 COMMENT ON COLUMN hygiene.sessions.exempt IS
@@ -178,6 +180,10 @@ COMMENT ON COLUMN hygiene.sessions.query_id IS
 	'Identifier of its statement, where compute_query_id gives one';
 COMMENT ON COLUMN hygiene.sessions.query IS
 	'The statement it runs or ran last, its first 1023 bytes; hidden like client_addr';
+COMMENT ON COLUMN hygiene.sessions.advisory_locks IS
+	'Number of advisory locks it holds, as pg_locks lists them: of the session or the transaction, shared or not';
+COMMENT ON COLUMN hygiene.sessions.longest_wait IS
+	'How long the one of these that waits longest has waited; null if nobody waits';
 
 --
 -- hygiene.applications: one row for each application name
@@ -201,7 +207,10 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT spared bigint,
 	OUT transactions bigint,
 	OUT mean_session interval,
-	OUT diagnosis text)
+	OUT diagnosis text,
+	OUT blocked_time interval,
+	OUT slot_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_application_list';
@@ -252,6 +261,12 @@ COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
 	'What it does wrong and what to change; null if nothing is wrong';
+COMMENT ON COLUMN hygiene.applications.blocked_time IS
+	'How long others waited for its sessions while these were idle, added up; for advisory locks only where advisory_blocker_timeout limits that. A second behind, as the next two are';
+COMMENT ON COLUMN hygiene.applications.slot_time IS
+	'How long its sessions held their slots idle in a transaction, added up';
+COMMENT ON COLUMN hygiene.applications.horizon_xids IS
+	'By how many transaction ids one of its idle transactions held back VACUUM, at most';
 
 --
 -- hygiene.events: what was done, newest last
@@ -341,7 +356,10 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT last_seen timestamptz,
 	OUT clients integer,
 	OUT example_query text,
-	OUT diagnosis text)
+	OUT diagnosis text,
+	OUT slot_time interval,
+	OUT blocked_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
@@ -351,7 +369,8 @@ COMMENT ON FUNCTION hygiene.get_leaks() IS
 
 CREATE VIEW hygiene.leaks AS
 	SELECT * FROM hygiene.get_leaks()
-	ORDER BY sessions_now DESC, ended DESC, last_seen DESC;
+	ORDER BY slot_time + blocked_time DESC, sessions_now DESC, ended DESC,
+		last_seen DESC;
 
 COMMENT ON VIEW hygiene.leaks IS
 	'Transactions that were ended while idle, or have been idle for more than a tenth of the limit that will end them, grouped by application, role, database and the statement that was last before the silence';
@@ -379,6 +398,12 @@ COMMENT ON COLUMN hygiene.leaks.example_query IS
 	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.diagnosis IS
 	'What the program does wrong and what to change; null if that cannot be told';
+COMMENT ON COLUMN hygiene.leaks.slot_time IS
+	'How long these sessions held their slots idle in a transaction, added up; the rows come in the order of this and blocked_time together. A second behind, as the next two are';
+COMMENT ON COLUMN hygiene.leaks.blocked_time IS
+	'How long others waited for them while they were idle, added up';
+COMMENT ON COLUMN hygiene.leaks.horizon_xids IS
+	'By how many transaction ids one of them held back VACUUM, at most';
 
 --
 -- hygiene.rules: the rules in force
@@ -771,7 +796,12 @@ leaks AS (
 			'</small></h3><p><strong>', sessions_now,
 			'</strong> idle in a transaction now',
 			', the oldest for ' || date_trunc('second', oldest_now),
-			'; <strong>', ended, '</strong> ended. Seen',
+			'; <strong>', ended, '</strong> ended. It held slots for ',
+			date_trunc('second', slot_time),
+			', and others waited for it for ' || date_trunc('second',
+				nullif(blocked_time, '0')),
+			', VACUUM was held back by ' || nullif(horizon_xids, 0)
+			|| ' transaction ids', '. Seen',
 			to_char(first_seen, '" from "YYYY-MM-DD HH24:MI:SS'),
 			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
 			'.</p><p>The last statement before the silence:</p><pre>',
@@ -782,7 +812,8 @@ leaks AS (
 			'<section>None was seen.</section>'),
 		'<p>' || nullif(greatest(count(*) - 12, 0), 0)
 		|| ' more are in hygiene.leaks.</p>') AS html
-	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC, ended DESC,
+	FROM (SELECT *, row_number() OVER (ORDER BY slot_time + blocked_time DESC,
+									   sessions_now DESC, ended DESC,
 									   last_seen DESC) AS place
 		  FROM hygiene.leaks) l
 ),

@@ -144,6 +144,7 @@ read_own(PghSession *session)
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
 
 	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	facts->in_backup = pg_atomic_read_u32(&slot->in_backup) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
@@ -167,6 +168,7 @@ scan(int index, PghSession *session, bool all)
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
 	session->leak = 0;
+	session->waited_since = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
 	if (!pgh_slot_read(index, &session->login, &session->changecount))

@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
@@ -130,6 +131,22 @@ note_failure(PghSlot *slot)
 }
 
 /*
+ * Is this session between pg_backup_start() and pg_backup_stop()?  Core tells
+ * only the session itself.
+ */
+static void
+follow_backup(PghSlot *slot)
+{
+	static bool known = false;
+	bool		in_backup = get_backup_status() != SESSION_BACKUP_NONE;
+
+	if (likely(in_backup == known))
+		return;
+	known = in_backup;
+	pg_atomic_write_u32(&slot->in_backup, in_backup);
+}
+
+/*
  * Called before every commit and at every transaction's end.  A store into a
  * cache line that only this backend writes; no lock, nothing that can fail
  * once the transaction has ended.  (A lock is taken when the application name
@@ -150,6 +167,7 @@ at_transaction_event(XactEvent event, void *arg)
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot);
+		follow_backup(slot);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)

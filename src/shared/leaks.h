@@ -11,6 +11,7 @@
 #define PGH_LEAKS_H
 
 #include "pure/diagnosis.h"
+#include "shared/cost.h"
 #include "shared/part.h"
 
 /* Groups of leaks that are kept, and client addresses told apart in each. */
@@ -30,6 +31,7 @@ typedef struct PghLeak
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
 	uint64		ended;			/* sessions that a limit ended */
+	PghCost		cost;			/* of what was noted under it */
 	uint64		sessions;		/* sessions that were seen */
 	uint64		transactions;	/* that they had made by then, together */
 	TimestampTz first_seen;
@@ -74,6 +76,16 @@ extern uint64 pgh_leak_see(const PghSighting *sighting);
  * They become the most recently seen.
  */
 extern void pgh_leaks_still_seen(const uint64 *keys, int n);
+
+/* What sessions of a group cost others. */
+typedef struct PghLeakCost
+{
+	uint64		key;
+	PghCost		cost;
+} PghLeakCost;
+
+/* Put that down; each key once, in ascending order. */
+extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 
 /* A session of this group was ended. */
 extern void pgh_leak_ended(uint64 key);

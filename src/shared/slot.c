@@ -55,6 +55,7 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->credited, 0);
 	pg_atomic_write_u32(&slot->renames, 0);
 	pg_atomic_write_u32(&slot->listening, 0);
+	pg_atomic_write_u32(&slot->in_backup, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
@@ -82,6 +83,7 @@ pgh_slot_release(void)
 	 * whoever gets our pid after us.
 	 */
 	pgh_lock(&pgh_slots_part, LW_EXCLUSIVE);
+	pg_atomic_write_u64(&slot->left_at, GetCurrentTimestamp());
 	begin_change(slot);
 	slot->login.pid = 0;
 	slot->login.beentry = NULL;
@@ -175,6 +177,8 @@ init_slots(void *area)
 		pg_atomic_init_u64(&slot->transactions, 0);
 		pg_atomic_init_u64(&slot->credited, 0);
 		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->in_backup, 0);
+		pg_atomic_init_u64(&slot->left_at, 0);
 		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);

@@ -25,6 +25,9 @@
  * failed_*						W its backend; R anyone; atomics.
  *								failed_xact_start first: it counts only beside
  *								the right transaction
+ * in_backup					W its backend; R anyone; atomic
+ * left_at						W its backend at release, before the changecount
+ *								says so; R the worker; atomic
  * accepted_in					W its backend, in the signal handler, before
  *								request_state says so; R the worker; atomic
  * cancelled_*					W the worker (its backend clears them at
@@ -114,6 +117,10 @@ typedef struct PghSlot
 								 * before a reset() */
 	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
 	pg_atomic_uint32 renames;	/* how often it took another name */
+	pg_atomic_uint32 in_backup; /* pg_backup_start(), but not stopped yet */
+
+	/* When the last session gave the slot back; not cleared by the next one. */
+	pg_atomic_uint64 left_at;
 
 	/* When its transaction's statement was cancelled for age, and which. */
 	pg_atomic_uint64 cancelled_at;

@@ -207,6 +207,9 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
 	append_diagnosis(row, app, live, now);
+	pgh_row_interval(row, pg_atomic_read_u64(&app->blocked_time));
+	pgh_row_interval(row, pg_atomic_read_u64(&app->slot_time));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->horizon_xids));
 }
 
 /*

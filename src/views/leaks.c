@@ -113,6 +113,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
+	pgh_row_interval(row, leak->cost.slot_time);
+	pgh_row_interval(row, leak->cost.blocked_time);
+	pgh_row_int64(row, leak->cost.horizon_xids);
 }
 
 Datum

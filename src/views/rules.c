@@ -133,14 +133,14 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -149,7 +149,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
 		limits = pgh_append_session(&row, &session, rules, &server_wide, now);
 		pgh_row_text(&row, verdict_name(&session, &limits, now));

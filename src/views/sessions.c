@@ -162,7 +162,7 @@ pgh_append_session(PghRow *row, const PghSession *session,
 		pgh_row_int32(row, (int32) session->xmin_age);
 	else
 		pgh_row_null(row);
-	pgh_row_int32(row, facts->blocking);
+	pgh_row_int32(row, facts->blocking + facts->blocking_advisory);
 	pgh_row_bool(row, facts->listening);
 	append_exemption(row, session, &limits);
 	append_rules(row, &bits);
@@ -176,12 +176,14 @@ pgh_sessions(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
+	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
+	advisory_locks = pgh_advisory_locks_now();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -189,10 +191,12 @@ pgh_sessions(PG_FUNCTION_ARGS)
 
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
 		(void) pgh_append_session(&row, &session, pgh_current_rules(),
 								  &server_wide, now);
+		pgh_row_int32(&row, advisory_locks[i]);
+		pgh_row_interval(&row, pgh_age(session.waited_since, now));
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -15,12 +15,12 @@
  */
 #include "worker/pass.h"
 
-#include "look/blockers.h"
 #include "look/clock.h"
 #include "pure/policy.h"
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/ledger.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -40,12 +40,13 @@ static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
 /* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
-static const int32 *blocking_seen = NULL;
+static const PghBlocked *blocked_seen = NULL;
 
 void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_ledger_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -93,7 +94,8 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	if (watch->changecount != session->changecount)
 	{
 		watch->retry_at = 0;
-		watch->blocking = 0;
+		watch->blocks = false;
+		memset(&watch->details->blocked, 0, sizeof(PghBlocked));
 		watch->used = false;
 		watch->details->spell = -1;
 	}
@@ -105,7 +107,8 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->details->leak = 0;
 		watch->used |= went_back(&session->facts);
 	}
-	session->facts.blocking = watch->blocking;
+	if (watch->blocks)
+		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
 	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
@@ -113,6 +116,9 @@ refresh(int index, PghWatch *watch, PghSession *session)
 	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
 	watch->ages = watch->idle_transaction &&
 		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
+	watch->locks_count = watch->idle_transaction ||
+		(session->facts.advisory &&
+		 watch->details->limits.value[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
 	watch->live = true;
 	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -162,12 +168,32 @@ note(int index, PghWatch *watch)
  * the transaction that others waited for since then.  So before it is ended
  * for blocking, the lock table is looked at once more in this pass.
  */
-static const int32 *
-blocking_in_pass(void)
+static const PghBlocked *
+blocked_in_pass(void)
 {
-	if (blocking_seen == NULL)
-		blocking_seen = pgh_blocking_now();
-	return blocking_seen;
+	if (blocked_seen == NULL)
+		blocked_seen = pgh_blocked_now(pgh_ledger_moments());
+	return blocked_seen;
+}
+
+/* Take over who hangs on a session; returns whether limits may ask for that. */
+static bool
+follow_blocked(PghWatch *watch, const PghBlocked *blocked)
+{
+	PghBlocked *before = &watch->details->blocked;
+	bool		blocks = false;
+	bool		changed = false;
+
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		blocks |= blocked->queue[i].n > 0;
+	if (!blocks && !watch->blocks)
+		return false;
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		changed |= blocked->queue[i].n != before->queue[i].n;
+	changed |= blocked->advisory_since != before->advisory_since;
+	watch->blocks = blocks;
+	*before = *blocked;
+	return changed;
 }
 
 /* What is to be done about a session, and when, by what holds this moment. */
@@ -180,11 +206,14 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if (verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER ||
+	if ((verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER &&
+		 verdict.decision.reason != PGH_LIMIT_ADVISORY_BLOCKER) ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
-	facts.blocking = watch->blocking;
+	(void) follow_blocked(watch, &blocked_in_pass()[index]);
+	pgh_note_blocked(session, &watch->details->blocked);
+	facts = session->facts;
+	pgh_clock_correct(&facts, now);
 	return pgh_decide(&facts, limits, now);
 }
 
@@ -222,6 +251,7 @@ follow_reset(void)
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_ledger_reset();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		pgh_watches[i].noted = false;
@@ -255,33 +285,33 @@ publish_usage(void)
 }
 
 /*
- * What changes about an idle transaction while it is at rest: others may begin
- * to wait for it, and its xmin grows old.  Is there one to be judged again?
+ * What changes about an idle session while it is at rest: others may begin to
+ * wait for it, and its xmin grows old.  Is there one to be judged again?  And
+ * what it costs is put down.
  */
 static bool
-look_around(void)
+look_around(TimestampTz now)
 {
-	bool		idle_transactions = false;
+	bool		locks_count = false;
 	bool		changed = false;
-	const int32 *blocking;
 
-	for (int i = 0; i < pgh_n_slots && !idle_transactions; i++)
-		idle_transactions = pgh_watches[i].live && pgh_watches[i].idle_transaction;
-	if (!idle_transactions)
-		return false;
+	for (int i = 0; i < pgh_n_slots && !locks_count; i++)
+		locks_count = pgh_watches[i].live && pgh_watches[i].locks_count;
 
-	blocking = blocking_in_pass();
-	for (int i = 0; i < pgh_n_slots; i++)
+	/* One that was made in the middle of the pass lacks the last moments. */
+	blocked_seen = NULL;
+	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
 
-		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
+		if (follow_blocked(watch, &blocked_in_pass()[i]) ||
+			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
-		watch->blocking = blocking[i];
 	}
+	pgh_ledger_look(blocked_seen, now);
 	return changed;
 }
 
@@ -327,14 +357,14 @@ pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
 
-	blocking_seen = NULL;
+	blocked_seen = NULL;
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
 		follow_reset();
 		publish_usage();
-		if (look_around())
+		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}
 	return Min(next, last_look + USECS_PER_SEC);

@@ -49,6 +49,7 @@ const PghSettingInfo pgh_setting_info[] = {
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
+	DURATION_SETTING("advisory_blocker_timeout", PGH_LIMIT_ADVISORY_BLOCKER),
 	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
 	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
 	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
