@@ -61,6 +61,19 @@ waits(int proc_number)
 	return proc->waitStatus == PROC_WAIT_STATUS_WAITING && proc->pid != 0;
 }
 
+/*
+ * When it began to wait for a lock.  Core leaves that out of what it tells
+ * about a single lock, and it is not there yet for a moment.
+ */
+static TimestampTz
+wait_start(int proc_number, TimestampTz now)
+{
+	PGPROC	   *proc = &ProcGlobal->allProcs[proc_number];
+	TimestampTz since = pg_atomic_read_u64(&proc->waitStart);
+
+	return since != 0 ? Min(since, now) : now;
+}
+
 static int
 compare_pids(const void *a, const void *b)
 {
@@ -129,11 +142,12 @@ add_part(PghCollection *all, const LockInstanceData *instance)
 	part->wanted = LOCKBIT_ON(wanted);
 	part->conflicts = GetLockTagsMethodTable(&instance->locktag)->conflictTab[wanted];
 
-	/* It is not there yet for a moment. */
-	part->since = instance->waitStart != 0 ? instance->waitStart : all->now;
+	part->since = all->now;
 	number = number_of(all, instance->pid);
-	if (number >= 0)
-		all->seen[number] = true;
+	if (number < 0)
+		return;
+	all->seen[number] = true;
+	part->since = wait_start(number, all->now);
 }
 
 static void

@@ -102,7 +102,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_SESSION,
 		.primary = "terminating connection due to advisory-blocker timeout",
-		.deed = "sits idle on an advisory lock that another session has waited for for %s",
+		.deed = "kept another session waiting for an advisory lock for %s while idle",
 		.allowance = ALLOWS,
 		.hint = "Unlock on the connection that locked: through a pool the unlock may have gone to another connection, where it does nothing. pg_advisory_xact_lock needs no unlock, since its lock ends with the transaction.",
 	},

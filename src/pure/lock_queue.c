@@ -171,9 +171,7 @@ search_lock(PghSearch *search, PghWaitedLock *lock)
 		PghLockPart *waiter = &queues->part[lock->first + i];
 
 		queues->steps--;
-		if (waiter->group == search->root)
-			continue;
-		if (waiter->round != queues->round)
+		if (waiter->group != search->root && waiter->round != queues->round)
 		{
 			if ((waiter->conflicts & in_the_way) == 0)
 				continue;
@@ -196,13 +194,14 @@ search_group(PghSearch *search, int32_t group, bool all, PghQueueKind kind)
 	{
 		PghWaitedLock *lock = &queues->lock[queues->part[i].lock];
 		uint32_t	held = queues->part[i].held;
+		bool		waits = group == search->root && queues->part[i].wanted != 0;
 
-		if (held == 0 || (!all && lock->kind != kind))
+		if ((held == 0 && !waits) || (!all && lock->kind != kind))
 			continue;
 		if (lock->round != queues->round)
 			lock->in_the_way = 0;
 		lock->round = queues->round;
-		if ((held & ~lock->in_the_way) == 0)
+		if ((held & ~lock->in_the_way) == 0 && !waits)
 			continue;
 		lock->in_the_way |= held;
 		search_lock(search, lock);

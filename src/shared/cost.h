@@ -15,8 +15,8 @@ typedef struct PghCost
 	int64		blocked_time;	/* microseconds that others waited, added up */
 	int64		slot_time;		/* microseconds that slots were held idle in a
 								 * transaction, added up */
-	int64		horizon_xids;	/* transaction ids that VACUUM was held back by,
-								 * at most */
+	int64		horizon_xids;	/* transaction ids that VACUUM was held back
+								 * by, at most */
 } PghCost;
 
 static inline void

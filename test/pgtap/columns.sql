@@ -76,7 +76,9 @@ SELECT results_eq(
 		('limit_setting', 'text'),
 		('ends_in', 'interval'),
 		('query_id', 'bigint'),
-		('query', 'text')$$,
+		('query', 'text'),
+		('advisory_locks', 'integer'),
+		('longest_wait', 'interval')$$,
 	'hygiene.sessions: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.sessions', 'hygiene.sessions can be read');
 
@@ -101,7 +103,10 @@ SELECT results_eq(
 		('spared', 'bigint'),
 		('transactions', 'bigint'),
 		('mean_session', 'interval'),
-		('diagnosis', 'text')$$,
+		('diagnosis', 'text'),
+		('blocked_time', 'interval'),
+		('slot_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.applications: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.applications', 'hygiene.applications can be read');
 
@@ -144,7 +149,10 @@ SELECT results_eq(
 		('last_seen', 'timestamp with time zone'),
 		('clients', 'integer'),
 		('example_query', 'text'),
-		('diagnosis', 'text')$$,
+		('diagnosis', 'text'),
+		('slot_time', 'interval'),
+		('blocked_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.leaks: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.leaks', 'hygiene.leaks can be read');
 

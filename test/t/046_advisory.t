@@ -99,7 +99,7 @@ for my $kind (@kinds)
 	is("$last->{C} $last->{M}", "57P05 $MESSAGE", "$name: message");
 	like(
 		$last->{D},
-		qr/^Application "holder" sits idle on an advisory lock that another session has waited for for \S+ m?s; pg_hygiene\.advisory_blocker_timeout allows 500 ms\.$/,
+		qr/^Application "holder" kept another session waiting for an advisory lock for \S+ m?s while idle; pg_hygiene\.advisory_blocker_timeout allows 500 ms\.$/,
 		"$name: DETAIL");
 	is($last->{H}, $HINT, "$name: HINT");
 	my $seconds = $holder->{told_at} - $waiter->{sent_at};

@@ -62,6 +62,7 @@ const PghSettingInfo pgh_setting_info[] = {
 				   MAX_CONNECTIONS, EXPECT_CONNECTIONS),
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
+	DURATION_SETTING("client_check_interval", PGH_RULE_CLIENT_CHECK),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
 	MOMENT_SETTING("until", PGH_RULE_UNTIL),
 	{.name = NULL}
