@@ -73,11 +73,11 @@ typedef struct PghFacts
 	PghTime		cancelled_at;	/* when its transaction's statement was
 								 * cancelled for age; 0 if it was not */
 	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
-	int32_t		blocking;		/* processes that hang on this one, by any
-								 * but an advisory lock of its own */
+	int32_t		blocking;		/* processes that hang on this one, by any but
+								 * an advisory lock of its own */
 	int32_t		blocking_advisory;	/* those by its advisory locks only */
-	PghTime		advisory_since; /* since when somebody waits for one of
-								 * these; 0 = nobody does */
+	PghTime		advisory_since; /* since when somebody waits for one of these;
+								 * 0 = nobody does */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
 	bool		superuser;

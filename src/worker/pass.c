@@ -70,6 +70,19 @@ resolve_limits(const PghSession *session, PghWatchDetails *details)
 	strlcpy(details->application, session->who.application, PGH_NAME_LEN);
 }
 
+/* What it does, and what others do that matters to it. */
+static void
+follow_state(PghWatch *watch, const PghFacts *facts)
+{
+	const int64 *limit = watch->details->limits.value;
+
+	watch->idle_transaction = pgh_state_in_transaction_idle(facts->state);
+	watch->busy = facts->state == PGH_STATE_ACTIVE || watch->idle_transaction;
+	watch->ages = watch->idle_transaction && limit[PGH_LIMIT_HORIZON] > 0;
+	watch->locks_count = watch->idle_transaction ||
+		(facts->advisory && limit[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
+}
+
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session)
@@ -111,14 +124,7 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
-		pgh_state_in_transaction_idle(session->facts.state);
-	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
-	watch->ages = watch->idle_transaction &&
-		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
-	watch->locks_count = watch->idle_transaction ||
-		(session->facts.advisory &&
-		 watch->details->limits.value[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
+	follow_state(watch, &session->facts);
 	watch->live = true;
 	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;

@@ -43,7 +43,7 @@ my @holders = (
 	{ application => 'ended', row => 1, waiters => 3 },
 	{ application => 'commits', row => 2, waiters => 5, after => 0.63 * $LONG, last => 'COMMIT' },
 	{ application => 'leaves', row => 3, waiters => 2, after => 0.48 * $LONG },
-	{ application => 'works', row => 4, waiters => 0, after => 0.7 * $LONG, last => 'SELECT 1' },
+	{ application => 'works', row => 4, waiters => 0, after => 0.7 * $LONG, last => 'SELECT 1; COMMIT' },
 );
 for my $holder (@holders)
 {
@@ -128,7 +128,6 @@ like(one('SELECT hygiene.report()'),
 	'the report says so');
 
 # A restart keeps it, a reset does not.
-$holders[3]{client}->close;
 my $before = one("SELECT application_name, slot_time, blocked_time, horizon_xids FROM hygiene.applications WHERE slot_time > '0' ORDER BY 1");
 $node->restart;
 is( one("SELECT application_name, slot_time, blocked_time, horizon_xids FROM hygiene.applications WHERE slot_time > '0' ORDER BY 1"),
