@@ -36,7 +36,9 @@ CREATE FUNCTION hygiene.get_status(
 	OUT worker_pid integer,
 	OUT last_pass timestamptz,
 	OUT pass_duration interval,
-	OUT stats_since timestamptz)
+	OUT stats_since timestamptz,
+	OUT rolled_back bigint,
+	OUT idle_action text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
@@ -76,9 +78,9 @@ COMMENT ON COLUMN hygiene.status.idle_in_transaction IS
 COMMENT ON COLUMN hygiene.status.oldest_transaction IS
 	'Age of the oldest open transaction of a client session';
 COMMENT ON COLUMN hygiene.status.growth_per_minute IS
-	'How fast the used slots grow, in slots per minute, measured over the last minute, or since the start if that is less';
+	'How fast the used slots grow, in slots per minute, measured over the last minute, or since the start if that is less; 0 while they grow in a way that will not last';
 COMMENT ON COLUMN hygiene.status.exhaustion_in IS
-	'When the available slots are used up at that speed; null while they do not grow';
+	'When the available slots are used up at that speed; null while it is not above 0';
 COMMENT ON COLUMN hygiene.status.terminated IS
 	'Sessions ended by a limit since stats_since';
 COMMENT ON COLUMN hygiene.status.evicted IS
@@ -97,6 +99,10 @@ COMMENT ON COLUMN hygiene.status.last_pass IS
 	'When the worker last looked at all sessions';
 COMMENT ON COLUMN hygiene.status.pass_duration IS
 	'How long that look took';
+COMMENT ON COLUMN hygiene.status.rolled_back IS
+	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
+COMMENT ON COLUMN hygiene.status.idle_action IS
+	'What a limit on an idle transaction ends where no rule says otherwise: "terminate" or "rollback"; always "terminate" where this server gives no way to roll back';
 COMMENT ON COLUMN hygiene.status.stats_since IS
 	'When counting began, or hygiene.reset() was called; a restart does not change it';
 
@@ -208,6 +214,10 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT transactions bigint,
 	OUT mean_session interval,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
+	OUT would_terminate bigint,
+	OUT would_evict bigint,
+	OUT would_refuse bigint,
 	OUT blocked_time interval,
 	OUT slot_time interval,
 	OUT horizon_xids bigint)
@@ -259,8 +269,16 @@ COMMENT ON COLUMN hygiene.applications.transactions IS
 	'Transactions that sessions ended under this name, by commit or rollback';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
+COMMENT ON COLUMN hygiene.applications.rolled_back IS
+	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
 	'What it does wrong and what to change; null if nothing is wrong';
+COMMENT ON COLUMN hygiene.applications.would_terminate IS
+	'What a limit would have ended or cancelled, where pg_hygiene.mode or a rule says observe; once for each idle spell or transaction';
+COMMENT ON COLUMN hygiene.applications.would_evict IS
+	'Sessions that would have been ended to free a slot, counted likewise';
+COMMENT ON COLUMN hygiene.applications.would_refuse IS
+	'Connections that would have been refused';
 COMMENT ON COLUMN hygiene.applications.blocked_time IS
 	'How long others waited for its sessions while these were idle, added up; for advisory locks only where advisory_blocker_timeout limits that. A second behind, as the next two are';
 COMMENT ON COLUMN hygiene.applications.slot_time IS
@@ -290,7 +308,8 @@ CREATE FUNCTION hygiene.get_events(
 	OUT wrote boolean,
 	OUT blocking integer,
 	OUT query_id bigint,
-	OUT query text)
+	OUT query text,
+	OUT resumed_after interval)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_event_list';
@@ -307,7 +326,7 @@ COMMENT ON COLUMN hygiene.events.event_id IS
 COMMENT ON COLUMN hygiene.events.occurred_at IS
 	'When it was decided';
 COMMENT ON COLUMN hygiene.events.action IS
-	'"terminate", "evict", "cancel", "refuse" or "warn"';
+	'"terminate", "rollback", "evict", "cancel", "refuse" or "warn"';
 COMMENT ON COLUMN hygiene.events.outcome IS
 	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
@@ -340,6 +359,8 @@ COMMENT ON COLUMN hygiene.events.query_id IS
 	'Identifier of its last statement; hidden like client_addr';
 COMMENT ON COLUMN hygiene.events.query IS
 	'Its last statement, at most 1023 bytes; hidden like client_addr';
+COMMENT ON COLUMN hygiene.events.resumed_after IS
+	'How long after that moment the session went back to work by itself, where it was only observed or was spared; null if it did not';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from
@@ -357,7 +378,13 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT clients integer,
 	OUT example_query text,
 	OUT diagnosis text,
+	OUT rolled_back bigint,
+	OUT resumed bigint,
+	OUT longest_pause interval,
 	OUT slot_time interval,
+	OUT source text,
+	OUT trace_id text,
+	OUT client_addrs inet[],
 	OUT blocked_time interval,
 	OUT horizon_xids bigint)
 RETURNS SETOF record
@@ -369,8 +396,7 @@ COMMENT ON FUNCTION hygiene.get_leaks() IS
 
 CREATE VIEW hygiene.leaks AS
 	SELECT * FROM hygiene.get_leaks()
-	ORDER BY slot_time + blocked_time DESC, sessions_now DESC, ended DESC,
-		last_seen DESC;
+	ORDER BY slot_time + blocked_time DESC, ended DESC, last_seen DESC;
 
 COMMENT ON VIEW hygiene.leaks IS
 	'Transactions that were ended while idle, or have been idle for more than a tenth of the limit that will end them, grouped by application, role, database and the statement that was last before the silence';
@@ -387,7 +413,9 @@ COMMENT ON COLUMN hygiene.leaks.sessions_now IS
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
 	'How long the oldest of them has been idle; null if there is none';
 COMMENT ON COLUMN hygiene.leaks.ended IS
-	'Sessions that were ended there since stats_since, by a limit or for their slot';
+	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
+COMMENT ON COLUMN hygiene.leaks.rolled_back IS
+	'Of those ended: transactions whose connection stayed';
 COMMENT ON COLUMN hygiene.leaks.first_seen IS
 	'When the first such session was noted';
 COMMENT ON COLUMN hygiene.leaks.last_seen IS
@@ -397,13 +425,119 @@ COMMENT ON COLUMN hygiene.leaks.clients IS
 COMMENT ON COLUMN hygiene.leaks.example_query IS
 	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
 COMMENT ON COLUMN hygiene.leaks.diagnosis IS
-	'What the program does wrong and what to change; null if that cannot be told';
+	'What the program does wrong and what to change; null without evidence, or if that cannot be told';
+COMMENT ON COLUMN hygiene.leaks.resumed IS
+	'Pauses of a tenth of their limit or more that the client came back to by itself';
+COMMENT ON COLUMN hygiene.leaks.longest_pause IS
+	'The longest pause there, of those of this moment, too';
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
-	'How long these sessions held their slots idle in a transaction, added up; the rows come in the order of this and blocked_time together. A second behind, as the next two are';
+	'How long slots were held by such pauses, all added up; the rows come in the order of this and blocked_time together';
+COMMENT ON COLUMN hygiene.leaks.source IS
+	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden like the statement';
+COMMENT ON COLUMN hygiene.leaks.trace_id IS
+	'The trace id of its traceparent tag; hidden like the statement';
+COMMENT ON COLUMN hygiene.leaks.client_addrs IS
+	'Up to five of the addresses; hidden like the statement';
 COMMENT ON COLUMN hygiene.leaks.blocked_time IS
 	'How long others waited for them while they were idle, added up';
 COMMENT ON COLUMN hygiene.leaks.horizon_xids IS
 	'By how many transaction ids one of them held back VACUUM, at most';
+
+--
+-- hygiene.behaviour: how long sessions idle, work and last
+--
+CREATE FUNCTION hygiene.get_behaviour(
+	OUT application_name text,
+	OUT kind text,
+	OUT periods bigint,
+	OUT resumed bigint,
+	OUT p50 interval,
+	OUT p90 interval,
+	OUT p99 interval,
+	OUT longest_resumed interval,
+	OUT longest interval,
+	OUT open_now integer,
+	OUT since timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_behaviour_list';
+
+COMMENT ON FUNCTION hygiene.get_behaviour() IS
+	'How long the sessions of each application idle, work and last. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.behaviour AS
+	SELECT * FROM hygiene.get_behaviour() ORDER BY application_name, kind;
+
+COMMENT ON VIEW hygiene.behaviour IS
+	'How long the sessions of each application idle, work and last; periods of a second or more';
+COMMENT ON COLUMN hygiene.behaviour.application_name IS
+	'Name that the sessions had';
+COMMENT ON COLUMN hygiene.behaviour.kind IS
+	'"idle in transaction" (aborted or not), "idle" (outside of one), "transaction" or "session"';
+COMMENT ON COLUMN hygiene.behaviour.periods IS
+	'How many lasted a second or more, including those that are not over yet';
+COMMENT ON COLUMN hygiene.behaviour.resumed IS
+	'Of these pauses, the ones ended by the client''s return; null for transactions and sessions';
+COMMENT ON COLUMN hygiene.behaviour.p50 IS
+	'Half of them lasted no longer; null without any';
+COMMENT ON COLUMN hygiene.behaviour.p90 IS
+	'Nine in ten lasted no longer';
+COMMENT ON COLUMN hygiene.behaviour.p99 IS
+	'99 in a hundred lasted no longer';
+COMMENT ON COLUMN hygiene.behaviour.longest_resumed IS
+	'The longest pause that its client came back to, exact; null for transactions and sessions';
+COMMENT ON COLUMN hygiene.behaviour.longest IS
+	'The longest of all, exact';
+COMMENT ON COLUMN hygiene.behaviour.open_now IS
+	'How many go on at this moment, however short they are yet';
+COMMENT ON COLUMN hygiene.behaviour.since IS
+	'When the application was first seen, or seen again after hygiene.reset()';
+
+--
+-- Which limit hurts nobody, and what limits would have done
+--
+CREATE FUNCTION hygiene.suggest(
+	harm double precision DEFAULT 0,
+	OUT application_name text,
+	OUT setting text,
+	OUT value text,
+	OUT rule text,
+	OUT would_end bigint,
+	OUT of_which_resumed bigint,
+	OUT slot_time_freed interval,
+	OUT periods bigint,
+	OUT observed_for interval,
+	OUT confidence text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_suggest';
+
+COMMENT ON FUNCTION hygiene.suggest(double precision) IS
+	'For each application and setting the value that would have hurt at most the share "harm" (0 to 1) of the pauses its clients came back to, and what it would have done. For 0 that is the longest of them, doubled and rounded up. The value is null where nothing was seen; confidence is low under 20 periods or an hour, fair, or good from a week on. Raises invalid_parameter_value for another harm. Everyone may call it';
+
+CREATE FUNCTION hygiene.suggest_rules(harm double precision DEFAULT 0)
+RETURNS text
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_suggest_rules';
+
+COMMENT ON FUNCTION hygiene.suggest_rules(double precision) IS
+	'A text for pg_hygiene.rules: what hygiene.suggest has for this harm with a confidence of fair or good, and behind it the rules in force. Limits on idle sessions and caps are left out where they would have done nothing. Everyone may call it';
+
+CREATE FUNCTION hygiene.predict(
+	rules text,
+	OUT application_name text,
+	OUT limit_name text,
+	OUT limit_setting text,
+	OUT would_end bigint,
+	OUT of_which_resumed bigint,
+	OUT slot_time_freed interval,
+	OUT observed_for interval)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_predict_rules';
+
+COMMENT ON FUNCTION hygiene.predict(text) IS
+	'What a text for pg_hygiene.rules, with the server-wide settings behind it, would have done to all that was observed, if pg_hygiene.mode had been enforce: for each application and each of the limits idle_in_transaction_timeout, idle_session_timeout and transaction_timeout that it has. Rules that ask for more than the application are answered for the session that was seen last. Raises invalid_parameter_value if the text does not parse. Everyone may call it';
 
 --
 -- hygiene.rules: the rules in force
@@ -489,7 +623,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
 
 --
 -- hygiene.horizon: what holds VACUUM back
@@ -590,6 +724,55 @@ COMMENT ON COLUMN hygiene.samples.application_connections IS
 	'The connections of each of them';
 COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
 	'How many of these were idle in a transaction';
+
+--
+-- hygiene.incidents: when connection slots ran out
+--
+CREATE FUNCTION hygiene.get_incidents(
+	OUT incident bigint,
+	OUT began_at timestamptz,
+	OUT ended_at timestamptz,
+	OUT lowest_available integer,
+	OUT largest_application text,
+	OUT largest_connections integer,
+	OUT ended bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint,
+	OUT most_blocked integer,
+	OUT summary text)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_incident_list';
+
+COMMENT ON FUNCTION hygiene.get_incidents() IS
+	'One row for each time that connection slots ran out or somebody was refused, oldest first. Everyone may call it; the statement in the summary is left out for those who may not see it in pg_stat_activity. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.incidents AS SELECT * FROM hygiene.get_incidents();
+
+COMMENT ON VIEW hygiene.incidents IS
+	'The last 200 times that the pressure was critical or somebody was refused, with a sentence about each';
+COMMENT ON COLUMN hygiene.incidents.incident IS
+	'Number, rising';
+COMMENT ON COLUMN hygiene.incidents.began_at IS
+	'When no more than the headroom was available, or somebody was refused';
+COMMENT ON COLUMN hygiene.incidents.ended_at IS
+	'When that was so for the last time; null until it has not been so for a minute';
+COMMENT ON COLUMN hygiene.incidents.lowest_available IS
+	'The fewest slots that were available';
+COMMENT ON COLUMN hygiene.incidents.largest_application IS
+	'The application that held the most connections then';
+COMMENT ON COLUMN hygiene.incidents.largest_connections IS
+	'How many it held';
+COMMENT ON COLUMN hygiene.incidents.ended IS
+	'Sessions that were ended by a limit or to free a slot while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused IS
+	'Connections that pg_hygiene refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.refused_by_server IS
+	'Connections that PostgreSQL itself refused while it lasted';
+COMMENT ON COLUMN hygiene.incidents.most_blocked IS
+	'The most sessions that waited at once for one that was idle in a transaction';
+COMMENT ON COLUMN hygiene.incidents.summary IS
+	'All of it in a sentence, for a colleague; times are in UTC';
 
 --
 -- hygiene.report(): all of it as one page for a browser
@@ -945,8 +1128,8 @@ AS 'MODULE_PATHNAME', 'pgh_reset';
 REVOKE ALL ON FUNCTION hygiene.reset() FROM PUBLIC;
 
 COMMENT ON FUNCTION hygiene.reset() IS
-	'Clears counters, leaks, events and samples. Superusers may call it, and those to whom EXECUTE was granted';
+	'Clears counters, leaks, events, incidents and samples. Superusers may call it, and those to whom EXECUTE was granted';
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
 	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
-	hygiene.samples TO PUBLIC;
+	hygiene.samples, hygiene.behaviour, hygiene.incidents TO PUBLIC;

@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
@@ -224,6 +225,20 @@ pgh_errors_are_logged(void)
 #endif
 
 	return least != LOG && least <= ERROR;
+}
+
+/*
+ * Take what parallel workers have sent: what core does when it looks at
+ * interrupts and ParallelMessagePending is set.  18 gave it another name.
+ */
+static inline void
+pgh_process_parallel_messages(void)
+{
+#if PG_VERSION_NUM >= 180000
+	ProcessParallelMessages();
+#else
+	HandleParallelMessages();
+#endif
 }
 
 /* 17 moved the number of a PGPROC (commit 024c52111); this holds everywhere. */

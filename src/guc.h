@@ -25,6 +25,48 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern int	pgh_idle_action;	/* PghIdleAction, as set */
+
+/*
+ * Can a transaction be ended without its session on this server?  Set once,
+ * by _PG_init(); where not, PGH_IDLE_TERMINATE holds whatever is set.
+ */
+extern bool pgh_can_roll_back;
+
+/* Does the setting or a rule ask for that? */
+extern bool pgh_rollback_is_wanted(void);
+
+/*
+ * The settings that decide who is let in, but for the rules; all others that
+ * decide anything are PGH_N_PUBLISHED.
+ */
+typedef enum PghPublished
+{
+	PGH_PUBLISHED_MODE,
+	PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION,
+	PGH_PUBLISHED_HEADROOM,
+	PGH_PUBLISHED_EXEMPT_SUPERUSERS,
+	PGH_N_PUBLISHED
+} PghPublished;
+
+/*
+ * Called when a setting gets a value, before it has it; for shared/settings.c.
+ * They may be NULL, must not fail, and may be called in a signal handler.
+ */
+extern void (*pgh_note_setting) (PghPublished which, int value);
+extern void (*pgh_note_rules) (const char *text);
+
+/*
+ * What this process has of these: PGH_N_PUBLISHED values, and a text of at most
+ * PGH_RULES_TEXT_LEN.
+ */
+extern void pgh_published_settings(int *values, char *rules);
+
+/*
+ * Go by these until they are read again.  False when there is no memory, or
+ * the rules cannot be parsed; then nothing has changed.
+ */
+extern bool pgh_use_settings(const int *values, const char *rules);
 
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);
@@ -53,6 +95,9 @@ extern void pgh_limits_under(const PghRuleSet *rules,
  * PGH_NEVER: no session that begins to be idle now can be due sooner.
  */
 extern int64 pgh_shortest_limit(void);
+
+/* May a transaction be too old, for anybody? */
+extern bool pgh_ages_are_limited(void);
 
 /* Free slots to keep: the setting, or 5 % of max_connections, at least 3. */
 extern int	pgh_effective_headroom(void);

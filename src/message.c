@@ -94,6 +94,18 @@ print_deed(PghLimit reason, const char *application, int64 measured,
 	snprintf(buf, size, "Application \"%s\" %s", application, deed);
 }
 
+/* The same, of a session that idles on after its transaction was ended. */
+static void
+print_second_deed(const char *application, int64 measured, char *buf,
+				  size_t size)
+{
+	char		value[32];
+
+	pgh_print_measured(measured, value, sizeof(value));
+	snprintf(buf, size, "Application \"%s\" left a transaction idle for %s after it had been rolled back",
+			 application, value);
+}
+
 /* An SQLSTATE as core keeps it. */
 static int
 sqlstate_from_text(const char *s)
@@ -127,9 +139,15 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		message->primary = info->cancel_primary;
 	}
+	if (decision->action == PGH_ACTION_ROLLBACK)
+		message->primary = info->rollback_primary;
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
-	print_deed(decision->reason, application, measured, deed, sizeof(deed));
+	if (request->rolled_back && info->rollback_primary != NULL)
+		print_second_deed(application, measured, deed, sizeof(deed));
+	else
+		print_deed(decision->reason, application, measured, deed,
+				   sizeof(deed));
 	print_allowance(decision, request->rule_label,
 					allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",

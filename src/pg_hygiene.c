@@ -12,6 +12,7 @@
 
 #include "fmgr.h"
 
+#include "look/interrupt.h"
 #include "session/hooks.h"
 #include "shared/history.h"
 #include "shared/rule_counters.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	pgh_define_settings();
+	pgh_can_roll_back = pgh_interrupt_prepare();
 	pgh_shmem_install(restore_history);
 	pgh_session_install();
 	pgh_register_workers();

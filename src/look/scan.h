@@ -22,9 +22,14 @@ typedef struct PghSession
 	uint32		counted_as;		/* index of the application it counts for */
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
+	TimestampTz xact_start;		/* core's, which all transactions that came in
+								 * one message have in common; that in "facts"
+								 * is its own */
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
+	TimestampTz activity_start; /* when its last statement began */
+	Oid			databaseid;		/* invalid while it starts */
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */

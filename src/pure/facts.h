@@ -80,8 +80,14 @@ typedef struct PghFacts
 								 * 0 = nobody does */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	bool		talking;		/* its client has sent messages since that ask
+								 * for no statement: it is not idle */
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
+	bool		open;			/* its transaction is not over, though a part
+								 * of it may have failed */
+	uint8_t		rolled_back_for;	/* PghLimit for which we rolled back what
+									 * this block was about, else none */
 	bool		listening;		/* has LISTENed on a channel */
 	bool		advisory;		/* holds a session-level advisory lock */
 	bool		in_backup;		/* between pg_backup_start and pg_backup_stop */
@@ -93,6 +99,14 @@ typedef enum PghMode
 	PGH_MODE_OBSERVE,			/* decide and record, touch nobody */
 	PGH_MODE_OFF
 } PghMode;
+
+/* What a limit on an idle transaction ends. */
+typedef enum PghIdleAction
+{
+	PGH_IDLE_TERMINATE,			/* the session */
+	PGH_IDLE_ROLLBACK			/* the transaction, and the session only when
+								 * it stays idle afterwards */
+} PghIdleAction;
 
 /*
  * The limits, and with them the reasons for which something is done.  What
@@ -129,8 +143,10 @@ typedef struct PghLimits
 	int64_t		value[PGH_N_LIMITS];	/* microseconds or ids; 0 = no limit */
 	uint16_t	rule[PGH_N_LIMITS];
 	uint16_t	mode_rule;
+	uint16_t	idle_action_rule;
 	uint16_t	exempt_rule;	/* the rule that exempts it, or 0 */
 	PghMode		mode;
+	PghIdleAction idle_action;
 	bool		exempt_superusers;
 } PghLimits;
 
@@ -141,7 +157,8 @@ typedef enum PghAction
 	PGH_ACTION_TERMINATE,
 	PGH_ACTION_EVICT,
 	PGH_ACTION_REFUSE,
-	PGH_ACTION_WARN
+	PGH_ACTION_WARN,
+	PGH_ACTION_ROLLBACK
 } PghAction;
 
 /*

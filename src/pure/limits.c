@@ -20,6 +20,8 @@
 
 #define IDLE_IN_TRANSACTION_PRIMARY \
 	"terminating connection due to idle-in-transaction timeout"
+#define ROLLBACK_PRIMARY \
+	"transaction was rolled back due to idle-in-transaction timeout"
 #define ALLOWS "allows %s"
 
 const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
@@ -36,6 +38,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle for %s",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back, and close the session when the work is done.",
@@ -50,6 +53,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle for %s while another session waited for it",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back before the program waits for anything else, so that others need not wait for its locks.",
@@ -63,6 +67,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction that had written idle for %s",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back as soon as the rows are written.",
@@ -76,6 +81,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = MAX_XIDS,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle that holds back VACUUM by %s transaction ids",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back when the rows are read: an open snapshot keeps VACUUM from removing dead rows in the whole server.",

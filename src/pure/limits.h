@@ -55,6 +55,8 @@ typedef struct PghLimitInfo
 	const char *sqlstate;
 	const char *primary;
 	const char *cancel_primary; /* when only its statement is cancelled */
+	const char *rollback_primary;	/* when only its transaction is rolled
+									 * back; NULL where it never is */
 	const char *deed;			/* what it did; %s is what was measured */
 	const char *allowance;		/* of the setting; %s is the limit */
 	const char *hint;

@@ -50,6 +50,7 @@ typedef enum PghRuleSetting
 {
 	/* 0 .. PGH_N_LIMITS - 1: that PghLimit */
 	PGH_RULE_MODE = PGH_N_LIMITS,
+	PGH_RULE_IDLE_ACTION,		/* what a limit on an idle transaction ends */
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
@@ -66,12 +67,23 @@ typedef struct PghRule
 
 	/*
 	 * What it sets: microseconds, a number, the index of a word such as a
-	 * PghMode, 1 and 0 for on and off, microseconds since PostgreSQL's epoch
-	 * for a point in time.  0 where it sets nothing.
+	 * PghMode or PghIdleAction, 1 and 0 for on and off, microseconds since
+	 * PostgreSQL's epoch for a point in time.  0 where it sets nothing.
 	 */
 	int64_t		value[PGH_N_RULE_SETTINGS];
 	PghSelector selector[PGH_MAX_SELECTORS];
 } PghRule;
+
+/*
+ * Does every matching rule that sets this hold, instead of the first one?
+ * Those count sessions.
+ */
+static inline bool
+pgh_setting_is_cap(int setting)
+{
+	return setting == PGH_RULE_CONNECTIONS || setting == PGH_RULE_RESERVE ||
+		setting == PGH_RULE_CONNECT_RATE;
+}
 
 /* Does the rule set this? */
 static inline bool
@@ -126,11 +138,24 @@ extern bool pgh_rules_parse(const char *text, PghRuleSet *set,
  * never half a UTF-8 character, and ends with "..." when it did not fit.
  * Returns the length that the whole would have.
  */
-extern size_t pgh_rule_print_selectors(const PghRule *rule, char *buf, size_t size);
-extern size_t pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size);
+extern size_t pgh_rule_print_selectors(const PghRule *rule, char *buf,
+									   size_t size);
+extern size_t pgh_rule_print_settings(const PghRule *rule, char *buf,
+									  size_t size);
 
 /* The whole list: "selectors: settings; selectors: settings". */
 extern size_t pgh_rules_print(const PghRuleSet *set, char *buf, size_t size);
+
+/*
+ * The list with other rules in front of it, where they come first; and without
+ * one of its rules, counted from 1.  The caller sees to PGH_MAX_RULES and
+ * PGH_RULES_TEXT_LEN.
+ */
+extern size_t pgh_rules_print_with(const PghRuleSet *set,
+								   const PghRuleSet *added,
+								   char *buf, size_t size);
+extern size_t pgh_rules_print_without(const PghRuleSet *set, int32_t rule,
+									  char *buf, size_t size);
 
 /* The shortest way to write a time as PostgreSQL's SHOW does: 90s, 5min. */
 extern size_t pgh_print_duration(int64_t microseconds, char *buf, size_t size);
@@ -180,5 +205,29 @@ extern int32_t pgh_rules_decider(const PghRuleSet *set,
  */
 extern void pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 							  const PghLimits *server_wide, PghLimits *out);
+
+/* ----------
+ * What may be a mistake in rules that can be read
+ * ----------
+ */
+
+/*
+ * Of the rules before this one, counted from 1, the first because of which it
+ * has no effect: that one matches whoever this one matches, and decides about
+ * all that this one sets.  0 if there is none, or none that can be told from
+ * the patterns alone.
+ */
+extern int32_t pgh_rules_hider(const PghRuleSet *set, int32_t rule,
+							   PghTime now);
+
+/*
+ * Has the default rule, "application=pg_dump: exempt", been lost?  That is,
+ * there are rules, and none that speaks of "exempt" has an application that
+ * is pg_dump.
+ */
+extern bool pgh_rules_lack_default(const PghRuleSet *set, PghTime now);
+
+/* Is it the name of one role or database, so that one can ask for it? */
+extern bool pgh_selector_is_name(const PghSelector *sel);
 
 #endif							/* PGH_RULES_H */

@@ -29,6 +29,7 @@
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
@@ -78,6 +79,8 @@ emit_log(ErrorData *edata)
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (pgh_refusing(&quiet))
 		edata->output_to_server &= !quiet;
 	else if (!pgh_victim_complete_message(edata) &&
@@ -120,12 +123,31 @@ follow_name(PghSlot *slot)
 	working_for = index;
 }
 
-/* Remember a transaction that failed, for its block may go on. */
+/*
+ * Remember when a transaction ended: another one of the same message is not
+ * older than that.  (Core notes when a commit began that waits for a disk or
+ * a standby, which may be long before.)
+ */
 static void
-note_failure(PghSlot *slot)
+note_end(PghSlot *slot, TimestampTz xact_start)
+{
+	bool		timing = pg_atomic_read_u64(&pgh_worker_state->timing_since) != 0;
+
+	pg_atomic_write_u64(&slot->ended_at,
+						unlikely(timing) ? GetCurrentTimestamp() : 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->ended_xact_start, xact_start);
+}
+
+/*
+ * Remember a transaction that failed, for its block may go on; before its end
+ * is noted, since it may follow another one of the same message.
+ */
+static void
+note_failure(PghSlot *slot, TimestampTz xact_start)
 {
 	pg_atomic_write_u64(&slot->failed_xact_start,
-						GetCurrentTransactionStartTimestamp());
+						pgh_slot_own_start(slot, xact_start));
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->failed_transaction, transactions_ended);
 }
@@ -143,7 +165,7 @@ follow_backup(PghSlot *slot)
 	if (likely(in_backup == known))
 		return;
 	known = in_backup;
-	pg_atomic_write_u32(&slot->in_backup, in_backup);
+	pgh_slot_set_purpose(slot, PGH_IN_BACKUP, in_backup);
 }
 
 /*
@@ -164,9 +186,12 @@ at_transaction_event(XactEvent event, void *arg)
 		return;
 	if (slot != NULL)
 	{
+		TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
+
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
 		if (event == XACT_EVENT_ABORT)
-			note_failure(slot);
+			note_failure(slot, xact_start);
+		note_end(slot, xact_start);
 		follow_backup(slot);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
@@ -259,6 +284,25 @@ address_from_socket(const SockAddr *socket)
 	return address;
 }
 
+/*
+ * The process of the client, which Linux tells of a Unix-domain socket: a
+ * prefork server has a connection in each, a pool many in one.  0 if it cannot
+ * be told.
+ */
+static int
+client_process(const Port *port)
+{
+#ifdef SO_PEERCRED
+	struct ucred peer;
+	socklen_t	size = sizeof(peer);
+
+	if (port->raddr.addr.ss_family == AF_UNIX &&
+		getsockopt(port->sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		return peer.pid;
+#endif
+	return 0;
+}
+
 static void
 identify(const Port *port, PghLogin *login, char *application)
 {
@@ -272,6 +316,7 @@ identify(const Port *port, PghLogin *login, char *application)
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
+	login->client_pid = client_process(port);
 	look_up_role(port->user_name, login);
 }
 

@@ -113,6 +113,7 @@ pgh_refuse(const PghArrival *arrival)
 	pgh_message_for_refusal(&told, primary, sizeof(primary), &message);
 	if (observed)
 	{
+		pgh_count(arrival->application, PGH_COUNT_WOULD_REFUSE);
 		if (log_it)
 			ereport(LOG,
 					(errmsg("pg_hygiene would refuse a connection, but only observes: %s",

@@ -43,7 +43,7 @@ pgh_fill_leak(uint32 application, const char *name, Oid roleid,
 	if (told->leaking <= 0 ||
 		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak))
 		return;
-	told->pattern = pgh_leak_pattern(&leak, told->leaking);
+	told->pattern = pgh_leak_pattern(&leak);
 	if (leak.roleid == roleid)
 		pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
@@ -100,7 +100,7 @@ print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
 static void
 tell(const PghLeak *leak, TimestampTz now)
 {
-	PghPattern	pattern = pgh_leak_pattern(leak, 0);
+	PghPattern	pattern = pgh_leak_pattern(leak);
 	char		detail[PGH_STATEMENT_LEN + 128];
 
 	print_loss(leak, now, detail, sizeof(detail));

@@ -179,11 +179,11 @@ pgh_count(uint32 application, PghCounter counter)
  */
 
 /*
- * Places in the table: one for the overflow, and half as many again as there
- * may be names, so that probing stays short.
+ * One for the overflow, and half as many again as there may be names, so that
+ * probing stays short.
  */
-static int
-count_places(void)
+int
+pgh_application_places(void)
 {
 	return 1 + pgh_max_applications + pgh_max_applications / 2;
 }
@@ -192,7 +192,7 @@ static Size
 size_applications(void)
 {
 	return add_size(MAXALIGN(sizeof(*n_names)),
-					mul_size(count_places(), sizeof(PghApplication)));
+					mul_size(pgh_application_places(), sizeof(PghApplication)));
 }
 
 static void
@@ -229,7 +229,7 @@ init_applications(void *area)
 	n_names = area;
 	pgh_applications = (PghApplication *)
 		((char *) area + MAXALIGN(sizeof(*n_names)));
-	pgh_n_applications = count_places();
+	pgh_n_applications = pgh_application_places();
 	for (int i = 0; i < pgh_n_applications; i++)
 		init_application(&pgh_applications[i]);
 }

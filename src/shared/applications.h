@@ -57,6 +57,10 @@ typedef struct PghApplication
 
 extern PghPart pgh_applications_part;
 extern PghApplication *pgh_applications;
+
+/* How many places the table has; once max_applications is fixed. */
+extern int	pgh_application_places(void);
+
 extern int	pgh_n_applications; /* places in the table; constant after
 								 * start-up */
 

@@ -20,12 +20,43 @@
  *	 leaves ClientRead before it does anything with it, so one that is still
  *	 in there has not begun to execute.  (It reports "active" only a little
  *	 later; this is the window that a check of the state alone leaves open.)
+ * - Its client has not begun to talk.  Parse, Bind, Execute, a simple query and
+ *	 a function call report "active", and Sync ends the exchange and reports
+ *	 the state anew.  Describe and Close do neither: the state stays the idle
+ *	 one, although an exchange has begun that only a Sync can end.  A Describe
+ *	 moves the start of the statement, which otherwise is earlier than the
+ *	 state's, and outside of a block it opens a transaction; the answer to a
+ *	 Close waits in the send buffer, which is empty when a session idles.
+ *	 What is left is a Flush as the first message, and with it a Close that was
+ *	 answered: they leave no trace, and nothing is lost with them, since they
+ *	 asked for nothing that is not done.
+ *
+ * Only the session itself sees the last of these, and the worker's view of it
+ * may be wrong from the first such message to the Sync.  So the victim says so
+ * when it is asked (talking_in), and is not asked again in this spell.
  *
  * Then ProcDiePending is set, and from there it is core's own path: the wait
  * ends, or the read returns, and ProcessClientReadInterrupt() looks at
  * interrupts before the message is looked at.  A statement that arrives in
  * those microseconds was never begun.
  *
+ * Why settings that hold no more end nobody
+ * -----------------------------------------
+ * A request is a lease: it holds as long as the settings by which it was
+ * decided.  The postmaster raises their generation as it reads them, before any
+ * other process learns of it, and the handler accepts nothing that is of an
+ * older one.  Before the worker asks again it decides again, by the settings,
+ * waiters and free slots of that moment.  And nothing is accepted that core
+ * would only heed later, except for
+ *
+ * - an end, where core does not look for interrupts while it computes; it dies
+ *	 at the next look,
+ * - a cancel that is accepted just before the backend has to wait for its
+ *	 client to read: the worker takes it back (RECALLED).  Somebody else's that
+ *	 came in the meantime is forgotten with it.
+ *
+ * Transactions
+ * ------------
  * A transaction that is too old is told from the next one by its number.  From
  * the victim's answer to the moment at which PostgreSQL heeds it, the
  * transaction may come to its end.  So before it commits the answer is heeded,
@@ -50,11 +81,15 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
+#include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
+#include "pure/limits.h"
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 /* Under the lock: is this claim still there, with its request in "state"? */
@@ -101,7 +136,27 @@ pgh_request_repeat(int index, uint32 changecount)
 	pgh_lock(&pgh_slots_part, LW_SHARED);
 	ok = may_signal(index, changecount, PGH_REQUEST_SPARED);
 	if (ok)
+	{
+		pgh_slots[index].request.generation = pgh_settings_here();
 		signal_victim(&pgh_slots[index]);
+	}
+	pgh_unlock(&pgh_slots_part);
+	return ok;
+}
+
+/* Say something about an accepted cancel, unless it is raised this moment. */
+static bool
+signal_cancel(int index, uint32 changecount, PghRequestState state)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	uint32		expected = PGH_REQUEST_ACCEPTED;
+	bool		ok;
+
+	pgh_lock(&pgh_slots_part, LW_SHARED);
+	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
+		pg_atomic_compare_exchange_u32(&slot->request_state, &expected, state);
+	if (ok)
+		(void) kill(slot->login.pid, SIGUSR2);
 	pgh_unlock(&pgh_slots_part);
 	return ok;
 }
@@ -109,25 +164,62 @@ pgh_request_repeat(int index, uint32 changecount)
 bool
 pgh_request_repeat_cancel(int index, uint32 changecount)
 {
-	PghSlot    *slot = &pgh_slots[index];
-	uint32		expected = PGH_REQUEST_ACCEPTED;
-	bool		ok;
-
-	/* Unless it is being raised this moment. */
-	pgh_lock(&pgh_slots_part, LW_SHARED);
-	ok = may_signal(index, changecount, PGH_REQUEST_ACCEPTED) &&
-		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
-									   PGH_REQUEST_PENDING);
-	if (ok)
-		(void) kill(slot->login.pid, SIGUSR2);
-	pgh_unlock(&pgh_slots_part);
-	return ok;
+	pgh_slots[index].request.generation = pgh_settings_here();
+	return signal_cancel(index, changecount, PGH_REQUEST_PENDING);
 }
 
-/* Is this session as idle as the worker saw it? */
-static bool
-still_idle(const PghRequest *request)
+bool
+pgh_request_recall_cancel(int index, uint32 changecount)
 {
+	return signal_cancel(index, changecount, PGH_REQUEST_RECALLED);
+}
+
+bool
+pgh_request_recalled(PghSlot *slot)
+{
+	return pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_RECALLED;
+}
+
+void
+pgh_request_answer_recall(PghSlot *slot, bool in_time)
+{
+	uint32		expected = PGH_REQUEST_RECALLED;
+
+	if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   in_time ? PGH_REQUEST_SPARED :
+									   PGH_REQUEST_ACCEPTED))
+		pgh_wake_worker();
+}
+
+/*
+ * Has its client begun to talk since it was idle?  See above.  A transaction
+ * outside of a block may also be core's own, which looks at notifications.
+ */
+static bool
+is_talking(PghSlot *slot, const volatile PgBackendStatus *entry)
+{
+	if (GetCurrentStatementStartTimestamp() > entry->st_state_start_timestamp ||
+		pq_is_send_pending())
+	{
+		pg_atomic_write_u64(&slot->talking_in, entry->st_state_start_timestamp);
+		return true;
+	}
+	return entry->st_state == STATE_IDLE &&
+		pgh_proc_lxid(MyProc) != InvalidLocalTransactionId;
+}
+
+/* Do the settings hold by which it was decided? */
+static bool
+is_current(const PghRequest *request)
+{
+	return request->generation == pgh_settings_now();
+}
+
+/* Is this session idle, and since the moment that the worker saw? */
+static bool
+idle_as_seen(PghSlot *slot)
+{
+	const PghRequest *request = &slot->request;
 	volatile PgBackendStatus *entry = MyBEEntry;
 	BackendState state = entry->st_state;
 
@@ -138,7 +230,15 @@ still_idle(const PghRequest *request)
 			state == STATE_IDLEINTRANSACTION ||
 			state == STATE_IDLEINTRANSACTION_ABORTED) &&
 		entry->st_state_start_timestamp == request->state_start &&
-		*(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ;
+		!is_talking(slot, entry);
+}
+
+/* And has it not left its wait for the client either? */
+static bool
+still_idle(PghSlot *slot)
+{
+	return *(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ &&
+		idle_as_seen(slot);
 }
 
 /*
@@ -157,6 +257,20 @@ same_transaction(const PghRequest *request)
 		entry->st_xact_start_timestamp == request->xact_start &&
 		request->lxid != InvalidLocalTransactionId &&
 		pgh_proc_lxid(MyProc) == request->lxid;
+}
+
+/*
+ * Would core heed at once what is accepted now?  What waits until somebody has
+ * done with something waits while settings may change.  While a backend sends
+ * to a client that does not read, core ends it, but does not cancel.
+ */
+static bool
+is_heeded(const PghRequest *request)
+{
+	if (InterruptHoldoffCount != 0 || CritSectionCount != 0)
+		return false;
+	return request->decision.action != PGH_ACTION_CANCEL ||
+		*(volatile uint32 *) my_wait_event_info != WAIT_EVENT_CLIENT_WRITE;
 }
 
 /*
@@ -185,7 +299,9 @@ pgh_request_answer(PghSlot *slot, bool committing)
 		return false;
 	pg_read_barrier();
 	accepted = slot->request.must_be_idle ?
-		still_idle(&slot->request) : same_transaction(&slot->request) && !committing;
+		still_idle(slot) : same_transaction(&slot->request) && !committing;
+	if (!is_current(&slot->request) || !is_heeded(&slot->request))
+		accepted = false;
 	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
 		accepted = false;
 	pg_atomic_write_u64(&slot->accepted_in,
@@ -210,7 +326,8 @@ pgh_request_cancelling(PghSlot *slot)
 	PghRequestState state = pg_atomic_read_u32(&slot->request_state);
 
 	return slot->request.decision.action == PGH_ACTION_CANCEL &&
-		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING);
+		(state == PGH_REQUEST_ACCEPTED || state == PGH_REQUEST_PENDING ||
+		 state == PGH_REQUEST_RECALLED);
 }
 
 bool
@@ -218,8 +335,9 @@ pgh_request_cancel_done(PghSlot *slot)
 {
 	uint32		expected = pg_atomic_read_u32(&slot->request_state);
 
-	/* The worker may be asking again just now. */
-	while (expected == PGH_REQUEST_ACCEPTED || expected == PGH_REQUEST_PENDING)
+	/* The worker may be asking again just now, or taking it back too late. */
+	while (expected == PGH_REQUEST_ACCEPTED ||
+		   expected == PGH_REQUEST_PENDING || expected == PGH_REQUEST_RECALLED)
 	{
 		if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										   PGH_REQUEST_DONE))
@@ -234,12 +352,58 @@ pgh_request_cancel_done(PghSlot *slot)
 void
 pgh_request_withdraw_cancel(PghSlot *slot)
 {
+	uint32		expected = pg_atomic_read_u32(&slot->request_state);
+
+	if (slot->request.decision.action != PGH_ACTION_CANCEL)
+		return;
+	while (expected == PGH_REQUEST_ACCEPTED || expected == PGH_REQUEST_RECALLED)
+	{
+		if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+										   PGH_REQUEST_SPARED))
+		{
+			pgh_wake_worker();
+			return;
+		}
+	}
+}
+
+bool
+pgh_request_is_rollback(PghSlot *slot)
+{
+	return pgh_request_accepted(slot) &&
+		slot->request.decision.action == PGH_ACTION_ROLLBACK;
+}
+
+bool
+pgh_request_still_holds(PghSlot *slot)
+{
+	return is_current(&slot->request) && idle_as_seen(slot);
+}
+
+void
+pgh_request_rolled_back(PghSlot *slot, bool done)
+{
 	uint32		expected = PGH_REQUEST_ACCEPTED;
 
-	if (slot->request.decision.action == PGH_ACTION_CANCEL &&
-		pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+	if (pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
+									   done ? PGH_REQUEST_DONE :
 									   PGH_REQUEST_SPARED))
 		pgh_wake_worker();
+}
+
+void
+pgh_request_end_instead(PghSlot *slot)
+{
+	slot->request.decision.action = PGH_ACTION_TERMINATE;
+}
+
+int64
+pgh_request_measure(const PghRequest *request)
+{
+	if (pgh_limit_unit(request->decision.reason) == PGH_UNIT_XIDS)
+		return request->decision.measured;
+	return request->decision.measured +
+		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
 void
@@ -255,7 +419,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										PGH_REQUEST_FREE))
 		return;
-	pgh_event_finish(event_id, outcome);
+	pgh_event_finish(event_id, action, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)
@@ -263,8 +427,9 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
-		pgh_leak_ended(leak);
-		if (application != PGH_NO_APPLICATION)
+		pgh_leak_ended(leak, action == PGH_ACTION_ROLLBACK);
+		if (application != PGH_NO_APPLICATION &&
+			action != PGH_ACTION_ROLLBACK)
 			pg_atomic_write_u64(&pgh_applications[application].lost_at,
 								GetCurrentTimestamp());
 	}

@@ -27,6 +27,7 @@ static const char *const action_names[] = {
 	[PGH_ACTION_EVICT] = "evict",
 	[PGH_ACTION_REFUSE] = "refuse",
 	[PGH_ACTION_WARN] = "warn",
+	[PGH_ACTION_ROLLBACK] = "rollback",
 };
 
 static const char *const outcome_names[] = {
@@ -123,6 +124,7 @@ pgh_event_list(PG_FUNCTION_ARGS)
 		else
 			for (int i = 0; i < PGH_VICTIM_COLUMNS; i++)
 				pgh_row_null(&row);
+		pgh_row_interval(&row, event.resumed_after);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -13,6 +13,7 @@
 #include "funcapi.h"
 #include "utils/timestamp.h"
 
+#include "pure/comment.h"
 #include "pure/policy.h"
 #include "shared/leaks.h"
 
@@ -75,6 +76,29 @@ list_leaking(TimestampTz now, int *n)
 	return leaking;
 }
 
+/* source, trace_id, client_addrs: what a client said, and who it is. */
+static void
+append_origin(PghRow *row, const PghLeak *leak, bool visible)
+{
+	char		source[128];
+	char		trace[PGH_TRACE_ID_LEN];
+
+	if (!visible)
+	{
+		pgh_row_null(row);
+		pgh_row_null(row);
+		pgh_row_null(row);
+		return;
+	}
+	if (pgh_find_source(leak->query, source, sizeof(source)))
+		pgh_row_query(row, source);
+	else
+		pgh_row_null(row);
+	pgh_row_text(row, pgh_find_trace(leak->query, trace) ? trace : NULL);
+	pgh_row_addresses(row, leak->addresses,
+					  Min(leak->n_clients, PGH_LEAK_ADDRESSES));
+}
+
 static void
 build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		   TimestampTz now)
@@ -82,6 +106,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
+	int64		held = 0;
 	PghPattern	pattern;
 
 	for (int i = 0; i < n; i++)
@@ -90,8 +115,9 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 			continue;
 		sessions++;
 		oldest = Min(oldest, leaking[i].since);
+		held += Max(now - leaking[i].since, 0);
 	}
-	pattern = pgh_leak_pattern(leak, sessions);
+	pattern = pgh_leak_pattern(leak);
 
 	pgh_row_begin(row);
 	pgh_row_text(row, leak->who.application);
@@ -113,9 +139,14 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		pgh_row_text(row, "<insufficient privilege>");
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
-	pgh_row_interval(row, leak->cost.slot_time);
-	pgh_row_interval(row, leak->cost.blocked_time);
-	pgh_row_int64(row, leak->cost.horizon_xids);
+	pgh_row_int64(row, leak->rolled_back);
+	pgh_row_int64(row, leak->resumed);
+	pgh_row_interval(row, Max(leak->longest_pause,
+							  sessions == 0 ? -1 : now - oldest));
+	pgh_row_interval(row, leak->slot_time + held);
+	append_origin(row, leak, visible);
+	pgh_row_interval(row, leak->blocked_time);
+	pgh_row_int64(row, leak->horizon_xids);
 }
 
 Datum

@@ -49,6 +49,10 @@ extern void pgh_row_query(PghRow *row, const char *raw);
 /* Null for anything but an IP address. */
 extern void pgh_row_address(PghRow *row, const PghAddress *address);
 
+/* An array of those among these that are IP addresses. */
+extern void pgh_row_addresses(PghRow *row, const PghAddress *addresses,
+							  int n);
+
 /* Store the row; it must have the columns that the function declares. */
 extern void pgh_row_end(PghRow *row, FunctionCallInfo fcinfo);
 

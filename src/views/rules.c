@@ -119,7 +119,9 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 		return "none";
 	if (limits->mode == PGH_MODE_OBSERVE)
 		return "observe";
-	return verdict.decision.action == PGH_ACTION_CANCEL ? "cancel" : "terminate";
+	return verdict.decision.action == PGH_ACTION_CANCEL ? "cancel" :
+		verdict.decision.action == PGH_ACTION_ROLLBACK ? "rollback" :
+		"terminate";
 }
 
 /*

@@ -95,7 +95,7 @@ append_forecast(PghRow *row, int available)
 static void
 append_totals(PghRow *row)
 {
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
+	for (int i = PGH_COUNT_TERMINATED; i <= PGH_COUNT_REFUSED; i++)
 		pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[i]));
 	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->refused_by_server));
 }
@@ -114,6 +114,19 @@ append_worker(PghRow *row)
 	pgh_row_interval(row, last_pass == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&pgh_worker_state->pass_duration));
 	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_totals->stats_since));
+}
+
+/* rolled_back, idle_action */
+static void
+append_rollback(PghRow *row)
+{
+	PghLimits	limits;
+
+	pgh_server_limits(&limits);
+	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_ROLLED_BACK]));
+	pgh_row_text(row, pgh_can_roll_back &&
+				 limits.idle_action == PGH_IDLE_ROLLBACK ?
+				 "rollback" : "terminate");
 }
 
 /*
@@ -160,6 +173,7 @@ pgh_status(PG_FUNCTION_ARGS)
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);
+	append_rollback(&row);
 	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }

@@ -46,7 +46,14 @@ extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_leak_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_sample_list(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_behaviour_list(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_suggest(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_predict_rules(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_incident_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_reset(PG_FUNCTION_ARGS);
+
+/* A text for pg_hygiene.rules. */
+extern PGDLLEXPORT Datum pgh_suggest_rules(PG_FUNCTION_ARGS);
 
 /* A text for HTML; see there. */
 extern PGDLLEXPORT Datum pgh_html(PG_FUNCTION_ARGS);

@@ -16,6 +16,8 @@
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/request.h"
+#include "shared/settings.h"
+#include "worker/watch.h"
 
 /* The fields of an event that describe a session. */
 static void
@@ -54,9 +56,10 @@ fill_request(PghRequest *request, const PghSession *session,
 {
 	memset(request, 0, sizeof(*request));
 	request->decision = verdict->decision;
+	request->generation = pgh_settings_here();
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -64,16 +67,25 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
+	request->rolled_back =
+		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
+		session->facts.blocking == 0;
 	label_rule(verdict->decision.rule, request->rule_label,
 			   sizeof(request->rule_label));
 }
 
+/*
+ * One that idles on after its transaction was rolled back was seen in that
+ * already, and shows nothing of its program that is new.
+ */
 uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
 	PghSighting sighting;
+	uint64		fingerprint;
 
 	pgh_scan_query(session, query, sizeof(query));
 	if (query[0] == '\0')
@@ -85,6 +97,8 @@ pgh_note_leak(const PghSession *session)
 	sighting.query_id = session->query_id;
 	sighting.transactions = session->transactions;
 	sighting.query = query;
+	if (session->facts.rolled_back_for != PGH_LIMIT_NONE)
+		return pgh_leak_key(&sighting, &fingerprint);
 	return pgh_leak_see(&sighting);
 }
 
@@ -106,7 +120,7 @@ attach_leak(PghRequest *request, const PghSession *session)
 	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
 	{
 		leak.ended++;			/* this one */
-		request->pattern = pgh_leak_pattern(&leak, 0);
+		request->pattern = pgh_leak_pattern(&leak);
 	}
 }
 
@@ -123,20 +137,35 @@ record(const PghSession *session, const PghVerdict *verdict,
 	return pgh_event_add(&event);
 }
 
-/* Was this very thing recorded already, while observing? */
+/*
+ * Observing frees nothing, so what was due stays due.  It is counted once for
+ * each spell or transaction, and recorded once an hour for each limit of a
+ * session: a pool that comes back to its pauses must not wash out the ring.
+ */
 static bool
-already_observed(PghSlot *slot, const PghSession *session, PghLimit reason)
+is_to_be_counted(PghWatchDetails *details, const PghSession *session,
+				 PghLimit reason)
 {
-	bool		of_transaction = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION;
-	TimestampTz *seen = of_transaction ?
-		&slot->observed_xact_start : &slot->observed_state_start;
-	TimestampTz start = of_transaction ?
+	TimestampTz *counted = &details->counted_start[reason];
+	TimestampTz start = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION ?
 		session->facts.xact_start : session->facts.state_start;
 
-	if (*seen == start)
-		return true;
-	*seen = start;
-	return false;
+	if (*counted == start)
+		return false;
+	*counted = start;
+	return true;
+}
+
+static bool
+is_to_be_recorded(PghWatchDetails *details, PghLimit reason, TimestampTz now)
+{
+	TimestampTz *recorded_at = &details->recorded_at[reason];
+
+	if (*recorded_at != 0 && now - *recorded_at < USECS_PER_HOUR &&
+		now >= *recorded_at)
+		return false;
+	*recorded_at = now;
+	return true;
 }
 
 static void
@@ -144,16 +173,27 @@ observe(const PghSession *session, const PghVerdict *verdict,
 		const PghRequest *request, TimestampTz now)
 {
 	PghMessage	message;
+	PghWatchDetails *details = pgh_watches[session->index].details;
+	PghLimit	reason = verdict->decision.reason;
+	uint64		event_id;
 
-	if (already_observed(&pgh_slots[session->index], session,
-						 verdict->decision.reason))
+	if (!is_to_be_counted(details, session, reason))
 		return;
-	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	pgh_count(session->counted_as,
+			  pgh_counter_for_observed(verdict->decision.action));
+	if (!is_to_be_recorded(details, reason, now))
+		return;
+	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	if (session->facts.state != PGH_STATE_ACTIVE)
+		details->observed_event = event_id;
 	pgh_message_for_request(request, session->name,
 							verdict->decision.measured, &message);
 	ereport(LOG,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
+					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+			 verdict->decision.action == PGH_ACTION_ROLLBACK ?
+			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)),
@@ -195,7 +235,8 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return true;
 
 	/* It left between our look and our signal. */
-	pgh_event_finish(request.event_id, PGH_OUTCOME_SPARED);
+	pgh_event_finish(request.event_id, request.decision.action,
+					 PGH_OUTCOME_SPARED);
 	pgh_count(session->counted_as, PGH_COUNT_SPARED);
 	return false;
 }

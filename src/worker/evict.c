@@ -62,11 +62,9 @@ tally(PghTally *counts, PghState state)
  * holds an advisory lock or makes a backup is idle on purpose.
  */
 static bool
-is_untouchable(const PghSession *session, PghRound round)
+is_untouchable(const PghSession *session, const PghLimits *limits,
+			   PghRound round)
 {
-	const PghLimits *limits = pgh_watch_limits(session->index,
-											   session->changecount);
-
 	return limits == NULL ||
 		limits->mode == PGH_MODE_OFF ||
 		(limits->mode == PGH_MODE_OBSERVE && round == PGH_ROUND_ENFORCE) ||
@@ -124,6 +122,7 @@ gather(PghRound round, TimestampTz now)
 	{
 		PghSession	session;
 		PghCandidate *candidate = &candidates[n];
+		const PghLimits *limits;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
@@ -131,9 +130,10 @@ gather(PghRound round, TimestampTz now)
 		pgh_clock_correct(&session.facts, now);
 		candidate->session = i;
 		candidate->application = session.counted_as;
-		candidate->state = session.facts.state;
+		candidate->state = pgh_state_for_limits(&session.facts);
 		candidate->state_start = session.facts.state_start;
-		candidate->untouchable = is_untouchable(&session, round) ||
+		limits = pgh_watch_limits(i, session.changecount);
+		candidate->untouchable = is_untouchable(&session, limits, round) ||
 			is_in_reserve(&session, now);
 		tally(&tallies[candidate->application], candidate->state);
 		n++;
@@ -227,6 +227,57 @@ somebody_is_observed(void)
 }
 
 /*
+ * How short slots are.  "used" is the number in use, "n_sessions" how many of
+ * them belong to sessions that were let in.
+ */
+static PghShortage
+measure_shortage(int used, int n_sessions, TimestampTz now)
+{
+	PghShortage shortage;
+	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+
+	shortage.available = MaxConnections - pgh_reserved_slots() - used +
+		pgh_watch_departing() - kept_for_reserves(now);
+	shortage.undecided = Max(used - n_sessions, 0);
+	shortage.headroom = pgh_effective_headroom();
+	shortage.refused_lately = refused_at != 0 &&
+		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
+	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
+	return shortage;
+}
+
+/*
+ * It was taken for one that leaves, and counted on; now it has to be one of
+ * those that nobody counts on.
+ */
+bool
+pgh_evicts_again(const PghSession *session, const PghLimits *limits,
+				 TimestampTz now)
+{
+	int			used = pgh_scan_used_slots();
+	int			n = gather(PGH_ROUND_ENFORCE, now);
+	PghShortage shortage = measure_shortage(used, n, now);
+	TimestampTz ripe_at;
+
+	shortage.available -= pgh_watch_is_departing(session->index);
+	if (!pgh_slots_are_short(&shortage))
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		PghCandidate *candidate = &candidates[i];
+
+		if (candidate->session != session->index)
+			continue;
+		candidate->untouchable =
+			is_untouchable(session, limits, PGH_ROUND_ENFORCE) ||
+			is_in_reserve(session, now);
+		return pgh_choose_eviction(candidate, 1, tallies, &shortage, now,
+								   &ripe_at) == 0;
+	}
+	return false;
+}
+
+/*
  * A leak that is being evicted stays a leak when only two of it are left, and
  * the next pass sees it so; within one pass too, since the tallies shrink.
  *
@@ -236,18 +287,10 @@ somebody_is_observed(void)
 TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
-	PghShortage shortage;
-	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+	PghShortage shortage = measure_shortage(used, n_sessions, now);
 	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
 
-	shortage.available = MaxConnections - pgh_reserved_slots() - used +
-		pgh_watch_departing() - kept_for_reserves(now);
-	shortage.undecided = Max(used - n_sessions, 0);
-	shortage.headroom = pgh_effective_headroom();
-	shortage.refused_lately = refused_at != 0 &&
-		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
-	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
 	if (!pgh_slots_are_short(&shortage))
 		return PGH_NEVER;
 

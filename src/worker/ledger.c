@@ -250,8 +250,8 @@ session_end(int index)
 		spell->changecount;
 
 	/* Given back by it, and taken by another one at most. */
-	return changes >= 2 && changes <= 4 ?
-		pg_atomic_read_u64(&slot->left_at) : 0;
+	pg_read_barrier();
+	return changes >= 2 && changes <= 4 ? slot->departure.at : 0;
 }
 
 /* When it went back to work, if what it did then is still to be seen; or 0. */

@@ -36,8 +36,10 @@
 #include "shared/history.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
+#include "worker/incident.h"
 #include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
@@ -132,8 +134,9 @@ look_at_slots(int n_sessions, TimestampTz now)
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
-		pgh_pressure_sample(used, now);
+		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
+		pgh_incident_look(used, now);
 		if (second)
 		{
 			last_second = now;
@@ -239,12 +242,51 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/* Say once that what is set cannot be had on this server. */
+static void
+complain_of_no_rollback(void)
+{
+	static bool told = false;
+
+	if (told || pgh_can_roll_back || !pgh_rollback_is_wanted())
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot roll back idle transactions on this server"),
+			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
+}
+
+/*
+ * Sessions note the ends of their transactions only while somebody's age is
+ * limited: it takes a look at the clock.
+ */
+static void
+set_timing(void)
+{
+	if (!pgh_ages_are_limited())
+		pg_atomic_write_u64(&pgh_worker_state->timing_since, 0);
+	else if (pg_atomic_read_u64(&pgh_worker_state->timing_since) == 0)
+		pg_atomic_write_u64(&pgh_worker_state->timing_since,
+							GetCurrentTimestamp());
+}
+
+/* The settings have been read, or read again. */
+static void
+apply_settings(void)
+{
+	pgh_rule_counters_sync();
+	set_timing();
+	complain_of_no_rollback();
+}
+
 static void
 reload_settings(void)
 {
 	ConfigReloadPending = false;
+	pgh_settings_reading();
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_rule_counters_sync();
+	apply_settings();
 	pgh_watch_forget();
 }
 
@@ -256,7 +298,8 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
-	pgh_rule_counters_sync();
+	pgh_incident_start();
+	apply_settings();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);

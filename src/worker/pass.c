@@ -20,7 +20,9 @@
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/evict.h"
 #include "worker/ledger.h"
+#include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -47,6 +49,7 @@ pgh_pass_start(void)
 {
 	pgh_watch_start();
 	pgh_ledger_start();
+	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -74,10 +77,11 @@ resolve_limits(const PghSession *session, PghWatchDetails *details)
 static void
 follow_state(PghWatch *watch, const PghFacts *facts)
 {
+	const PghState state = pgh_state_for_limits(facts);
 	const int64 *limit = watch->details->limits.value;
 
-	watch->idle_transaction = pgh_state_in_transaction_idle(facts->state);
-	watch->busy = facts->state == PGH_STATE_ACTIVE || watch->idle_transaction;
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
 	watch->ages = watch->idle_transaction && limit[PGH_LIMIT_HORIZON] > 0;
 	watch->locks_count = watch->idle_transaction ||
 		(facts->advisory && limit[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
@@ -85,12 +89,13 @@ follow_state(PghWatch *watch, const PghFacts *facts)
 
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
-refresh(int index, PghWatch *watch, PghSession *session)
+refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
 	{
+		pgh_periods_follow(index, watch, NULL, now);
 		watch->live = false;
 		return false;
 	}
@@ -104,13 +109,10 @@ refresh(int index, PghWatch *watch, PghSession *session)
 							session->who.application);
 		resolve_limits(session, watch->details);
 	}
+	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
-		watch->retry_at = 0;
-		watch->blocks = false;
-		memset(&watch->details->blocked, 0, sizeof(PghBlocked));
-		watch->used = false;
-		watch->details->spell = -1;
+		pgh_watch_begin(watch);
 	}
 	if (watch->details->spell != session->facts.state_start)
 	{
@@ -231,7 +233,7 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	PghVerdict	verdict;
 
 	watch->deadline = PGH_NEVER;
-	if (!refresh(index, watch, &session) || watch->asked)
+	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
 	if (verdict.deadline == PGH_NEVER ||
@@ -248,9 +250,37 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	}
 }
 
+/*
+ * Is what was asked of this session still what is to be done about it?  That
+ * it was asked to cancel is no reason not to be asked again.
+ */
+static bool
+decides_again(int index, PghWatch *watch, const PghRequest *request,
+			  TimestampTz now)
+{
+	const PghDecision *asked = &request->decision;
+	PghSession	session;
+	PghVerdict	verdict;
+
+	if (!refresh(index, watch, &session, now) ||
+		watch->details->limits.mode != PGH_MODE_ENFORCE)
+		return false;
+	if (asked->action == PGH_ACTION_EVICT)
+		return pgh_evicts_again(&session, &watch->details->limits, now);
+	if (asked->action == PGH_ACTION_CANCEL)
+		session.facts.cancelled_at = 0;
+	verdict = decide_now(index, watch, &session, now);
+	return verdict.deadline != PGH_NEVER &&
+		verdict.deadline + PGH_REPLY_MARGIN <= now &&
+		verdict.decision.action == asked->action &&
+		verdict.decision.reason == asked->reason &&
+		verdict.decision.rule == asked->rule &&
+		verdict.decision.limit == asked->limit;
+}
+
 /* After hygiene.reset() what still leaks has to be noted again. */
 static void
-follow_reset(void)
+follow_reset(TimestampTz now)
 {
 	TimestampTz since = pg_atomic_read_u64(&pgh_totals->stats_since);
 
@@ -258,6 +288,7 @@ follow_reset(void)
 		return;
 	known_since = since;
 	pgh_ledger_reset();
+	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		pgh_watches[i].noted = false;
@@ -326,7 +357,7 @@ static TimestampTz
 attend(int index, PghWatch *watch, TimestampTz now)
 {
 	if (watch->asked)
-		pgh_reap(index, watch, now);
+		pgh_reap(index, watch, decides_again, now);
 	if (!at_rest(index, watch) || watch->deadline <= now)
 		judge(index, watch, now);
 	if (!watch->live)
@@ -368,8 +399,9 @@ pgh_pass(TimestampTz now, int *n_sessions)
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
-		follow_reset();
+		follow_reset(now);
 		publish_usage();
+		pgh_periods_count_needs(now);
 		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}

@@ -21,6 +21,11 @@ typedef struct PghWatchDetails
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	int64		retry_after;
 	PghBlocked	blocked;		/* who hung on it at the last look */
+	uint64		observed_event; /* of this spell, while it lasts; 0 = none */
+
+	/* What was already counted, and recorded, in observe mode. */
+	TimestampTz counted_start[PGH_N_LIMITS];
+	TimestampTz recorded_at[PGH_N_LIMITS];
 	PghLimits	limits;
 	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
 } PghWatchDetails;
@@ -56,6 +61,9 @@ extern PghWatch *pgh_watches;
 /* Allocate the memory of the worker; once, in the current context. */
 extern void pgh_watch_start(void);
 
+/* Another session has the slot. */
+extern void pgh_watch_begin(PghWatch *watch);
+
 /* Forget what was resolved: the settings have changed. */
 extern void pgh_watch_forget(void);
 
@@ -86,7 +94,23 @@ extern uint64 pgh_watch_leak(int index);
  */
 extern void pgh_watch_sample(PghSample *sample);
 
+/* How many sessions were idle in a transaction in the last pass. */
+extern int	pgh_watch_idle_transactions(void);
+
+/*
+ * How many sessions of this application were idle in a transaction in the
+ * last pass, and the slot of the one that had been so for the longest (-1 if
+ * there is none).
+ */
+extern int	pgh_watch_leaking(uint32 application, int *oldest);
+
+/* The most sessions that waited for one that is idle in a transaction. */
+extern int	pgh_watch_blocked(void);
+
 /* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
+
+/* Is this session one of those? */
+extern bool pgh_watch_is_departing(int index);
 
 #endif							/* PGH_WATCH_H */

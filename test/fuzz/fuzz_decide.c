@@ -60,6 +60,8 @@ make_facts(const uint8_t *head, PghFacts *facts)
 		facts->advisory_since = now - make_age(head[11]);
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
+	facts->open = head[13] % 4 > 1;
+	facts->rolled_back_for = head[13] / 4 % PGH_N_LIMITS;
 	facts->listening = head[14] % 4 == 3;
 	facts->advisory = head[15] % 4 == 3;
 	facts->in_backup = head[15] % 8 == 5;
@@ -79,6 +81,7 @@ make_server_wide(const uint8_t *head, PghLimits *limits)
 		n++;
 	}
 	limits->mode = (PghMode) (head[23] % 3);
+	limits->idle_action = (PghIdleAction) (head[23] / 3 % 2);
 	limits->exempt_superusers = head[24] % 2;
 }
 
@@ -170,6 +173,12 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 			(limits->mode_rule > 0 ?
 			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
 			 (int64_t) server_wide->mode));
+	REQUIRE(limits->idle_action_rule ==
+			first_rule(set, who, PGH_RULE_IDLE_ACTION));
+	REQUIRE((int64_t) limits->idle_action ==
+			(limits->idle_action_rule > 0 ?
+			 set->rule[limits->idle_action_rule - 1].value[PGH_RULE_IDLE_ACTION] :
+			 (int64_t) server_wide->idle_action));
 	exempt = first_rule(set, who, PGH_RULE_EXEMPT);
 	if (exempt > 0 && set->rule[exempt - 1].value[PGH_RULE_EXEMPT] == 0)
 		exempt = 0;
@@ -214,6 +223,9 @@ check_verdict(const PghFacts *facts, const PghLimits *limits)
 		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION);
 	if (verdict.decision.action == PGH_ACTION_CANCEL)
 		REQUIRE(facts->state == PGH_STATE_ACTIVE);
+	else if (verdict.decision.action == PGH_ACTION_ROLLBACK)
+		REQUIRE(facts->open && limits->idle_action == PGH_IDLE_ROLLBACK &&
+				pgh_state_in_transaction_idle(facts->state));
 	else
 		REQUIRE(verdict.decision.action == PGH_ACTION_TERMINATE);
 
@@ -293,6 +305,44 @@ check_one_more_rule(const char *text, const PghFacts *facts,
 	}
 }
 
+/* A rule that another one hides may be taken out without any effect. */
+static void
+check_hidden_rules(const PghRuleSet *set, const PghIdentity *who,
+				   const PghLimits *server_wide, const PghLimits *limits)
+{
+	for (int32_t rule = 1; rule <= set->n; rule++)
+	{
+		const int32_t hider = pgh_rules_hider(set, rule, now);
+		size_t		size;
+		char	   *text;
+		PghRuleSet *others;
+		PghLimits	other;
+
+		REQUIRE(hider >= 0 && hider < rule);
+		if (hider == 0)
+			continue;
+		REQUIRE(!pgh_rule_matches(&set->rule[rule - 1], who, now) ||
+				pgh_rule_matches(&set->rule[hider - 1], who, now));
+		size = pgh_rules_print_without(set, rule, NULL, 0) + 1;
+		text = malloc(size);
+		REQUIRE(pgh_rules_print_without(set, rule, text, size) == size - 1);
+		others = parse(text);
+		if (others != NULL)		/* not too long, as printed */
+		{
+			REQUIRE(others->n == set->n - 1);
+			resolve(others, who, server_wide, &other);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					memcmp(other.value, limits->value,
+						   sizeof(other.value)) == 0);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					other.mode == limits->mode);
+			REQUIRE((other.exempt_rule > 0) == (limits->exempt_rule > 0));
+		}
+		free(others);
+		free(text);
+	}
+}
+
 /* Whoever looks again whenever a rule ends has missed nothing. */
 static void
 check_ends(const PghRuleSet *set)
@@ -343,6 +393,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	resolve(set, &who, &server_wide, &limits);
 	check_first_match(set, &who, &server_wide, &limits);
 	check_ends(set);
+	check_hidden_rules(set, &who, &server_wide, &limits);
 	check_negation(set, &who);
 	check_verdict(&facts, &limits);
 	check_no_escape(&facts, &limits);

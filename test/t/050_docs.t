@@ -458,7 +458,8 @@ my $boss = PgHygiene::Client->new($node,
 my @mistakes = (
 	q{ALTER SYSTEM SET pg_hygiene.rules = 'application=web: idle_in_transaction_timeout=30sec'},
 	q{SELECT * FROM hygiene.check_rules('application=web-* usr=app: connections=40')},
-	q{SELECT * FROM hygiene.check_rules('application=web-*')}
+	q{SELECT * FROM hygiene.check_rules('application=web-*')},
+	q{SELECT * FROM hygiene.suggest(2)}
 );
 for my $sql (@mistakes)
 {

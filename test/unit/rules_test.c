@@ -10,6 +10,7 @@
  *	rules_match.tbl   identity, selectors -> matches or not
  *	rules_print.tbl   text -> the form in which it is printed
  *	rules_error.tbl   text -> position and words of the complaint
+ *	rules_hidden.tbl  text -> which of its rules have no effect
  *
  * To be run in the project's top folder.
  *
@@ -137,6 +138,8 @@ read_state(const char **s, PghFacts *facts)
 	facts->state_start = NOW - read_time(*s, s);
 	if (facts->state != PGH_STATE_IDLE)
 		facts->xact_start = facts->state_start;
+	facts->open = facts->state == PGH_STATE_ACTIVE ||
+		facts->state == PGH_STATE_IDLE_IN_TRANSACTION;
 }
 
 static void
@@ -162,6 +165,16 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xmin_age = (uint32_t) strtoul(s, &end, 10);
 			s = end;
 		}
+		else if (skip_words(&s, "rolled back for idle_in_transaction_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_IN_TRANSACTION;
+		else if (skip_words(&s, "rolled back for idle_blocker_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_BLOCKER;
+		else if (skip_words(&s, "rolled back for idle_writer_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_WRITER;
+		else if (skip_words(&s, "rolled back for horizon_limit"))
+			facts->rolled_back_for = PGH_LIMIT_HORIZON;
+		else if (skip_words(&s, "open"))
+			facts->open = true;
 		else if (skip_words(&s, "wrote"))
 			facts->wrote = true;
 		else if (skip_words(&s, "superuser"))
@@ -204,6 +217,11 @@ read_server_wide(const char *s, PghLimits *limits)
 		if (skip_words(&s, "mode=observe"))
 		{
 			limits->mode = PGH_MODE_OBSERVE;
+			continue;
+		}
+		if (skip_words(&s, "idle_action=rollback"))
+		{
+			limits->idle_action = PGH_IDLE_ROLLBACK;
 			continue;
 		}
 		for (i = 0; i < PGH_N_LIMITS; i++)
@@ -298,7 +316,8 @@ describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		return;
 	}
 	append(buf, size, "%s %s", verdict.decision.action == PGH_ACTION_CANCEL ?
-		   "cancel" : "terminate", pgh_limit_name(verdict.decision.reason));
+		   "cancel" : verdict.decision.action == PGH_ACTION_ROLLBACK ?
+		   "rollback" : "terminate", pgh_limit_name(verdict.decision.reason));
 	if (verdict.decision.rule > 0)
 		append(buf, size, " rule %d", verdict.decision.rule);
 	pgh_print_duration(verdict.decision.limit, length, sizeof(length));
@@ -438,6 +457,36 @@ test_errors(void)
 				 table.field[1], table.field[2], table.field[3]);
 		tap_is_text(got, want, "rules_error.tbl line %d: %s",
 					table.line, table.field[0]);
+		free(set);
+	}
+}
+
+static void
+test_hidden(void)
+{
+	TestTable	table;
+
+	table_open(&table, "test/unit/rules_hidden.tbl");
+	while (table_next(&table, 2))
+	{
+		PghParseError error;
+		PghRuleSet *set;
+		char		got[256] = "";
+
+		set = parse(table.field[0], &error);
+		if (set == NULL)
+			append(got, sizeof(got), "error at %d: expected %s",
+				   error.position, error.expected);
+		for (int i = 1; set != NULL && i <= set->n; i++)
+		{
+			int			hider = pgh_rules_hider(set, i, NOW);
+
+			if (hider > 0)
+				append(got, sizeof(got), "%s%d by %d",
+					   *got != '\0' ? ", " : "", i, hider);
+		}
+		tap_is_text(*got != '\0' ? got : "none", table.field[1],
+					"rules_hidden.tbl line %d: %s", table.line, table.field[0]);
 		free(set);
 	}
 }
@@ -685,6 +734,93 @@ test_decider(void)
 	free(set);
 }
 
+/* The whole text for one rule more or less. */
+static void
+test_edits(void)
+{
+	PghParseError error;
+	PghRuleSet *set = parse("user=a:exempt;user=b:mode=off;user=c:reserve=1",
+							&error);
+	PghRuleSet *added = parse("user=d: exempt=off", &error);
+	PghRuleSet *none = parse("", &error);
+	PghRuleSet *two = parse("user=\"e e\":exempt;address=local:exempt", &error);
+	char		buf[128];
+
+	tap_is_int((int64_t) pgh_rules_print_with(set, added, buf, sizeof(buf)),
+			   71, "the length with one more");
+	tap_is_text(buf, "user=d: exempt=off; user=a: exempt; user=b: mode=off; "
+				"user=c: reserve=1", "with one more in front");
+	pgh_rules_print_with(none, two, buf, sizeof(buf));
+	tap_is_text(buf, "user=\"e e\": exempt; address=local: exempt",
+				"with the first two");
+	pgh_rules_print_with(added, none, buf, sizeof(buf));
+	tap_is_text(buf, "user=d: exempt=off", "with none more");
+	tap_is_int((int64_t) pgh_rules_print_with(set, added, buf, 24), 71,
+			   "the length of what does not fit");
+	tap_is_text(buf, "user=d: exempt=off; ...", "which is cut");
+	pgh_rules_print_without(set, 1, buf, sizeof(buf));
+	tap_is_text(buf, "user=b: mode=off; user=c: reserve=1", "without the first");
+	pgh_rules_print_without(set, 2, buf, sizeof(buf));
+	tap_is_text(buf, "user=a: exempt; user=c: reserve=1", "without the second");
+	pgh_rules_print_without(set, 3, buf, sizeof(buf));
+	tap_is_text(buf, "user=a: exempt; user=b: mode=off", "without the third");
+	pgh_rules_print_without(added, 1, buf, sizeof(buf));
+	tap_is_text(buf, "", "without the only one");
+	free(set);
+	free(added);
+	free(none);
+	free(two);
+}
+
+/* The rule for pg_dump, which a new text loses if nobody thinks of it. */
+static void
+test_default(void)
+{
+	static const struct
+	{
+		const char *text;
+		bool		lacks;
+	}			sample[] = {
+		{"application=pg_dump: exempt", false},
+		{"", false},
+		{"user=a: exempt", true},
+		{"user=a: mode=off; application=pg_*: exempt", false},
+		{"application=pg_dump user=backup: exempt", false},
+		{"application=pg_dump: exempt=off", false},
+		{"application=pg_dump: mode=off", true},
+		{"application!=pg_dump: exempt", true},
+		{"application=pg_dumpall: exempt", true},
+		{"application=pg_dump: exempt, until=2020-01-01T00:00Z", true},
+	};
+
+	for (size_t i = 0; i < sizeof(sample) / sizeof(sample[0]); i++)
+	{
+		PghParseError error;
+		PghRuleSet *set = parse(sample[i].text, &error);
+
+		tap_ok(pgh_rules_lack_default(set, NOW) == sample[i].lacks,
+			   "the default in \"%s\"", sample[i].text);
+		free(set);
+	}
+}
+
+static void
+test_single_names(void)
+{
+	PghParseError error;
+	PghRuleSet *set = parse("user=a user=a* database!=d user=?: exempt;"
+							"user=\"\" address=local: exempt", &error);
+	const PghSelector *sel = set->rule[0].selector;
+
+	tap_ok(pgh_selector_is_name(&sel[0]) && !pgh_selector_is_name(&sel[1]) &&
+		   pgh_selector_is_name(&sel[2]) && !pgh_selector_is_name(&sel[3]),
+		   "a pattern is no name");
+	sel = set->rule[1].selector;
+	tap_ok(pgh_selector_is_name(&sel[0]) && !pgh_selector_is_name(&sel[1]),
+		   "nor is an address");
+	free(set);
+}
+
 /* Names that would keep a recursive matcher busy for years. */
 static void
 test_hostile_globs(void)
@@ -715,6 +851,7 @@ main(void)
 	test_matches();
 	test_prints();
 	test_errors();
+	test_hidden();
 	test_sizes();
 	test_found();
 	test_truncation();
@@ -723,6 +860,9 @@ main(void)
 	test_many_rules();
 	test_ends();
 	test_decider();
+	test_edits();
+	test_default();
+	test_single_names();
 	test_hostile_globs();
 	return tap_done();
 }

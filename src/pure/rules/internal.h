@@ -111,6 +111,19 @@ pgh_ends_pattern(char c)
 	return c == '\0' || pgh_is_blank(c) || strchr(";:,=\"", c) != NULL;
 }
 
+/* match.c: does this name match the glob? */
+extern bool pgh_glob_matches(const char *glob, const char *name);
+
+/*
+ * Does "glob" match every name that "other" matches?  False also where that
+ * cannot be told by going through both once.
+ */
+extern bool pgh_glob_covers(const char *glob, const char *other);
+
+/* Is every address of the block "inner", or "local", in "outer"? */
+extern bool pgh_block_covers(const PghSelector *outer,
+							 const PghSelector *inner);
+
 /* The IPv4 address within an IPv6 one of the form ::ffff:a.b.c.d, or NULL. */
 static inline const uint8_t *
 pgh_find_mapped_inet(const PghAddress *address)

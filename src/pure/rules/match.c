@@ -31,12 +31,13 @@ step_length(const char *s)
 }
 
 /*
- * Does this name match the glob?  When a match behind '*' fails, only the
- * last '*' need take one character more: what an earlier one could take
- * besides, the last one can take as well.
+ * Go through both once.  When a match behind '*' fails, only the last '*'
+ * need take one character more: what an earlier one could take besides, the
+ * last one can take as well.  If the name is a glob itself, its '*' stands for
+ * any characters or none, so only a '*' can take it.
  */
-static bool
-glob_matches(const char *glob, const char *name)
+static inline bool
+walk_glob(const char *glob, const char *name, bool name_is_glob)
 {
 	const char *star = NULL;	/* behind the last '*' seen */
 	const char *retry = NULL;	/* where the text behind it was tried */
@@ -48,7 +49,7 @@ glob_matches(const char *glob, const char *name)
 			star = ++glob;
 			retry = name;
 		}
-		else if (*glob == '?')
+		else if (*glob == '?' && !(name_is_glob && *name == '*'))
 		{
 			glob++;
 			name += step_length(name);
@@ -72,6 +73,37 @@ glob_matches(const char *glob, const char *name)
 	return *glob == '\0';
 }
 
+bool
+pgh_glob_matches(const char *glob, const char *name)
+{
+	return walk_glob(glob, name, false);
+}
+
+static bool
+is_utf8(const char *s)
+{
+	while (*s != '\0')
+	{
+		const size_t length = pgh_character_length(s, 4);
+
+		if (length == 0)
+			return false;
+		s += length;
+	}
+	return true;
+}
+
+/*
+ * A name is cut into characters from its beginning on.  A pattern that is no
+ * text could match a part of one, so nothing is said about it.
+ */
+bool
+pgh_glob_covers(const char *glob, const char *other)
+{
+	return strcmp(glob, other) == 0 ||
+		(is_utf8(glob) && is_utf8(other) && walk_glob(glob, other, true));
+}
+
 /* Do the first "bits" bits agree? */
 static bool
 same_prefix(const uint8_t *a, const uint8_t *b, int bits)
@@ -81,6 +113,17 @@ same_prefix(const uint8_t *a, const uint8_t *b, int bits)
 	if (memcmp(a, b, (size_t) whole) != 0)
 		return false;
 	return bits % 8 == 0 || ((a[whole] ^ b[whole]) >> (8 - bits % 8)) == 0;
+}
+
+bool
+pgh_block_covers(const PghSelector *outer, const PghSelector *inner)
+{
+	if (outer->address.family != inner->address.family)
+		return false;
+	return outer->address.family == PGH_ADDRESS_LOCAL ||
+		(outer->prefix_len <= inner->prefix_len &&
+		 same_prefix(outer->address.bytes, inner->address.bytes,
+					 outer->prefix_len));
 }
 
 /* Is this client in the selector's block?  An unknown one is in none. */
@@ -107,11 +150,11 @@ selector_matches(const PghSelector *sel, const PghIdentity *who)
 	switch ((PghSelectorKind) sel->kind)
 	{
 		case PGH_SELECT_APPLICATION:
-			return glob_matches(sel->pattern, who->application);
+			return pgh_glob_matches(sel->pattern, who->application);
 		case PGH_SELECT_USER:
-			return glob_matches(sel->pattern, who->user);
+			return pgh_glob_matches(sel->pattern, who->user);
 		case PGH_SELECT_DATABASE:
-			return glob_matches(sel->pattern, who->database);
+			return pgh_glob_matches(sel->pattern, who->database);
 		case PGH_SELECT_ADDRESS:
 			return address_matches(sel, &who->address);
 	}
@@ -206,6 +249,11 @@ apply_rule(const PghRule *rule, uint16_t number, uint64_t *decided,
 		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
+	if (has >> PGH_RULE_IDLE_ACTION & 1)
+	{
+		out->idle_action = (PghIdleAction) rule->value[PGH_RULE_IDLE_ACTION];
+		out->idle_action_rule = number;
+	}
 	if ((has >> PGH_RULE_EXEMPT & 1) && rule->value[PGH_RULE_EXEMPT] != 0)
 		out->exempt_rule = number;
 	*decided |= has;
@@ -228,6 +276,7 @@ pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
+	out->idle_action_rule = 0;
 	out->exempt_rule = 0;
 	for (int32_t i = 0; i < set->n; i++)
 	{

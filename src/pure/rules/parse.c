@@ -315,8 +315,10 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 	memset(error, 0, sizeof(*error));
 	memset(set, 0, PGH_RULESET_SIZE(0));
 	if (strlen(text) >= PGH_RULES_TEXT_LEN)
-		return pgh_reject_span(p, text + PGH_RULES_TEXT_LEN - 1,
-							   text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
+	{
+		p->at += PGH_RULES_TEXT_LEN - 1;
+		return pgh_reject_span(p, p->at, p->at, EXPECT_SHORT_TEXT);
+	}
 	pgh_skip_blanks(p);
 	while (*p->at != '\0')
 	{

@@ -134,7 +134,8 @@ parse_number(PghParser *p, const PghSettingInfo *info, int64_t *value)
 	const char *start = p->at;
 
 	*value = read_digits(p);
-	if (p->at == start || p->at != pgh_find_word_end(start) || *value > info->max)
+	if (p->at == start || p->at != pgh_find_word_end(start) ||
+		*value > info->max)
 		return pgh_reject(p, start, info->expected);
 	return true;
 }

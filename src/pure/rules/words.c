@@ -22,6 +22,7 @@
 #define MAX_HORIZON 2000000000
 
 #define EXPECT_MODE "\"enforce\", \"observe\" or \"off\""
+#define EXPECT_IDLE_ACTION "\"terminate\" or \"rollback\""
 #define EXPECT_FLAG "\"on\" or \"off\""
 #define EXPECT_DURATION "a duration such as 30s or 5min"
 #define EXPECT_CONNECTIONS "a whole number from 0 to 262143"
@@ -44,8 +45,13 @@
 static const char *const flags[] = {"off", "on", NULL};
 static const char *const modes[] = {"enforce", "observe", "off", NULL};
 
+/* The same for PghIdleAction. */
+static const char *const idle_actions[] = {"terminate", "rollback", NULL};
+
 const PghSettingInfo pgh_setting_info[] = {
 	WORD_SETTING("mode", PGH_RULE_MODE, modes, EXPECT_MODE),
+	WORD_SETTING("idle_action", PGH_RULE_IDLE_ACTION, idle_actions,
+				 EXPECT_IDLE_ACTION),
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
