@@ -23,8 +23,8 @@ typedef struct PghSession
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	TimestampTz xact_start;		/* core's, which all transactions that came in
-								 * one message have in common; that in
-								 * "facts" is its own */
+								 * one message have in common; that in "facts"
+								 * is its own */
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
