@@ -95,7 +95,7 @@ leave_word(PghSlot *slot)
 	departure->activity_start = entry->st_activity_start_timestamp;
 	departure->xact_start = state == STATE_IDLEINTRANSACTION_ABORTED ?
 		(TimestampTz) pg_atomic_read_u64(&slot->failed_xact_start) :
-		entry->st_xact_start_timestamp;
+		pgh_slot_own_start(slot, entry->st_xact_start_timestamp);
 	pg_write_barrier();
 	pg_atomic_write_u32(&departure->claim,
 						pg_atomic_read_u32(&slot->changecount));
