@@ -14,6 +14,8 @@
 
 #include <limits.h>
 
+#include "common/hashfn.h"
+
 #include "pure/limits.h"
 #include "pure/text.h"
 
@@ -95,6 +97,8 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
+	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
+									set->n * sizeof(PghRule), set->n);
 	*extra = set;
 	return true;
 }

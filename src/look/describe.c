@@ -22,7 +22,7 @@ pgh_describe_session(const PghSession *session, PghEvent *event,
 	event->who = session->who;
 	event->state = facts->state;
 	event->wrote = facts->wrote;
-	event->blocking = facts->blocking;
+	event->blocking = facts->blocking + facts->blocking_advisory;
 	event->transaction_age = facts->xact_start ?
 		Max(now - facts->xact_start, 0) : -1;
 	event->query_id = session->query_id;

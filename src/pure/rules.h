@@ -54,6 +54,7 @@ typedef enum PghRuleSetting
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
+	PGH_RULE_CLIENT_CHECK,		/* core's setting, for new sessions */
 	PGH_RULE_EXEMPT,
 	PGH_RULE_UNTIL				/* from then on the rule matches nothing */
 } PghRuleSetting;
@@ -91,10 +92,24 @@ pgh_rule_sets(const PghRule *rule, int setting)
 	return (rule->has >> setting & 1) != 0;
 }
 
-/* A list of rules.  Flat: it may be copied with memcpy. */
+/* Does it ask where a client comes from? */
+static inline bool
+pgh_rule_has_address(const PghRule *rule)
+{
+	for (int i = 0; i < rule->n_selectors; i++)
+		if (rule->selector[i].kind == PGH_SELECT_ADDRESS)
+			return true;
+	return false;
+}
+
+/*
+ * A list of rules.  Flat: it may be copied with memcpy.  The parser leaves
+ * "hash" at 0; whoever keeps the list may put one there.
+ */
 typedef struct PghRuleSet
 {
 	int32_t		n;
+	uint64_t	hash;
 	PghRule		rule[];			/* FLEXIBLE_ARRAY_MEMBER */
 } PghRuleSet;
 

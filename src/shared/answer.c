@@ -88,7 +88,7 @@ between_transactions(PghSlot *slot)
 static bool
 is_bound(PghSlot *slot)
 {
-	return pg_atomic_read_u32(&slot->listening) != 0 ||
+	return pg_atomic_read_u32(&slot->on_purpose) != 0 ||
 		pgh_proc_has_locks(MyProc);
 }
 
