@@ -217,6 +217,20 @@ pgh_parse_rules_or_error(const char *text)
 	return set;
 }
 
+void
+pgh_parse_selectors_or_error(const char *text, PghRule *rule)
+{
+	PghParseError error;
+
+	if (!pgh_selectors_parse(text, rule, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid selectors: %s", describe_parse_error(text, &error)),
+				 internalerrposition(error_position(text, &error)),
+				 internalerrquery(text),
+				 errhint("Selectors look like this: application=web-* user=app.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {

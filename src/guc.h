@@ -114,4 +114,7 @@ extern int	pgh_effective_headroom(void);
  */
 extern PghRuleSet *pgh_parse_rules_or_error(const char *text);
 
+/* The same for the selectors of one rule. */
+extern void pgh_parse_selectors_or_error(const char *text, PghRule *rule);
+
 #endif							/* PGH_GUC_H */
