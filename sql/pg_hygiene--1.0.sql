@@ -133,7 +133,9 @@ CREATE FUNCTION hygiene.get_sessions(
 	OUT limit_setting text,
 	OUT ends_in interval,
 	OUT query_id bigint,
-	OUT query text)
+	OUT query text,
+	OUT advisory_locks integer,
+	OUT longest_wait interval)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_sessions';
@@ -170,7 +172,7 @@ COMMENT ON COLUMN hygiene.sessions.wrote IS
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS
 	'How many transaction ids behind the next one its xmin is; null when it holds back nothing';
 COMMENT ON COLUMN hygiene.sessions.blocking IS
-	'Number of sessions that wait for a lock it holds';
+	'Number of processes that hang on it: they wait for a lock it holds, stand in the queue behind one that does, or wait for one of those';
 COMMENT ON COLUMN hygiene.sessions.listening IS
 	'Whether it LISTENs on a channel; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.exempt IS
@@ -187,6 +189,10 @@ COMMENT ON COLUMN hygiene.sessions.query_id IS
 	'Identifier of its statement, where compute_query_id gives one; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.query IS
 	'The statement it runs or ran last, its first 1023 bytes; where that is hidden, "<insufficient privilege>"';
+COMMENT ON COLUMN hygiene.sessions.advisory_locks IS
+	'Number of advisory locks it holds, as pg_locks lists them: of the session or the transaction, shared or not';
+COMMENT ON COLUMN hygiene.sessions.longest_wait IS
+	'How long the one of these that waits longest has waited; null if nobody waits';
 
 --
 -- hygiene.applications: one row for each application name
@@ -214,7 +220,10 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT rolled_back bigint,
 	OUT would_terminate bigint,
 	OUT would_evict bigint,
-	OUT would_refuse bigint)
+	OUT would_refuse bigint,
+	OUT blocked_time interval,
+	OUT slot_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_application_list';
@@ -273,6 +282,12 @@ COMMENT ON COLUMN hygiene.applications.would_evict IS
 	'Sessions that would have been ended to free a slot, counted likewise; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.would_refuse IS
 	'Connections that would have been refused; null while one of its sessions is hidden';
+COMMENT ON COLUMN hygiene.applications.blocked_time IS
+	'How long others waited for its sessions while these were idle, added up; for advisory locks only where advisory_blocker_timeout limits that. A second behind, as the next two are';
+COMMENT ON COLUMN hygiene.applications.slot_time IS
+	'How long its sessions held their slots idle in a transaction, added up; null while one of its sessions is hidden';
+COMMENT ON COLUMN hygiene.applications.horizon_xids IS
+	'By how many transaction ids one of its idle transactions held back VACUUM, at most';
 
 --
 -- hygiene.events: what was done, newest last
@@ -372,7 +387,9 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT slot_time interval,
 	OUT source text,
 	OUT trace_id text,
-	OUT client_addrs inet[])
+	OUT client_addrs inet[],
+	OUT blocked_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
@@ -382,7 +399,7 @@ COMMENT ON FUNCTION hygiene.get_leaks() IS
 
 CREATE VIEW hygiene.leaks AS
 	SELECT * FROM hygiene.get_leaks()
-	ORDER BY slot_time DESC NULLS LAST, ended DESC,
+	ORDER BY slot_time + blocked_time DESC NULLS LAST, ended DESC,
 		last_seen DESC NULLS LAST;
 
 COMMENT ON VIEW hygiene.leaks IS
@@ -418,13 +435,17 @@ COMMENT ON COLUMN hygiene.leaks.resumed IS
 COMMENT ON COLUMN hygiene.leaks.longest_pause IS
 	'The longest pause there, of those of this moment, too; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
-	'How long slots were held by such pauses, all added up; the rows come in this order; hidden from others';
+	'How long slots were held by such pauses, all added up; the rows come in the order of this and blocked_time together; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.source IS
 	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.trace_id IS
 	'The trace id of its traceparent tag; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.client_addrs IS
 	'Up to five of the addresses; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.blocked_time IS
+	'How long others waited for them while they were idle, added up; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.horizon_xids IS
+	'By how many transaction ids one of them held back VACUUM, at most; hidden from others';
 
 --
 -- hygiene.behaviour: how long sessions idle, work and last
@@ -965,6 +986,11 @@ leaks AS (
 			', the oldest for ' || date_trunc('second', oldest_now),
 			CASE WHEN sessions_now IS NOT NULL THEN '; ' END,
 			'<strong>', ended, '</strong> ended',
+			'. It held slots for ' || date_trunc('second', slot_time),
+			', and others waited for it for ' || date_trunc('second',
+				nullif(blocked_time, '0')),
+			', VACUUM was held back by ' || nullif(horizon_xids, 0)
+			|| ' transaction ids',
 			to_char(first_seen, '". Seen from "YYYY-MM-DD HH24:MI:SS'),
 			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
 			'.</p><p>The last statement before the silence:</p><pre>',
@@ -975,8 +1001,8 @@ leaks AS (
 			'<section>None was seen.</section>'),
 		'<p>' || nullif(greatest(count(*) - 12, 0), 0)
 		|| ' more are in hygiene.leaks.</p>') AS html
-	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC NULLS LAST,
-									   ended DESC,
+	FROM (SELECT *, row_number() OVER (ORDER BY slot_time + blocked_time
+									   DESC NULLS LAST, ended DESC,
 									   last_seen DESC NULLS LAST) AS place
 		  FROM hygiene.leaks) l
 ),

@@ -37,8 +37,9 @@ extern PghVerdict pgh_decide(const PghFacts *facts, const PghLimits *limits,
 
 /*
  * When an idle transaction counts as a leak: idle for a tenth of the limit
- * that will end it.  PGH_NEVER for everything else, and for one that idles on
- * after it was rolled back: it has counted.
+ * that will end it.  PGH_NEVER for everything else, for one that idles on after
+ * it was rolled back (it has counted), and where what ends it is an advisory
+ * lock.
  */
 extern PghTime pgh_leak_begins(const PghFacts *facts,
 							   const PghVerdict *verdict);

@@ -54,6 +54,7 @@ typedef enum PghRuleSetting
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
+	PGH_RULE_CLIENT_CHECK,		/* core's setting, for new sessions */
 	PGH_RULE_EXEMPT,
 	PGH_RULE_UNTIL				/* from then on the rule matches nothing */
 } PghRuleSetting;

@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
@@ -178,6 +179,22 @@ note_failure(PghSlot *slot, TimestampTz xact_start)
 }
 
 /*
+ * Is this session between pg_backup_start() and pg_backup_stop()?  Core tells
+ * only the session itself.
+ */
+static void
+follow_backup(PghSlot *slot)
+{
+	static bool known = false;
+	bool		in_backup = get_backup_status() != SESSION_BACKUP_NONE;
+
+	if (likely(in_backup == known))
+		return;
+	known = in_backup;
+	pgh_slot_set_purpose(slot, PGH_IN_BACKUP, in_backup);
+}
+
+/*
  * Called before every commit and at every transaction's end.  A store into a
  * cache line that only this backend writes; no lock, nothing that can fail
  * once the transaction has ended.  (A lock is taken when the application name
@@ -201,6 +218,7 @@ at_transaction_event(XactEvent event, void *arg)
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot, xact_start);
 		note_end(slot, xact_start);
+		follow_backup(slot);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)
@@ -329,6 +347,51 @@ identify(const Port *port, PghLogin *login, char *application)
 	look_up_role(port->user_name, login);
 }
 
+static bool
+rules_set_client_check(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (pgh_rule_sets(&rules->rule[i], PGH_RULE_CLIENT_CHECK))
+			return true;
+	return false;
+}
+
+/*
+ * A rule's client_check_interval is core's client_connection_check_interval,
+ * with the priority of ALTER ROLE ALL: more than the file's, less than that of
+ * a role, a database, the client or SET.  Nothing is raised if core does not
+ * take it.
+ */
+static void
+set_client_check(const PghLogin *login, const char *application)
+{
+	PghIdentity who;
+	PghRuleBits bits;
+	int			rule;
+	char		value[32];
+
+	if (likely(!rules_set_client_check()))
+		return;
+	memset(&who, 0, sizeof(who));
+	strlcpy(who.application, application, PGH_NAME_LEN);
+	strlcpy(who.user, login->user, PGH_NAME_LEN);
+	strlcpy(who.database, login->database, PGH_NAME_LEN);
+	who.address = login->address;
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
+	rule = pgh_rules_decider(pgh_current_rules(), &bits,
+							 PGH_RULE_CLIENT_CHECK);
+	if (rule == 0)
+		return;
+	snprintf(value, sizeof(value), INT64_FORMAT "ms",
+			 pgh_current_rules()->rule[rule - 1].value[PGH_RULE_CLIENT_CHECK] / 1000);
+	(void) set_config_option("client_connection_check_interval", value,
+							 PGC_SUSET, PGC_S_GLOBAL, GUC_ACTION_SET, true,
+							 LOG, false);
+}
+
 /*
  * A client has proved who it is.  The exit callback and the handler are there
  * before the slot is claimed, so no count is ever lost and no signal ever
@@ -345,6 +408,7 @@ begin_session(const Port *port)
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
 	pgh_admit_session(&login, application);
+	set_client_check(&login, application);
 	if (pgh_my_slot != NULL)
 	{
 		working_for = pg_atomic_read_u32(&pgh_my_slot->application);

@@ -53,7 +53,7 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->transactions, 0);
 	pg_atomic_write_u64(&slot->credited, 0);
 	pg_atomic_write_u32(&slot->renames, 0);
-	pg_atomic_write_u32(&slot->listening, 0);
+	pg_atomic_write_u32(&slot->on_purpose, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->ended_xact_start, 0);
 	pg_atomic_write_u64(&slot->ended_at, 0);
@@ -95,7 +95,7 @@ leave_word(PghSlot *slot)
 	departure->activity_start = entry->st_activity_start_timestamp;
 	departure->xact_start = state == STATE_IDLEINTRANSACTION_ABORTED ?
 		(TimestampTz) pg_atomic_read_u64(&slot->failed_xact_start) :
-		entry->st_xact_start_timestamp;
+		pgh_slot_own_start(slot, entry->st_xact_start_timestamp);
 	pg_write_barrier();
 	pg_atomic_write_u32(&departure->claim,
 						pg_atomic_read_u32(&slot->changecount));
@@ -240,7 +240,7 @@ init_slots(void *area)
 		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
 		pg_atomic_init_u64(&slot->transactions, 0);
 		pg_atomic_init_u64(&slot->credited, 0);
-		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->on_purpose, 0);
 		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);

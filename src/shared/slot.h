@@ -17,7 +17,7 @@
  *								worker (rename); atomic exchange and
  *								compare-exchange, so that each count is given
  *								back exactly once
- * transactions, renames, listening
+ * transactions, renames, on_purpose
  *								W its backend; R anyone; atomics
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
@@ -134,6 +134,10 @@ typedef struct PghDeparture
 	TimestampTz xact_start;		/* 0 outside of a transaction */
 } PghDeparture;
 
+/* Bits of on_purpose. */
+#define PGH_LISTENS 1			/* it has LISTENed on a channel */
+#define PGH_IN_BACKUP 2			/* pg_backup_start(), and not stopped yet */
+
 /* One possible session. */
 typedef struct PghSlot
 {
@@ -149,7 +153,8 @@ typedef struct PghSlot
 	pg_atomic_uint64 transactions;
 	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
 								 * before a reset() */
-	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
+	pg_atomic_uint32 on_purpose;	/* why it idles so: PGH_LISTENS and the
+									 * like */
 	pg_atomic_uint32 renames;	/* how often it took another name */
 
 	/* When its transaction's statement was cancelled for age, and which. */
@@ -243,6 +248,15 @@ extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
  */
 extern bool pgh_slot_departure(int index, uint32 changecount,
 							   PghDeparture *copy);
+
+/* A session itself: it has, or has no more, this reason to idle on purpose. */
+static inline void
+pgh_slot_set_purpose(PghSlot *slot, uint32 bit, bool on)
+{
+	uint32		others = pg_atomic_read_u32(&slot->on_purpose) & ~bit;
+
+	pg_atomic_write_u32(&slot->on_purpose, on ? others | bit : others);
+}
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool

@@ -330,6 +330,10 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 		append_diagnosis(row, app, live, now);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
 	append_observed(row, app, live);
+	pgh_row_interval(row, pg_atomic_read_u64(&app->blocked_time));
+	pgh_row_interval(row, live->hidden > 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&app->slot_time));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->horizon_xids));
 }
 
 /*

@@ -142,6 +142,8 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 							  sessions == 0 ? -1 : now - oldest));
 	pgh_row_interval(row, leak->slot_time + held);
 	append_origin(row, leak);
+	pgh_row_interval(row, leak->blocked_time);
+	pgh_row_int64(row, leak->horizon_xids);
 }
 
 /* Of a role whose sessions are hidden: how many were ended. */
@@ -157,6 +159,7 @@ build_hidden(PghRow *row, const PghLeak *leak)
 	pgh_row_int64(row, leak->rolled_back);
 	pgh_row_nulls(row, 3);		/* resumed, longest_pause, slot_time */
 	pgh_row_nulls(row, 3);		/* source, trace_id, client_addrs */
+	pgh_row_nulls(row, 2);		/* blocked_time, horizon_xids */
 }
 
 Datum

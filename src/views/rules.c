@@ -155,14 +155,14 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -172,7 +172,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
 		pgh_row_text(&row, pgh_append_session(&row, &session, rules,
 											  &server_wide, now, &limits) ?

@@ -150,7 +150,8 @@ append_hidden(PghRow *row, const PghSession *session)
 	pgh_row_nulls(row, 1);		/* backend_start */
 	pgh_row_nulls(row, 3);		/* state, state_age, transaction_age */
 	append_ids(row, session);
-	pgh_row_int32(row, session->facts.blocking);
+	pgh_row_int32(row, session->facts.blocking +
+				  session->facts.blocking_advisory);
 	pgh_row_nulls(row, 3);		/* listening, exempt, rules */
 	pgh_row_nulls(row, 3);		/* limit_name, limit_setting, ends_in */
 	pgh_row_nulls(row, 1);		/* query_id */
@@ -170,7 +171,7 @@ append_shown(PghRow *row, const PghSession *session, const PghRuleBits *bits,
 	pgh_row_interval(row, pgh_age(facts->state_start, now));
 	pgh_row_interval(row, pgh_age(facts->xact_start, now));
 	append_ids(row, session);
-	pgh_row_int32(row, facts->blocking);
+	pgh_row_int32(row, facts->blocking + facts->blocking_advisory);
 	pgh_row_bool(row, facts->listening);
 	append_exemption(row, session, limits);
 	append_rules(row, bits);
@@ -204,12 +205,14 @@ pgh_sessions(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
+	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
+	advisory_locks = pgh_advisory_locks_now();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -219,10 +222,12 @@ pgh_sessions(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
 		(void) pgh_append_session(&row, &session, pgh_current_rules(),
 								  &server_wide, now, &limits);
+		pgh_row_int32(&row, advisory_locks[i]);
+		pgh_row_interval(&row, pgh_age(session.waited_since, now));
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -31,7 +31,7 @@ describe(PghEvent *event, const PghSession *session, TimestampTz now)
 	event->who = session->who;
 	event->state = facts->state;
 	event->wrote = facts->wrote;
-	event->blocking = facts->blocking;
+	event->blocking = facts->blocking + facts->blocking_advisory;
 	event->transaction_age = facts->xact_start ?
 		Max(now - facts->xact_start, 0) : -1;
 	event->query_id = session->query_id;
@@ -102,13 +102,17 @@ pgh_note_leak(const PghSession *session)
 	return pgh_leak_see(&sighting);
 }
 
-/* An idle transaction that is ended belongs to a leak, with its advice. */
+/*
+ * An idle transaction that is ended belongs to a leak, with its advice.  Not
+ * one that is ended for an advisory lock: the transaction is not what is wrong.
+ */
 static void
 attach_leak(PghRequest *request, const PghSession *session)
 {
 	static PghLeak leak;		/* large, and only the worker is here */
 
-	if (!pgh_state_in_transaction_idle(session->facts.state))
+	if (request->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
+		!pgh_state_in_transaction_idle(session->facts.state))
 		return;
 	request->leak = session->leak;
 	if (request->leak == 0 || !pgh_leak_find(request->leak, &leak))

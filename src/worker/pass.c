@@ -15,7 +15,6 @@
  */
 #include "worker/pass.h"
 
-#include "look/blockers.h"
 #include "look/clock.h"
 #include "look/rule_sessions.h"
 #include "pure/policy.h"
@@ -23,6 +22,7 @@
 #include "shared/totals.h"
 #include "worker/act.h"
 #include "worker/evict.h"
+#include "worker/ledger.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
@@ -43,12 +43,13 @@ static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
 /* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
-static const int32 *blocking_seen = NULL;
+static const PghBlocked *blocked_seen = NULL;
 
 void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_ledger_start();
 	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
@@ -78,11 +79,24 @@ identify(int index, PghWatch *watch, PghSession *session)
 			PGH_NAME_LEN);
 }
 
+/* What it does, and what others do that matters to it. */
+static void
+follow_state(PghWatch *watch, const PghFacts *facts)
+{
+	const PghState state = pgh_state_for_limits(facts);
+	const int64 *limit = watch->details->limits.value;
+
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
+	watch->ages = watch->idle_transaction && limit[PGH_LIMIT_HORIZON] > 0;
+	watch->locks_count = watch->idle_transaction ||
+		(facts->advisory && limit[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
+}
+
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
-	PghState	state;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -109,14 +123,11 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->details->leak = 0;
 		watch->used |= went_back(&session->facts);
 	}
-	session->facts.blocking = watch->blocking;
+	if (watch->blocks)
+		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	state = pgh_state_for_limits(&session->facts);
-	watch->idle_transaction = pgh_state_in_transaction_idle(state);
-	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
-	watch->ages = watch->idle_transaction &&
-		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
+	follow_state(watch, &session->facts);
 	watch->live = true;
 	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -166,12 +177,32 @@ note(int index, PghWatch *watch)
  * the transaction that others waited for since then.  So before it is ended
  * for blocking, the lock table is looked at once more in this pass.
  */
-static const int32 *
-blocking_in_pass(void)
+static const PghBlocked *
+blocked_in_pass(void)
 {
-	if (blocking_seen == NULL)
-		blocking_seen = pgh_blocking_now();
-	return blocking_seen;
+	if (blocked_seen == NULL)
+		blocked_seen = pgh_blocked_now(pgh_ledger_moments());
+	return blocked_seen;
+}
+
+/* Take over who hangs on a session; returns whether limits may ask for that. */
+static bool
+follow_blocked(PghWatch *watch, const PghBlocked *blocked)
+{
+	PghBlocked *before = &watch->details->blocked;
+	bool		blocks = false;
+	bool		changed = false;
+
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		blocks |= blocked->queue[i].n > 0;
+	if (!blocks && !watch->blocks)
+		return false;
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		changed |= blocked->queue[i].n != before->queue[i].n;
+	changed |= blocked->advisory_since != before->advisory_since;
+	watch->blocks = blocks;
+	*before = *blocked;
+	return changed;
 }
 
 /* What is to be done about a session, and when, by what holds this moment. */
@@ -184,11 +215,14 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if (verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER ||
+	if ((verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER &&
+		 verdict.decision.reason != PGH_LIMIT_ADVISORY_BLOCKER) ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
-	facts.blocking = watch->blocking;
+	(void) follow_blocked(watch, &blocked_in_pass()[index]);
+	pgh_note_blocked(session, &watch->details->blocked);
+	facts = session->facts;
+	pgh_clock_correct(&facts, now);
 	return pgh_decide(&facts, limits, now);
 }
 
@@ -254,6 +288,7 @@ follow_reset(TimestampTz now)
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_ledger_reset();
 	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
@@ -288,33 +323,33 @@ publish_usage(void)
 }
 
 /*
- * What changes about an idle transaction while it is at rest: others may begin
- * to wait for it, and its xmin grows old.  Is there one to be judged again?
+ * What changes about an idle session while it is at rest: others may begin to
+ * wait for it, and its xmin grows old.  Is there one to be judged again?  And
+ * what it costs is put down.
  */
 static bool
-look_around(void)
+look_around(TimestampTz now)
 {
-	bool		idle_transactions = false;
+	bool		locks_count = false;
 	bool		changed = false;
-	const int32 *blocking;
 
-	for (int i = 0; i < pgh_n_slots && !idle_transactions; i++)
-		idle_transactions = pgh_watches[i].live && pgh_watches[i].idle_transaction;
-	if (!idle_transactions)
-		return false;
+	for (int i = 0; i < pgh_n_slots && !locks_count; i++)
+		locks_count = pgh_watches[i].live && pgh_watches[i].locks_count;
 
-	blocking = blocking_in_pass();
-	for (int i = 0; i < pgh_n_slots; i++)
+	/* One that was made in the middle of the pass lacks the last moments. */
+	blocked_seen = NULL;
+	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
 
-		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
+		if (follow_blocked(watch, &blocked_in_pass()[i]) ||
+			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
-		watch->blocking = blocking[i];
 	}
+	pgh_ledger_look(blocked_seen, now);
 	return changed;
 }
 
@@ -360,7 +395,7 @@ pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
 
-	blocking_seen = NULL;
+	blocked_seen = NULL;
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
@@ -368,7 +403,7 @@ pgh_pass(TimestampTz now, int *n_sessions)
 		follow_reset(now);
 		publish_usage();
 		pgh_periods_count_needs(now);
-		if (look_around())
+		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}
 	return Min(next, last_look + USECS_PER_SEC);

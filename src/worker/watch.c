@@ -47,7 +47,8 @@ pgh_watch_begin(PghWatch *watch)
 	PghWatchDetails *details = watch->details;
 
 	watch->retry_at = 0;
-	watch->blocking = 0;
+	watch->blocks = false;
+	memset(&details->blocked, 0, sizeof(PghBlocked));
 	watch->used = false;
 	details->spell = -1;
 	details->observed_event = 0;
@@ -172,7 +173,7 @@ pgh_watch_blocked(void)
 
 	for (int i = 0; i < pgh_n_slots; i++)
 		if (pgh_watches[i].live && pgh_watches[i].idle_transaction)
-			most = Max(most, pgh_watches[i].blocking);
+			most = Max(most, pgh_watches[i].details->blocked.queue[PGH_QUEUE_DATA].n);
 	return most;
 }
 

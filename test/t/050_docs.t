@@ -340,6 +340,15 @@ $client->query('BEGIN');
 $client->wait_closed;
 heard($client, 'the end that follows a rollback');
 
+with_settings(advisory_blocker_timeout => '100ms');
+$client = client('worker', 'SELECT pg_advisory_lock(1)');
+$waiter = client('waiter');
+$waiter->send_query('SELECT pg_advisory_lock(1)');
+$client->wait_closed;
+heard($client, 'advisory_blocker_timeout');
+$waiter->wait_ready;
+$waiter->close;
+
 with_settings(horizon_limit => '2');
 $client =
   client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1');

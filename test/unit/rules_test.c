@@ -181,8 +181,12 @@ read_facts(const char *s, PghFacts *facts)
 			facts->superuser = true;
 		else if (skip_words(&s, "listening"))
 			facts->listening = true;
+		else if (skip_words(&s, "wanted "))
+			facts->advisory_since = NOW - read_time(s, &s);
 		else if (skip_words(&s, "advisory"))
 			facts->advisory = true;
+		else if (skip_words(&s, "in backup"))
+			facts->in_backup = true;
 		else
 			break;
 	}
