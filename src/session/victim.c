@@ -19,6 +19,7 @@
 #include "look/describe.h"
 #include "look/interrupt.h"
 #include "message.h"
+#include "session/answer.h"
 #include "session/rollback.h"
 
 /* From the point of no return of a transaction to its end. */

@@ -1,24 +1,25 @@
 /*-------------------------------------------------------------------------
  *
- * shared/answer.c
- *	  What a victim answers when it is asked.
+ * session/answer.c
+ *	  Whether a backend is still what the worker saw when it asked.
  *
- * Owns: what has to hold of this very process for a request to be accepted;
- * why that is enough is at the top of shared/request.c.  Must not: do anything
- * that is not safe in a signal handler.  For the victim itself.
+ * Owns: the victim's answer.  Must not: wait, lock, allocate or raise an
+ * error: it runs in the signal handler.  The argument why the victim decides
+ * is at the top of shared/request.c.
  *
  *-------------------------------------------------------------------------
  */
-#include "shared/request.h"
+#include "session/answer.h"
 
 #include "access/xact.h"
 #include "libpq/libpq.h"
+#include "utils/timestamp.h"
 
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 
 /*
- * Has its client begun to talk since it was idle?  See above.  A transaction
+ * Has its client begun to talk since it was idle?  See shared/request.c.  A transaction
  * outside of a block may also be core's own, which looks at notifications.
  */
 static bool
