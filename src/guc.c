@@ -12,8 +12,6 @@
  */
 #include "guc.h"
 
-#include <limits.h>
-
 #include "common/hashfn.h"
 
 #include "pure/limits.h"
@@ -27,7 +25,6 @@ int			pgh_mode = PGH_MODE_ENFORCE;
 int			pgh_limit_setting[PGH_N_LIMITS];
 int			pgh_connections_per_application;
 int			pgh_headroom;
-int			pgh_headroom_min_idle;
 int			pgh_warn_at;
 int			pgh_max_events;
 int			pgh_max_applications;
@@ -295,7 +292,8 @@ pgh_shortest_limit(void)
 
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME)
+		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME ||
+			pgh_limit_kind(i) == PGH_KIND_SLOTS)
 			continue;
 		if (pgh_limit_setting[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);
@@ -317,6 +315,20 @@ pgh_ages_are_limited(void)
 		if (rules->rule[r].value[PGH_LIMIT_TRANSACTION] > 0)
 			return true;
 	return false;
+}
+
+int64
+pgh_shortest_min_idle(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	int64		shortest =
+	(int64) pgh_limit_setting[PGH_LIMIT_HEADROOM_MIN_IDLE] * 1000;
+
+	for (int i = 0; i < rules->n; i++)
+		if (pgh_rule_sets(&rules->rule[i], PGH_LIMIT_HEADROOM_MIN_IDLE))
+			shortest = Min(shortest,
+						   rules->rule[i].value[PGH_LIMIT_HEADROOM_MIN_IDLE]);
+	return shortest;
 }
 
 int
@@ -361,12 +373,6 @@ define_slots(void)
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_headroom, NULL);
-	DefineCustomIntVariable("pg_hygiene.headroom_min_idle",
-							"Nobody idle for less than this is evicted when slots run short.",
-							NULL,
-							&pgh_headroom_min_idle,
-							5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
-							NULL, assign_other, NULL);
 	DefineCustomIntVariable("pg_hygiene.warn_at",
 							"Percentage of usable slots in use at which a warning is logged.",
 							"0 means no warning.",

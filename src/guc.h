@@ -22,7 +22,6 @@ extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;
 extern int	pgh_headroom;		/* as set: -1 = automatic */
-extern int	pgh_headroom_min_idle;	/* ms */
 extern int	pgh_warn_at;		/* percent */
 extern int	pgh_max_events;
 extern int	pgh_max_applications;
@@ -70,6 +69,11 @@ extern void pgh_published_settings(int *values, char *rules);
  * the rules cannot be parsed; then nothing has changed.
  */
 extern bool pgh_use_settings(const int *values, const char *rules);
+
+/*
+ * The shortest headroom_min_idle that may hold for anybody, in microseconds.
+ */
+extern int64 pgh_shortest_min_idle(void);
 
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);

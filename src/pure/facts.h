@@ -128,6 +128,7 @@ typedef enum PghLimit
 	PGH_LIMIT_SESSION_LIFETIME,
 	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
+	PGH_LIMIT_HEADROOM_MIN_IDLE,	/* a length, not a limit of its own */
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,
 	PGH_LIMIT_RESERVE,

@@ -24,6 +24,13 @@
 	"transaction was rolled back due to idle-in-transaction timeout"
 #define ALLOWS "allows %s"
 
+#define EVICTED_FROM_CAP_PRIMARY \
+	"terminating connection to make room within a limit on connections"
+#define LEFT_WITHIN_CAP \
+	"left a transaction idle for %s while a limit on connections was reached"
+#define EVICTED_FROM_CAP_HINT \
+	"Commit or roll back, and close the session when the work is done."
+
 const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 	[PGH_LIMIT_NONE] = {
 		.name = "none",
@@ -165,15 +172,33 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.allowance = "keeps %s free",
 		.hint = "Close sessions when the work is done, or use one connection pool that is shared by the whole program.",
 	},
+	[PGH_LIMIT_HEADROOM_MIN_IDLE] = {
+		.name = "headroom_min_idle",
+		.kind = PGH_KIND_SLOTS,
+		.unit = PGH_UNIT_TIME,
+		.summary = "Nobody idle for less than this is evicted when slots run short.",
+		.boot = 5 * 1000,
+		.max = INT32_MAX,
+	},
 	[PGH_LIMIT_CONNECTIONS] = {
 		.name = "connections",
 		.kind = PGH_KIND_SLOTS,
 		.unit = PGH_UNIT_COUNT,
+		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,
+		.primary = EVICTED_FROM_CAP_PRIMARY,
+		.deed = LEFT_WITHIN_CAP,
+		.allowance = ALLOWS,
+		.hint = EVICTED_FROM_CAP_HINT,
 	},
 	[PGH_LIMIT_CONNECTIONS_PER_APPLICATION] = {
 		.name = "connections_per_application",
 		.kind = PGH_KIND_SLOTS,
 		.unit = PGH_UNIT_COUNT,
+		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,
+		.primary = EVICTED_FROM_CAP_PRIMARY,
+		.deed = LEFT_WITHIN_CAP,
+		.allowance = ALLOWS,
+		.hint = EVICTED_FROM_CAP_HINT,
 	},
 	[PGH_LIMIT_RESERVE] = {
 		.name = "reserve",

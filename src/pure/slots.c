@@ -11,6 +11,8 @@
  */
 #include "pure/slots.h"
 
+#include <string.h>
+
 int32_t
 pgh_automatic_headroom(int32_t max_connections, int32_t usable)
 {
@@ -75,7 +77,7 @@ below_headroom(const PghShortage *shortage)
 static bool
 held_below_headroom(const PghShortage *shortage)
 {
-	return below_headroom(shortage) &&
+	return below_headroom(shortage) && !shortage->spare_idle &&
 		shortage->available + shortage->undecided < shortage->headroom;
 }
 
@@ -90,6 +92,53 @@ pgh_slots_are_short(const PghShortage *shortage)
 	return shortage->headroom > 0 &&
 		(shortage->available <= shortage->headroom ||
 		 shortage->refused_lately);
+}
+
+/* As of the headroom of a server: a twentieth, and twice that is made free. */
+static int32_t
+room_within(const PghCap *cap)
+{
+	return cap->limit / 20 > 1 ? cap->limit / 20 : 1;
+}
+
+PghShortage
+pgh_cap_shortage(const PghCap *cap)
+{
+	PghShortage shortage;
+
+	memset(&shortage, 0, sizeof(shortage));
+	shortage.available = cap->limit - cap->held + cap->departing;
+	shortage.headroom = room_within(cap);
+	shortage.refused_lately = cap->refused_lately;
+	shortage.spare_idle = true;
+	return shortage;
+}
+
+bool
+pgh_cap_is_short(const PghCap *cap)
+{
+	const PghShortage shortage = pgh_cap_shortage(cap);
+
+	if (cap->limit <= 0)
+		return false;
+	if (cap->refused_lately)
+		return shortage.available < 2 * shortage.headroom;
+	return shortage.available <= 0 && cap->idle == 0;
+}
+
+/*
+ * While somebody is refused and not one session within the cap does anything
+ * but idle in its transaction, waiting serves nobody: a fifth of the time must
+ * do.  A program that leaks ten a second into a cap of 20 has filled it in two
+ * seconds.  What a rule says holds as it stands.
+ */
+PghTime
+pgh_cap_min_idle(const PghCap *cap, PghTime min_idle, bool by_rule)
+{
+	if (by_rule || !cap->refused_lately ||
+		cap->idle_transactions < cap->held)
+		return min_idle;
+	return min_idle / 5;
 }
 
 /*
@@ -150,7 +199,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		const PghTally *tally = &tallies[candidate->application];
 		int			class = harm_class(candidate, tally, shortage);
 		int32_t		its_crowd = crowd(candidate, tally);
-		PghTime		ripe = candidate->state_start + shortage->min_idle;
+		PghTime		ripe = candidate->state_start + candidate->min_idle;
 
 		if (class == 0)
 			continue;

@@ -71,6 +71,8 @@ typedef struct PghCandidate
 	int32_t		application;	/* an index into the tallies */
 	PghState	state;
 	PghTime		state_start;
+	PghTime		min_idle;		/* it stays until it has been idle this long */
+	bool		min_idle_by_rule;	/* a rule says so */
 	bool		untouchable;	/* counted, never evicted */
 } PghCandidate;
 
@@ -90,7 +92,7 @@ typedef struct PghShortage
 								 * been let in yet, and may never be */
 	int32_t		headroom;
 	bool		refused_lately; /* somebody was refused for headroom */
-	PghTime		min_idle;		/* microseconds */
+	bool		spare_idle;		/* only transactions are evicted */
 } PghShortage;
 
 /* This many idle transactions of one application are a leak. */
@@ -98,6 +100,37 @@ typedef struct PghShortage
 
 /* Is anything to be evicted at all? */
 extern bool pgh_slots_are_short(const PghShortage *shortage);
+
+/*
+ * How full a cap is, that is "connections" of a rule or
+ * "connections_per_application", and what its sessions do.
+ */
+typedef struct PghCap
+{
+	int32_t		limit;
+	int32_t		held;			/* its sessions */
+	int32_t		departing;		/* of those, asked to leave already */
+	int32_t		idle;			/* of those, idle outside a transaction */
+	int32_t		idle_transactions;	/* of those, idle in one */
+	bool		refused_lately; /* somebody was refused because of it */
+} PghCap;
+
+/*
+ * Is room to be made within a cap?  When somebody was refused because of it
+ * and there is little room, or when it is full and all of its sessions are in
+ * a transaction: then nobody can work unless one of them goes on.
+ */
+extern bool pgh_cap_is_short(const PghCap *cap);
+
+/* The same as a shortage of slots, to choose from its sessions. */
+extern PghShortage pgh_cap_shortage(const PghCap *cap);
+
+/*
+ * How long a session within the cap may idle, given what headroom_min_idle says
+ * of it, and whether that is a rule's.
+ */
+extern PghTime pgh_cap_min_idle(const PghCap *cap, PghTime min_idle,
+								bool by_rule);
 
 /*
  * The session to evict next, as an index into "candidates", or -1.  The

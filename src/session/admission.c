@@ -79,6 +79,9 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
 		facts->cap_rule == 0)
 		facts->cap_rule = i + 1;
+	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
+		arrival->counts[i] + 1 >= rule->value[PGH_RULE_CONNECTIONS])
+		arrival->fills_cap = true;
 	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 &&
 		arrival->rules_are_present && pgh_rule_rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
@@ -139,7 +142,8 @@ ask_for_slots(const PghArrival *arrival)
 							GetCurrentTimestamp());
 
 	/* Our own slot is gone when the next one comes. */
-	if (arrival->facts.available <= arrival->facts.headroom + 1)
+	if (arrival->facts.available <= arrival->facts.headroom + 1 ||
+		arrival->fills_cap)
 		pgh_want_slots();
 }
 
@@ -211,6 +215,8 @@ pgh_admit_session(const PghLogin *login, const char *application)
 	arrival.facts.held = pgh_application_enter(arrival.application) - 1;
 	arrival.facts.per_application = pgh_connections_per_application;
 	arrival.facts.headroom = pgh_effective_headroom();
+	arrival.fills_cap = arrival.facts.per_application > 0 &&
+		arrival.facts.held + 1 >= arrival.facts.per_application;
 	if (counting)
 	{
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);

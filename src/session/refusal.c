@@ -16,6 +16,7 @@
 #include "shared/events.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/worker_state.h"
 
 static bool refusing = false;
 static bool refusing_quietly = false;
@@ -151,6 +152,11 @@ pgh_refuse(const PghArrival *arrival)
 		return;
 	}
 	count_refusal(arrival);
+
+	/* Room may be made within the cap; it has to see that we were counted. */
+	if (arrival->refusal.reason == PGH_LIMIT_CONNECTIONS ||
+		arrival->refusal.reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
+		pgh_want_slots();
 	refusing = true;
 	refusing_quietly = !log_it;
 	ereport(FATAL,

@@ -22,6 +22,7 @@ typedef struct PghArrival
 	PghNewcomer facts;
 	bool		rules_are_present;	/* its counts and rates are everybody's */
 	PghRefusal	refusal;
+	bool		fills_cap;		/* it takes the last place of one */
 	int32		counts[PGH_MAX_RULES];	/* sessions of each rule, without us */
 } PghArrival;
 

@@ -21,6 +21,7 @@
 #include "message.h"
 #include "session/answer.h"
 #include "session/rollback.h"
+#include "shared/rule_counters.h"
 
 /* From the point of no return of a transaction to its end. */
 static volatile sig_atomic_t committing = false;
@@ -131,6 +132,13 @@ pgh_victim_complete_message(ErrorData *edata)
 	if (!is_our_message(edata, pgh_my_slot))
 		return false;
 	complete_message(edata, pgh_my_slot);
+
+	/*
+	 * Whoever hears that this session ends may connect again at once, and
+	 * must not be refused because of it.
+	 */
+	if (edata->elevel == FATAL)
+		pgh_rule_member_leave(pgh_my_proc_number());
 	return true;
 }
 

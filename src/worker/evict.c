@@ -111,9 +111,32 @@ kept_for_reserves(TimestampTz now)
 	return kept;
 }
 
-/* List all sessions, and count what each application holds. */
+/* What headroom_min_idle says of a session; of one unknown, nothing. */
+static void
+set_min_idle(PghCandidate *candidate, const PghLimits *limits)
+{
+	candidate->min_idle = limits == NULL ? 0 :
+		limits->value[PGH_LIMIT_HEADROOM_MIN_IDLE];
+	candidate->min_idle_by_rule = limits != NULL &&
+		limits->rule[PGH_LIMIT_HEADROOM_MIN_IDLE] != 0;
+}
+
+static bool
+is_in_scope(const PghSession *session, const PghScope *scope, TimestampTz now)
+{
+	if (scope == NULL)
+		return true;
+	return scope->rule != NULL ?
+		pgh_rule_matches(scope->rule, &session->who, now) :
+		session->counted_as == scope->application;
+}
+
+/*
+ * List all sessions, or those of a cap, and count what each application holds
+ * of them.
+ */
 static int
-gather(PghRound round, TimestampTz now)
+gather(const PghScope *scope, PghRound round, TimestampTz now)
 {
 	int			n = 0;
 
@@ -125,7 +148,8 @@ gather(PghRound round, TimestampTz now)
 		const PghLimits *limits;
 
 		if (!pgh_scan_session(i, &session) ||
-			session.counted_as == PGH_NO_APPLICATION)
+			session.counted_as == PGH_NO_APPLICATION ||
+			!is_in_scope(&session, scope, now))
 			continue;
 		pgh_clock_correct(&session.facts, now);
 		candidate->session = i;
@@ -134,7 +158,8 @@ gather(PghRound round, TimestampTz now)
 		candidate->state_start = session.facts.state_start;
 		limits = pgh_watch_limits(i, session.changecount);
 		candidate->untouchable = is_untouchable(&session, limits, round) ||
-			is_in_reserve(&session, now);
+			(scope == NULL && is_in_reserve(&session, now));
+		set_min_idle(candidate, limits);
 		tally(&tallies[candidate->application], candidate->state);
 		n++;
 	}
@@ -147,7 +172,7 @@ gather(PghRound round, TimestampTz now)
  */
 static void
 evict(const PghCandidate *chosen, PghRound round,
-	  const PghShortage *shortage, TimestampTz now)
+	  const PghDecision *decision, TimestampTz now)
 {
 	PghSession	session;
 	PghFacts	facts;
@@ -166,9 +191,7 @@ evict(const PghCandidate *chosen, PghRound round,
 		return;
 	session.leak = pgh_watch_leak(chosen->session);
 	memset(&verdict, 0, sizeof(verdict));
-	verdict.decision.action = PGH_ACTION_EVICT;
-	verdict.decision.reason = PGH_LIMIT_HEADROOM;
-	verdict.decision.limit = shortage->headroom;
+	verdict.decision = *decision;
 	verdict.decision.measured = now - facts.state_start;
 	verdict.deadline = now;
 	if (pgh_act(&session, &verdict, limits->mode, now))
@@ -190,21 +213,20 @@ take_out(PghCandidate *chosen)
 }
 
 /*
- * Choose until enough slots are available, or nobody is left; returns when the
- * next one becomes ripe.
+ * Choose from the candidates until there is enough room, or nobody is left;
+ * returns when the next one becomes ripe.
  */
 static TimestampTz
-choose(PghRound round, PghShortage shortage, TimestampTz now)
+choose(int n, PghRound round, PghShortage shortage,
+	   const PghDecision *decision, TimestampTz now)
 {
 	TimestampTz ripe_at;
-	int			n = gather(round, now);
-
 	int			i;
 
 	while ((i = pgh_choose_eviction(candidates, n, tallies, &shortage, now,
 									&ripe_at)) >= 0)
 	{
-		evict(&candidates[i], round, &shortage, now);
+		evict(&candidates[i], round, decision, now);
 		take_out(&candidates[i]);
 		shortage.available++;
 	}
@@ -242,8 +264,33 @@ measure_shortage(int used, int n_sessions, TimestampTz now)
 	shortage.headroom = pgh_effective_headroom();
 	shortage.refused_lately = refused_at != 0 &&
 		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
-	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
+	shortage.spare_idle = false;
 	return shortage;
+}
+
+/*
+ * Would this one of the candidates be chosen?  It was taken for untouchable,
+ * since it is being asked.
+ */
+static bool
+is_still_chosen(int n, const PghSession *session, const PghLimits *limits,
+				const PghShortage *shortage, TimestampTz now)
+{
+	TimestampTz ripe_at;
+
+	for (int i = 0; i < n; i++)
+	{
+		PghCandidate *candidate = &candidates[i];
+
+		if (candidate->session != session->index)
+			continue;
+		candidate->untouchable =
+			is_untouchable(session, limits, PGH_ROUND_ENFORCE);
+		set_min_idle(candidate, limits);
+		return pgh_choose_eviction(candidate, 1, tallies, shortage, now,
+								   &ripe_at) == 0;
+	}
+	return false;
 }
 
 /*
@@ -255,26 +302,12 @@ pgh_evicts_again(const PghSession *session, const PghLimits *limits,
 				 TimestampTz now)
 {
 	int			used = pgh_scan_used_slots();
-	int			n = gather(PGH_ROUND_ENFORCE, now);
+	int			n = gather(NULL, PGH_ROUND_ENFORCE, now);
 	PghShortage shortage = measure_shortage(used, n, now);
-	TimestampTz ripe_at;
 
 	shortage.available -= pgh_watch_is_departing(session->index);
-	if (!pgh_slots_are_short(&shortage))
-		return false;
-	for (int i = 0; i < n; i++)
-	{
-		PghCandidate *candidate = &candidates[i];
-
-		if (candidate->session != session->index)
-			continue;
-		candidate->untouchable =
-			is_untouchable(session, limits, PGH_ROUND_ENFORCE) ||
-			is_in_reserve(session, now);
-		return pgh_choose_eviction(candidate, 1, tallies, &shortage, now,
-								   &ripe_at) == 0;
-	}
-	return false;
+	return pgh_slots_are_short(&shortage) && !is_in_reserve(session, now) &&
+		is_still_chosen(n, session, limits, &shortage, now);
 }
 
 /*
@@ -288,18 +321,112 @@ TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage = measure_shortage(used, n_sessions, now);
+	PghDecision decision = {.action = PGH_ACTION_EVICT,.reason = PGH_LIMIT_HEADROOM};
 	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
 
 	if (!pgh_slots_are_short(&shortage))
 		return PGH_NEVER;
 
+	decision.limit = shortage.headroom;
 	if (somebody_is_observed())
-		observed_ripe_at = choose(PGH_ROUND_OBSERVE, shortage, now);
-	ripe_at = choose(PGH_ROUND_ENFORCE, shortage, now);
+		observed_ripe_at = choose(gather(NULL, PGH_ROUND_OBSERVE, now),
+								  PGH_ROUND_OBSERVE, shortage, &decision, now);
+	ripe_at = choose(gather(NULL, PGH_ROUND_ENFORCE, now), PGH_ROUND_ENFORCE,
+					 shortage, &decision, now);
 	ripe_at = Min(ripe_at, observed_ripe_at);
 
 	/* A session that becomes idle from now on is not ripe before that. */
-	ripe_at = Min(ripe_at, now + shortage.min_idle);
+	ripe_at = Min(ripe_at, now + pgh_shortest_min_idle());
 	return Max(ripe_at, now + PGH_SHORTAGE_INTERVAL);
+}
+
+/* ----------
+ * Within a cap
+ * ----------
+ */
+
+/* What the candidates are up to, as the sessions of a cap. */
+static PghCap
+measure_cap(const PghScope *scope, int n)
+{
+	PghCap		cap;
+
+	memset(&cap, 0, sizeof(cap));
+	cap.limit = scope->decision.limit;
+	cap.held = n;
+	cap.refused_lately = scope->refused_lately;
+	for (int i = 0; i < n; i++)
+	{
+		const PghCandidate *candidate = &candidates[i];
+
+		cap.departing += pgh_watch_is_departing(candidate->session);
+		cap.idle += candidate->state == PGH_STATE_IDLE;
+		cap.idle_transactions +=
+			pgh_state_in_transaction_idle(candidate->state);
+	}
+	return cap;
+}
+
+static void
+set_min_idles(const PghCap *cap, int n)
+{
+	for (int i = 0; i < n; i++)
+		candidates[i].min_idle =
+			pgh_cap_min_idle(cap, candidates[i].min_idle,
+							 candidates[i].min_idle_by_rule);
+}
+
+static TimestampTz
+choose_within(const PghScope *scope, PghRound round, TimestampTz now)
+{
+	int			n = gather(scope, round, now);
+	PghCap		cap = measure_cap(scope, n);
+	PghShortage shortage = pgh_cap_shortage(&cap);
+	TimestampTz ripe_at;
+
+	set_min_idles(&cap, n);
+	if (pgh_cap_is_short(&cap))
+		(void) choose(n, round, shortage, &scope->decision, now);
+
+	/*
+	 * Whoever is ripe by then goes as soon as it is full; and at any moment
+	 * nobody may be at work in it any more.
+	 */
+	shortage.available = 0;
+	if (cap.idle_transactions < cap.held)
+	{
+		cap.idle_transactions = cap.held;
+		set_min_idles(&cap, n);
+	}
+	if (pgh_choose_eviction(candidates, n, tallies, &shortage, now,
+							&ripe_at) >= 0)
+		return now;
+	return ripe_at;
+}
+
+bool
+pgh_evicts_within_again(const PghSession *session, const PghLimits *limits,
+						const PghScope *scope, TimestampTz now)
+{
+	int			n = gather(scope, PGH_ROUND_ENFORCE, now);
+	PghCap		cap = measure_cap(scope, n);
+	PghShortage shortage;
+
+	cap.departing -= pgh_watch_is_departing(session->index);
+	shortage = pgh_cap_shortage(&cap);
+	return pgh_cap_is_short(&cap) &&
+		is_still_chosen(n, session, limits, &shortage, now);
+}
+
+TimestampTz
+pgh_evict_within(const PghScope *scope, TimestampTz now)
+{
+	TimestampTz observed_ripe_at = PGH_NEVER;
+	TimestampTz ripe_at;
+
+	if (somebody_is_observed())
+		observed_ripe_at = choose_within(scope, PGH_ROUND_OBSERVE, now);
+	ripe_at = choose_within(scope, PGH_ROUND_ENFORCE, now);
+	return Min(ripe_at, observed_ripe_at);
 }

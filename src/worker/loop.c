@@ -41,6 +41,7 @@
 #include "shared/refusals.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
+#include "worker/caps.h"
 #include "worker/evict.h"
 #include "worker/incident.h"
 #include "worker/pass.h"
@@ -145,7 +146,8 @@ look_at_slots(int n_sessions, TimestampTz now)
 			last_second = now;
 			pgh_refusals_report();
 		}
-		next_look = pgh_evict_pass(used, n_sessions, now);
+		next_look = Min(pgh_evict_pass(used, n_sessions, now),
+						pgh_caps_pass(now));
 		if (next_look != PGH_NEVER &&
 			pg_atomic_compare_exchange_u32(&pgh_worker_state->slots_wanted, &enough,
 										   PGH_SLOTS_MUTED))
@@ -327,6 +329,7 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
+	pgh_caps_start();
 	pgh_incident_start();
 	apply_settings();
 	report_for_duty();

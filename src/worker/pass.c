@@ -21,6 +21,7 @@
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/caps.h"
 #include "worker/evict.h"
 #include "worker/ledger.h"
 #include "worker/leave.h"
@@ -286,7 +287,10 @@ decides_again(int index, PghWatch *watch, const PghRequest *request,
 		watch->details->limits.mode != PGH_MODE_ENFORCE)
 		return false;
 	if (asked->action == PGH_ACTION_EVICT)
-		return pgh_evicts_again(&session, &watch->details->limits, now);
+		return asked->reason == PGH_LIMIT_HEADROOM ?
+			pgh_evicts_again(&session, &watch->details->limits, now) :
+			pgh_cap_evicts_again(&session, &watch->details->limits, asked,
+								 now);
 	if (asked->action == PGH_ACTION_CANCEL)
 		session.facts.cancelled_at = 0;
 	verdict = decide_now(index, watch, &session, now);

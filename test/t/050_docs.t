@@ -390,6 +390,20 @@ $_->wait_closed for $others[0];
 heard($others[0], 'headroom, of a session');
 $_->close for @others;
 
+# Within a cap, a rule's and that of each application.
+with_settings(
+	headroom_min_idle => '100ms',
+	rules => 'application=orders: connections=3');
+@others = map { client('orders', 'BEGIN') } 1 .. 3;
+$_->wait_closed for $others[0];
+heard($others[0], 'a cap, of a session');
+$_->close for @others;
+with_settings(headroom_min_idle => '100ms', connections_per_application => '3');
+@others = map { client('orders', 'BEGIN') } 1 .. 3;
+$_->wait_closed for $others[0];
+heard($others[0], 'connections_per_application, of a session');
+$_->close for @others;
+
 # A reserve leaves two or three slots, so that few connections are many.
 with_settings(rules => 'application=nobody: reserve=94');
 @others = map { client('orders') } 1 .. 4;

@@ -143,6 +143,9 @@ test_admission(char **field)
 static PghCandidate candidates[MAX_SESSIONS];
 static const char *labels[MAX_SESSIONS];
 static int32_t n_candidates;
+static PghTime min_idle;
+static bool min_idle_by_rule;
+static int32_t cap_limit;		/* of a row about a cap; else 0 */
 static PghTally tallies[MAX_APPLICATIONS];
 static char names[MAX_APPLICATIONS][20];
 static char label_space[TABLE_LINE_LEN];
@@ -152,7 +155,9 @@ read_shortage(const char *s, PghShortage *shortage)
 {
 	memset(shortage, 0, sizeof(*shortage));
 	shortage->headroom = 5;
-	shortage->min_idle = 5 * SECOND;
+	min_idle = 5 * SECOND;
+	min_idle_by_rule = false;
+	cap_limit = 0;
 	do
 	{
 		if (skip_words(&s, "available "))
@@ -161,9 +166,12 @@ read_shortage(const char *s, PghShortage *shortage)
 			shortage->headroom = read_int(&s);
 		else if (skip_words(&s, "min_idle "))
 		{
-			shortage->min_idle = read_seconds(&s);
+			min_idle = read_seconds(&s);
 			(void) skip_words(&s, "s");
+			min_idle_by_rule = skip_words(&s, " by rule");
 		}
+		else if (skip_words(&s, "cap "))
+			cap_limit = read_int(&s);
 		else if (skip_words(&s, "refused"))
 			shortage->refused_lately = true;
 		else
@@ -229,6 +237,8 @@ read_session(char *word, int32_t application)
 	candidate.application = application;
 	candidate.state = read_state(*word);
 	candidate.state_start = NOW;
+	candidate.min_idle = min_idle;
+	candidate.min_idle_by_rule = min_idle_by_rule;
 	if (*s >= '0' && *s <= '9')
 		candidate.state_start -= read_seconds(&s);
 	candidate.untouchable = skip_words(&s, "!");
@@ -324,6 +334,27 @@ print_order(PghShortage *shortage, char *buf, size_t size, PghTime *ripe_at)
 	print_run(buf, size, last, times, &application);
 }
 
+/* The sessions of the row are those of a cap: how short is it? */
+static bool
+cap_is_short(PghShortage *shortage)
+{
+	PghCap		cap = {.limit = cap_limit,.refused_lately = shortage->refused_lately};
+
+	cap.held = n_candidates;
+	for (int32_t i = 0; i < n_candidates; i++)
+	{
+		PghState	state = candidates[i].state;
+
+		cap.idle += state == PGH_STATE_IDLE;
+		cap.idle_transactions += pgh_state_in_transaction_idle(state);
+	}
+	for (int32_t i = 0; i < n_candidates; i++)
+		candidates[i].min_idle = pgh_cap_min_idle(&cap, min_idle,
+												  min_idle_by_rule);
+	*shortage = pgh_cap_shortage(&cap);
+	return pgh_cap_is_short(&cap);
+}
+
 static void
 test_eviction(char **field)
 {
@@ -334,7 +365,8 @@ test_eviction(char **field)
 
 	read_shortage(field[0], &shortage);
 	read_sessions(field[1]);
-	if (pgh_slots_are_short(&shortage))
+	if (cap_limit > 0 ? cap_is_short(&shortage) :
+		pgh_slots_are_short(&shortage))
 	{
 		print_order(&shortage, got, sizeof(got), &ripe_at);
 		len = strlen(got);
