@@ -598,6 +598,22 @@ AS 'MODULE_PATHNAME', 'pgh_check_rules';
 COMMENT ON FUNCTION hygiene.check_rules(text) IS
 	'The rules that a text for pg_hygiene.rules stands for. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
 
+CREATE FUNCTION hygiene.with_rule(rule text)
+RETURNS text
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_with_rule';
+
+COMMENT ON FUNCTION hygiene.with_rule(text) IS
+	'The whole text of pg_hygiene.rules with a rule, or several, in front of it. Nothing is set. Raises invalid_parameter_value if the rule does not parse, program_limit_exceeded if there are too many. Everyone may call it';
+
+CREATE FUNCTION hygiene.without_rule(rule integer)
+RETURNS text
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_without_rule';
+
+COMMENT ON FUNCTION hygiene.without_rule(integer) IS
+	'The whole text of pg_hygiene.rules without the rule of this number. Nothing is set. Raises invalid_parameter_value if there is none. Everyone may call it';
+
 CREATE FUNCTION hygiene.rehearse(
 	rules text,
 	OUT pid integer,

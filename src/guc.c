@@ -232,6 +232,35 @@ pgh_parse_selectors_or_error(const char *text, PghRule *rule)
 				 errhint("Selectors look like this: application=web-* user=app.")));
 }
 
+static void
+warn_of_rule(const PghRuleSet *rules, int rule, TimestampTz now)
+{
+	int			hider;
+
+	if (pgh_rule_is_over(&rules->rule[rule - 1], now))
+	{
+		ereport(WARNING, (errmsg("rule %d of pg_hygiene.rules is over", rule)));
+		return;
+	}
+	hider = pgh_rules_hider(rules, rule, now);
+	if (hider > 0)
+		ereport(WARNING,
+				(errmsg("rule %d of pg_hygiene.rules has no effect", rule),
+				 errdetail("Rule %d matches whoever it matches, and decides first.",
+						   hider)));
+}
+
+void
+pgh_warn_of_rules(const PghRuleSet *rules, TimestampTz now)
+{
+	for (int i = 1; i <= rules->n; i++)
+		warn_of_rule(rules, i, now);
+	if (pgh_rules_lack_default(rules, now))
+		ereport(WARNING,
+				(errmsg("no rule of pg_hygiene.rules exempts pg_dump"),
+				 errhint("Keep the default rule behind your own: application=pg_dump: exempt.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {

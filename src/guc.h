@@ -109,6 +109,12 @@ extern bool pgh_ages_are_limited(void);
 extern int	pgh_effective_headroom(void);
 
 /*
+ * Warn of what may be a mistake in rules that can be read: one that has no
+ * effect, one whose time is over, the default rule lost.  Raises WARNINGs.
+ */
+extern void pgh_warn_of_rules(const PghRuleSet *rules, TimestampTz now);
+
+/*
  * Parse rules text into palloc'd memory of the current context.  Raises
  * invalid_parameter_value with the position and what was expected.
  */

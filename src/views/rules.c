@@ -10,8 +10,11 @@
  */
 #include "views/views.h"
 
+#include "commands/dbcommands.h"
 #include "funcapi.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "look/blockers.h"
@@ -102,6 +105,30 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Warn of roles and databases that do not exist. */
+static void
+warn_of_name(const PghSelector *sel)
+{
+	if (!pgh_selector_is_name(sel))
+		return;
+	if (sel->kind == PGH_SELECT_USER &&
+		!OidIsValid(get_role_oid(sel->pattern, true)))
+		ereport(WARNING,
+				(errmsg("role \"%s\" does not exist", sel->pattern)));
+	if (sel->kind == PGH_SELECT_DATABASE &&
+		!OidIsValid(get_database_oid(sel->pattern, true)))
+		ereport(WARNING,
+				(errmsg("database \"%s\" does not exist", sel->pattern)));
+}
+
+static void
+warn_of_names(const PghRuleSet *rules)
+{
+	for (int i = 0; i < rules->n; i++)
+		for (int j = 0; j < rules->rule[i].n_selectors; j++)
+			warn_of_name(&rules->rule[i].selector[j]);
+}
+
 /*
  * hygiene.check_rules(text): the parsed rules, or an error with the position.
  */
@@ -113,6 +140,8 @@ pgh_check_rules(PG_FUNCTION_ARGS)
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
+	pgh_warn_of_rules(rules, GetCurrentTimestamp());
+	warn_of_names(rules);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;

@@ -291,6 +291,7 @@ reload_settings(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	apply_settings();
 	pgh_watch_forget();
+	pgh_warn_of_rules(pgh_current_rules(), GetCurrentTimestamp());
 }
 
 /* What holds from now on, in one line of the log. */
