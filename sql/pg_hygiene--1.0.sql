@@ -215,7 +215,7 @@ CREATE VIEW hygiene.applications AS
 COMMENT ON VIEW hygiene.applications IS
 	'One row for each application name, with its sessions of this moment and its counters';
 COMMENT ON COLUMN hygiene.applications.application_name IS
-	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications; the client that PgBouncer appends is left out';
+	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(other applications)" sums what has no row of its own, or none any more';
 COMMENT ON COLUMN hygiene.applications.connections IS
 	'Sessions of this moment';
 COMMENT ON COLUMN hygiene.applications.active IS
@@ -275,7 +275,8 @@ CREATE FUNCTION hygiene.get_events(
 	OUT wrote boolean,
 	OUT blocking integer,
 	OUT query_id bigint,
-	OUT query text)
+	OUT query text,
+	OUT trace_id text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_event_list';
@@ -325,6 +326,8 @@ COMMENT ON COLUMN hygiene.events.query_id IS
 	'Identifier of its last statement; hidden like client_addr';
 COMMENT ON COLUMN hygiene.events.query IS
 	'Its last statement, at most 1023 bytes; hidden like client_addr';
+COMMENT ON COLUMN hygiene.events.trace_id IS
+	'Id of the trace that its application_name was, which is what the client says';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from

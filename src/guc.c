@@ -30,6 +30,7 @@ int			pgh_max_events;
 int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
+bool		pgh_application_families;
 
 static char *rules_text;		/* the setting itself; GUC's memory */
 static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
@@ -264,6 +265,12 @@ pgh_define_settings(void)
 							 "Tells a new session of an application that lost sessions to a limit.",
 							 NULL,
 							 &pgh_tell_client,
+							 true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_hygiene.application_families",
+							 "Takes application names that differ in a number or the like for one application, from the ninth on.",
+							 NULL,
+							 &pgh_application_families,
 							 true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("pg_hygiene.rules",

@@ -25,6 +25,7 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern bool pgh_application_families;
 
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);

@@ -10,7 +10,9 @@
  */
 #include "message.h"
 
+#include "pure/application_name.h"
 #include "pure/limits.h"
+#include "shared/rule_labels.h"
 
 #define USECS_PER_MS INT64CONST(1000)
 
@@ -68,7 +70,9 @@ print_allowance(const PghDecision *decision, const char *label,
 	pgh_print_limit(decision->reason, decision->limit, value, sizeof(value));
 	space_unit(value, sizeof(value));
 	snprintf(allowance, sizeof(allowance), info->allowance, value);
-	if (decision->rule > 0)
+	if (decision->rule > 0 && label[0] == '\0')
+		snprintf(buf, size, "rule %d %s", decision->rule, allowance);
+	else if (decision->rule > 0)
 		snprintf(buf, size, "rule %d (%s) %s",
 				 decision->rule, label, allowance);
 	else
@@ -111,14 +115,34 @@ print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
 		snprintf(buf, size, "%s %s", general, pgh_pattern_advice(pattern));
 }
 
+/*
+ * Append the trace of a session that calls itself like one.  Its name is the
+ * one that it keeps.
+ */
+static const char *
+print_trace(const char *name, const char *kept, char *detail, size_t size)
+{
+	char		trace_id[PGH_TRACE_ID_LEN];
+
+	detail[0] = '\0';
+	if (!pgh_read_traceparent(name, trace_id))
+		return name;
+	if (trace_id[0] != '\0')
+		snprintf(detail, size, " Its trace is %s.", trace_id);
+	return kept;
+}
+
 void
-pgh_message_for_request(const PghRequest *request, const char *application,
-						int64 measured, PghMessage *message)
+pgh_message_for_request(const PghRequest *request, const char *name,
+						const char *kept, int64 measured,
+						PghMessage *message)
 {
 	const PghDecision *decision = &request->decision;
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
 	char		deed[256];
 	char		allowance[192];
+	char		label[PGH_RULE_LABEL_LEN];
+	char		trace[64];
 
 	message->sqlerrcode = sqlstate_from_text(info->sqlstate);
 	message->primary = info->primary;
@@ -129,11 +153,12 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 	}
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
-	print_deed(decision->reason, application, measured, deed, sizeof(deed));
-	print_allowance(decision, request->rule_label,
-					allowance, sizeof(allowance));
-	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
-			 deed, allowance);
+	name = print_trace(name, kept, trace, sizeof(trace));
+	print_deed(decision->reason, name, measured, deed, sizeof(deed));
+	pgh_rule_label(decision->rule, request->rules_version, label);
+	print_allowance(decision, label, allowance, sizeof(allowance));
+	snprintf(message->detail, sizeof(message->detail), "%s; %s.%s",
+			 deed, allowance, trace);
 }
 
 static void
@@ -160,12 +185,23 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 	}
 }
 
+/* One role is told how many it holds itself, and that it is not all. */
+static void
+print_held(const PghRefusalFacts *facts, char *held, size_t size)
+{
+	snprintf(held, size, facts->beside_newcomers ?
+			 "%d connections beside other applications that are new" :
+			 facts->beside_roles ?
+			 "%d connections beside those of other roles" :
+			 "%d connections", facts->held);
+}
+
 static void
 print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 {
-	char		held[32];
+	char		held[96];
 
-	snprintf(held, sizeof(held), "%d connections", facts->held);
+	print_held(facts, held, sizeof(held));
 	switch (facts->reason)
 	{
 		case PGH_LIMIT_CONNECTIONS:

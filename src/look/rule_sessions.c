@@ -22,7 +22,8 @@ pgh_rules_reserve(const PghRuleSet *rules)
 }
 
 void
-pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
+pgh_count_rule_sessions(const PghRuleSet *rules, const PghSlot *left_out,
+						int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -30,7 +31,7 @@ pgh_count_rule_sessions(const PghRuleSet *rules, int32 *counts)
 		PghIdentity who;
 		PghRuleBits bits;
 
-		if (!pgh_scan_who(i, &who))
+		if (&pgh_slots[i] == left_out || !pgh_scan_who(i, &who))
 			continue;
 		(void) pgh_rules_match(rules, &who, &bits);
 		for (int r = 0; r < rules->n; r++)

@@ -19,6 +19,7 @@
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
+#include "pgstat.h"
 #include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "utils/syscache.h"
@@ -30,7 +31,7 @@
 #include "session/refusal.h"
 #include "session/tell.h"
 #include "session/victim.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -42,11 +43,15 @@ static emit_log_hook_type prev_emit_log = NULL;
  */
 static int64 transactions_ended = -1;
 
+/* One that has ended so many under its name is no newcomer. */
+#define PGH_ESTABLISHING_TRANSACTIONS 3
+static int64 established_at = PGH_ESTABLISHING_TRANSACTIONS;
+
 /*
- * The application that this session's transactions are counted for, and the
- * address of the name that said so: a name that is set again has another one.
+ * The setting, and the address of the name that was looked at last: a name
+ * that is set again has another one.
  */
-static uint32 working_for = PGH_NO_APPLICATION;
+static struct config_generic *name_setting = NULL;
 static const char *working_name = NULL;
 
 /* ----------
@@ -70,17 +75,14 @@ static void
 emit_log(ErrorData *edata)
 {
 	static bool busy = false;
-	bool		quiet;
 
 	if (prev_emit_log)
 		prev_emit_log(edata);
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
-	if (pgh_refusing(&quiet))
-		edata->output_to_server &= !quiet;
-	else if (!pgh_victim_complete_message(edata) &&
-			 is_server_refusal(edata))
+	if (!pgh_refusal_complete_message(edata) &&
+		!pgh_victim_complete_message(edata) && is_server_refusal(edata))
 		pg_atomic_fetch_add_u64(&pgh_totals->refused_by_server, 1);
 	busy = false;
 }
@@ -91,32 +93,57 @@ emit_log(ErrorData *edata)
  */
 
 /*
+ * What of an application_name is the application's own, in PGH_NAME_LEN bytes;
+ * false if it is no name but a trace.
+ */
+static bool
+read_name(const char *setting, char *name)
+{
+	char		trace_id[PGH_TRACE_ID_LEN];
+
+	if (pgh_read_traceparent(setting, trace_id))
+		return false;
+	strlcpy(name, setting, PGH_NAME_LEN);
+	name[pgh_application_length(name)] = '\0';
+	return true;
+}
+
+/*
+ * Does the name that is set now hold beyond the transaction that is being
+ * committed?  SET LOCAL, a function's SET and the like end with it.
+ */
+static bool
+name_will_last(void)
+{
+	return name_setting == NULL || name_setting->stack == NULL ||
+		name_setting->stack->state == GUC_SET;
+}
+
+/*
  * The application name was set: a pooler does so whenever it gives the session
- * to another client, and the counters must follow.  The transaction that set
- * it counts for the new name.  A name that happens to have the address of the
- * last one is left to the worker, which compares the text.
+ * to another client, and a tracer with each statement.  The counters must
+ * follow, and what may not have the name is ended.  The transaction that set
+ * it counts for the new name.
  */
 static void
 follow_name(PghSlot *slot)
 {
 	char		name[PGH_NAME_LEN];
-	uint32		index;
-	uint64		earlier = Max(transactions_ended - 1, 0);
 
-	working_name = application_name;
-	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
-	name[pgh_application_length(name)] = '\0';
-	index = pgh_slot_rename(slot, pg_atomic_read_u32(&slot->application),
-							name);
-	if (index == working_for)
+	if (!name_will_last())
 		return;
-	if (working_for != PGH_NO_APPLICATION && transactions_ended > 0)
-	{
-		pgh_application_credit(working_for, pgh_slot_credit(slot, earlier));
+	working_name = application_name;
+	if (!read_name(MyBEEntry->st_appname, name) ||
+		strcmp(name, slot->name) == 0)
+		return;
+	if (!pgh_admit_name(slot, name,
+						pgh_slot_credit(slot, Max(transactions_ended - 1, 0))))
+		return;
+	established_at = Max(transactions_ended, 1) +
+		PGH_ESTABLISHING_TRANSACTIONS - 1;
+	if (transactions_ended > 0)
 		pg_atomic_write_u32(&slot->renames,
 							pg_atomic_read_u32(&slot->renames) + 1);
-	}
-	working_for = index;
 }
 
 /* Remember a transaction that failed, for its block may go on. */
@@ -148,6 +175,8 @@ at_transaction_event(XactEvent event, void *arg)
 	if (slot != NULL)
 	{
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (unlikely(transactions_ended == established_at))
+			pgh_member_establish(slot);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot);
 	}
@@ -175,7 +204,8 @@ end_session(int code, Datum arg)
 	TimestampTz login_at;
 	int64		transactions;
 	int64		credited;
-	uint32		application;
+	bool		in_good_order = code == 0 &&
+		pgStatSessionEndCause == DISCONNECT_NORMAL;
 
 	if (slot == NULL)
 		return;
@@ -185,12 +215,11 @@ end_session(int code, Datum arg)
 		(transactions_ended >= 0 && IsTransactionState());
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
-	application = pgh_slot_release();
-	pgh_victim_finish(slot, application);
-	if (application != PGH_NO_APPLICATION)
-		pgh_application_end(application,
-							transactions - Min(credited, transactions),
-							Max(GetCurrentTimestamp() - login_at, 0));
+	pgh_slot_release();
+	pgh_victim_finish(slot);
+	pgh_member_leave(slot, slot->login.roleid,
+					 transactions - Min(credited, transactions),
+					 GetCurrentTimestamp() - login_at, in_good_order);
 }
 
 /*
@@ -242,15 +271,12 @@ address_from_socket(const SockAddr *socket)
 }
 
 static void
-identify(const Port *port, PghLogin *login, char *application)
+identify(const Port *port, PghLogin *login, char *name)
 {
 	memset(login, 0, sizeof(*login));
-	memset(application, 0, PGH_NAME_LEN);
+	name[0] = '\0';
 	if (port->application_name)
-	{
-		strlcpy(application, port->application_name, PGH_NAME_LEN);
-		application[pgh_application_length(application)] = '\0';
-	}
+		(void) read_name(port->application_name, name);
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
@@ -266,15 +292,13 @@ static void
 begin_session(const Port *port)
 {
 	PghLogin	login;
-	char		application[PGH_NAME_LEN];
+	char		name[PGH_NAME_LEN];
 
-	identify(port, &login, application);
+	identify(port, &login, name);
 	before_shmem_exit(end_session, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
-	pgh_admit_session(&login, application);
-	if (pgh_my_slot != NULL)
-		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
+	pgh_admit_session(&login, name);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();
@@ -302,4 +326,5 @@ pgh_session_install(void)
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = emit_log;
 	pgh_listen_install();
+	name_setting = pgh_find_setting("application_name");
 }

@@ -18,34 +18,23 @@
 #include "common/hashfn.h"
 #include "utils/timestamp.h"
 
-#include "shared/applications.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
-#include "pure/application_name.h"
 #include "pure/policy.h"
 
 void
-pgh_fill_leak(uint32 application, const char *name, Oid roleid,
-			  PghRefusalFacts *told)
+pgh_fill_leak(const PghStanding *standing, PghRefusalFacts *told)
 {
-	PghApplication *app = &pgh_applications[application];
-	TimestampTz since = pg_atomic_read_u64(&app->leaking_since);
 	PghLeak		leak;
 
-	told->leaking = pg_atomic_read_u32(&app->leaking);
-	told->leaking_for = GetCurrentTimestamp() - since;
+	told->leaking = standing->leaking;
+	told->leaking_for = GetCurrentTimestamp() - standing->leaking_since;
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
-
-	/* Where many names are counted together, nothing is known of one. */
-	if (strcmp(app->name, name) != 0)
-		told->leaking = 0;
-	if (told->leaking <= 0 ||
-		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak))
+	if (told->leaking <= 0 || !pgh_leak_find(standing->leaking_key, &leak))
 		return;
 	told->pattern = pgh_leak_pattern(&leak, told->leaking);
-	if (leak.roleid == roleid)
-		pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
+	pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
 
 /*
@@ -116,30 +105,41 @@ tell(const PghLeak *leak, TimestampTz now)
 			 errhint("%s", pgh_pattern_advice(pattern))));
 }
 
+/* When a limit last ended a leaking session of this one's application. */
+static TimestampTz
+last_loss(PghSlot *slot)
+{
+	TimestampTz lost_at = 0;
+	uint32		index;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_member_of(slot);
+	if (index != PGH_NO_APPLICATION && index != PGH_OTHERS)
+		lost_at = pg_atomic_read_u64(&pgh_applications[index].lost_at);
+	pgh_unlock(&pgh_applications_part);
+	return lost_at;
+}
+
 /*
- * The session is known by the name it has now, which its role's settings may
- * have given it since it was admitted: the one in core's entry, for since 16
- * the setting of a name that is not ASCII is longer than what is shown of it.
+ * The session counts by now for the name that its role's settings may have
+ * given it since it was admitted.
  */
 void
 pgh_tell_newcomer(PghSlot *slot)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghApplication *app;
-	char		name[PGH_NAME_LEN];
+	char		application[PGH_NAME_LEN];
 	PghLeak		leak;
 
 	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
 		return;
-	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
-	name[pgh_application_length(name)] = '\0';
-	app = &pgh_applications[pgh_application_index(name)];
 
 	/* Most sessions return here, before the work that costs something. */
-	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
+	if (!pgh_warning_is_due(now, last_loss(slot), 0))
 		return;
-	if (pgh_leak_lost(name, slot->login.roleid,
+	pgh_member_application(slot, application);
+	if (pgh_leak_lost(application, slot->login.roleid,
 					  now - PGH_REMEMBER_LOSS, &leak) &&
-		may_tell(name, &slot->login.address, now, leak.last_ended))
+		may_tell(application, &slot->login.address, now, leak.last_ended))
 		tell(&leak, now);
 }

@@ -9,14 +9,13 @@
 #define PGH_TELL_H
 
 #include "message.h"
+#include "shared/members.h"
 
 /*
- * Fill in what a refused client is told of the leak of its application
- * ("application" is the index it is counted under).  The statement is told
- * only to the login role that ran it.
+ * Fill in what a refused client is told of the leak of its application, which
+ * is that of its own role's sessions.
  */
-extern void pgh_fill_leak(uint32 application, const char *name, Oid roleid,
-						  PghRefusalFacts *told);
+extern void pgh_fill_leak(const PghStanding *standing, PghRefusalFacts *told);
 
 /*
  * Raise one WARNING in a new session of an application and login role that

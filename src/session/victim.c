@@ -94,7 +94,7 @@ complete_message(ErrorData *edata, PghSlot *slot)
 	const PghRequest *request = &slot->request;
 	PghMessage	message;
 
-	pgh_message_for_request(request, MyBEEntry->st_appname,
+	pgh_message_for_request(request, MyBEEntry->st_appname, slot->name,
 							measure_now(request), &message);
 
 	/* The worker may have given up waiting for the cancel just now. */
@@ -167,15 +167,13 @@ pgh_victim_after_transaction(PghSlot *slot, bool aborted)
  * statement that was to be cancelled ended with its session.
  */
 void
-pgh_victim_finish(PghSlot *slot, uint32 application)
+pgh_victim_finish(PghSlot *slot)
 {
 	PghOutcome	accepted = slot->request.decision.action == PGH_ACTION_CANCEL ?
 		PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
 
-	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted, application);
-	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE, application);
-	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED,
-					   application);
-	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-					   application);
+	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted);
+	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE);
+	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED);
+	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED);
 }

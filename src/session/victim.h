@@ -30,6 +30,6 @@ extern void pgh_victim_after_transaction(PghSlot *slot, bool aborted);
 extern bool pgh_victim_complete_message(ErrorData *edata);
 
 /* Record how a request ended that was still open when the session did. */
-extern void pgh_victim_finish(PghSlot *slot, uint32 application);
+extern void pgh_victim_finish(PghSlot *slot);
 
 #endif							/* PGH_VICTIM_H */

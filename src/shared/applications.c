@@ -1,163 +1,263 @@
 /*-------------------------------------------------------------------------
  *
  * shared/applications.c
- *	  Counters for each application name.
+ *	  The table of applications: which name has which place.
  *
- * Owns: the table of names (open addressing, linear probing; a name never
- * leaves its place) and the counters in it.  Must not: know sessions.  Any
- * process attached to shared memory may call it.
+ * Owns: which place a name counts in, and what of it is kept on disk.  Must
+ * not: know sessions; see shared/members.c.
+ *
+ * Names are found by their family: all names of one are in one bucket, with
+ * the place of the family itself if it is one application.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/applications.h"
 
 #include "common/hashfn.h"
-#include "utils/timestamp.h"
+#include "pure/application_name.h"
 
-PghApplication *pgh_applications = NULL;
-int			pgh_n_applications = 0;
-
-static int *n_names;			/* places that are taken, but for the overflow */
-
-/*
- * Walk the probe sequence of "name": the index of its place, or of the free
- * place where it would go, or 0 when the table is full.  The caller holds the
- * lock.
- */
-static uint32
-probe(const char *name)
+/* A name, and what is to be known of it to find its place. */
+typedef struct PghSought
 {
-	const uint32 places = pgh_n_applications - 1;
-	uint32		start = hash_bytes((const unsigned char *) name,
-								   (int) strlen(name)) % places;
+	const char *name;
+	char		family[PGH_NAME_LEN];
+	bool		may_join;		/* it has a family, and families count */
+	uint32		hash;			/* of the family */
+} PghSought;
 
-	for (uint32 i = 0; i < places; i++)
-	{
-		uint32		index = 1 + (start + i) % places;
-		PghApplication *app = &pgh_applications[index];
+/* ----------
+ * Families
+ * ----------
+ */
 
-		if (!app->used || strcmp(app->name, name) == 0)
-			return index;
-	}
-	return 0;
+static void
+look_into(const char *name, PghSought *sought)
+{
+	sought->name = name;
+	sought->may_join = pgh_find_family(name, sought->family) &&
+		pgh_application_families;
+	sought->hash = hash_bytes((const unsigned char *) sought->family,
+							  (int) strlen(sought->family));
 }
 
-/* Give a new name its place, unless max_applications names have one. */
-static uint32
-insert(const char *name)
+static bool
+is_member(const PghApplication *app, const PghSought *sought)
 {
-	uint32		index;
+	char		family[PGH_NAME_LEN];
 
-	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
-	index = probe(name);
-	if (index != 0 && !pgh_applications[index].used)
+	return app->hash == sought->hash &&
+		pgh_find_family(app->name, family) &&
+		strcmp(family, sought->family) == 0;
+}
+
+/* All of "from" is "to" from now on. */
+static void
+merge(uint32 from, uint32 to, PghMoved moved)
+{
+	PghApplication *lost = &pgh_applications[from];
+	PghApplication *family = &pgh_applications[to];
+	bool		was_resting = family->account.connections == 0;
+
+	if (lost->established)
+		pgh_application_establish(to);
+	if (family->established)
+		pgh_application_establish(from);
+	if (lost->account.connections == 0)
+		pgh_place_wake(from);
+	if (was_resting)
+		pgh_place_wake(to);
+	pgh_application_add(lost, family);
+	pgh_account_pour(&lost->account, &family->account);
+	if (family->account.connections == 0)
+		pgh_place_rest(to);
+	if (family->tentative && !lost->tentative)
+		pgh_place_keep(to);
+	moved(from, to);
+	pgh_place_give_up(from, to);
+}
+
+/* Merge all names of a family into its place, or into one of themselves. */
+static uint32
+unite(const PghSought *sought, uint32 family, PghMoved moved)
+{
+	uint32		index = pgh_places_first(sought->hash);
+
+	while (index != 0)
 	{
-		if (*n_names >= pgh_max_applications)
-			index = 0;
-		else
+		PghApplication *app = &pgh_applications[index];
+		uint32		next = app->next;
+
+		if (index != family && is_member(app, sought))
 		{
-			strlcpy(pgh_applications[index].name, name, PGH_NAME_LEN);
-			pgh_applications[index].used = true;
-			(*n_names)++;
+			if (family == 0)
+				family = index;
+			else
+				merge(index, family, moved);
 		}
+		index = next;
 	}
-	if (index == 0 && !pgh_applications[0].used)
-	{
-		strlcpy(pgh_applications[0].name, PGH_OTHER_APPLICATIONS,
-				PGH_NAME_LEN);
-		pgh_applications[0].used = true;
-	}
-	pgh_unlock(&pgh_applications_part);
+	return family;
+}
+
+/* The first of its names becomes the family; its id stands for both. */
+static uint32
+found_family(const PghSought *sought, PghMoved moved)
+{
+	uint32		index = unite(sought, 0, moved);
+	PghApplication *app = &pgh_applications[index];
+
+	strlcpy(app->name, sought->family, PGH_NAME_LEN);
+	app->is_family = true;
+	pgh_application_raise_peak(app, app->account.connections);
 	return index;
 }
 
-uint32
-pgh_application_index(const char *name)
+static int
+count_members(const PghSought *sought)
 {
-	uint32		index;
-	bool		known;
+	int			n = 0;
 
-	/* A longer one would never be found, and get a place each time. */
-	Assert(strlen(name) < PGH_NAME_LEN);
-	pgh_lock(&pgh_applications_part, LW_SHARED);
-	index = probe(name);
-	known = index != 0 && pgh_applications[index].used;
-	pgh_unlock(&pgh_applications_part);
-	return known ? index : insert(name);
+	for (uint32 i = pgh_places_first(sought->hash); i != 0;
+		 i = pgh_applications[i].next)
+		n += is_member(&pgh_applications[i], sought);
+	return n;
 }
 
 /*
- * Raise the peak to "connections" if that is more.  Two sessions that raise
- * it at once may leave the earlier one's time beside the later one's number:
- * the two moments are then microseconds apart.
+ * Find the place of a name, and of its family if that is one application;
+ * PGH_NO_APPLICATION where there is none.  Returns how many others of its
+ * bucket may be of its family.
  */
-void
-pgh_application_raise_peak(uint32 index, uint32 connections)
+static int
+search(const PghSought *sought, uint32 *own, uint32 *family)
 {
-	PghApplication *app = &pgh_applications[index];
-	uint32		peak = pg_atomic_read_u32(&app->peak);
+	int			others = 0;
 
-	while (connections > peak)
+	*own = *family = PGH_NO_APPLICATION;
+	for (uint32 i = pgh_places_first(sought->hash); i != 0;
+		 i = pgh_applications[i].next)
 	{
-		if (pg_atomic_compare_exchange_u32(&app->peak, &peak, connections))
-		{
-			pg_atomic_write_u64(&app->peak_at, GetCurrentTimestamp());
-			return;
-		}
+		const PghApplication *app = &pgh_applications[i];
+
+		if (app->hash != sought->hash)
+			continue;
+		if (sought->may_join && app->is_family &&
+			strcmp(app->name, sought->family) == 0)
+			*family = i;
+		else if (strcmp(app->name, sought->name) == 0)
+			*own = i;
+		else
+			others++;
 	}
+	return others;
 }
 
 uint32
-pgh_application_enter(uint32 index)
+pgh_application_place(const char *name, PghMoved moved)
+{
+	PghSought	sought;
+	uint32		own;
+	uint32		family;
+	int			others;
+
+	/* A longer one would never be found, and get a place each time. */
+	Assert(strlen(name) < PGH_NAME_LEN);
+	look_into(name, &sought);
+	others = search(&sought, &own, &family);
+	if (family != PGH_NO_APPLICATION)
+	{
+		/* The setting may have been off for a while. */
+		if (others > 0 || own != PGH_NO_APPLICATION)
+			(void) unite(&sought, family, moved);
+		return family;
+	}
+	if (own != PGH_NO_APPLICATION)
+		return own;
+	if (sought.may_join && others >= PGH_FAMILY_SIZE &&
+		count_members(&sought) >= PGH_FAMILY_SIZE)
+		return found_family(&sought, moved);
+	return pgh_place_take(name, sought.hash);
+}
+
+uint32
+pgh_application_find(const char *name)
+{
+	PghSought	sought;
+	uint32		own;
+	uint32		family;
+
+	look_into(name, &sought);
+	(void) search(&sought, &own, &family);
+	return family != PGH_NO_APPLICATION ? family : own;
+}
+
+/* ----------
+ * Sessions come and go
+ * ----------
+ */
+
+void
+pgh_application_count_in(uint32 index, Oid role)
 {
 	PghApplication *app = &pgh_applications[index];
-	uint32		connections = pg_atomic_add_fetch_u32(&app->connections, 1);
 
+	if (index == PGH_OTHERS)
+		pgh_place_note_others();
+	else if (app->account.connections == 0)
+		pgh_place_wake(index);
+	pgh_account_add(&app->account, role, 1);
+	if (!app->established)
+		pgh_account_add(pgh_newcomers, role, 1);
 	pg_atomic_fetch_add_u64(&app->opened, 1);
 	pgh_note_change();
-	return connections;
 }
 
 void
-pgh_application_leave(uint32 index)
-{
-	pg_atomic_fetch_sub_u32(&pgh_applications[index].connections, 1);
-	pg_atomic_fetch_add_u64(&pgh_applications[index].closed, 1);
-	pgh_note_change();
-}
-
-void
-pgh_application_credit(uint32 index, uint64 transactions)
-{
-	pg_atomic_fetch_add_u64(&pgh_applications[index].transactions,
-							transactions);
-	pgh_note_change();
-}
-
-void
-pgh_application_end(uint32 index, uint64 transactions, int64 duration)
+pgh_application_count_out(uint32 index, Oid role)
 {
 	PghApplication *app = &pgh_applications[index];
 
-	pg_atomic_fetch_add_u64(&app->transactions, transactions);
-	pg_atomic_fetch_add_u64(&app->session_time, Max(duration, 0));
-	pg_atomic_fetch_add_u64(&app->ended, 1);
-	pgh_application_leave(index);
+	pgh_account_take(&app->account, role, 1);
+	if (!app->established)
+		pgh_account_take(pgh_newcomers, role, 1);
+	pgh_note_change();
+	if (index == PGH_OTHERS || app->account.connections > 0)
+		return;
+	if (app->tentative)
+	{
+		pgh_place_give_back(index);
+		return;
+	}
+	pgh_place_rest(index);
+	pgh_places_trim();
 }
 
+/* Strangers that share a place are never established together. */
 void
-pgh_application_undo_enter(uint32 index)
+pgh_application_establish(uint32 index)
 {
-	pg_atomic_fetch_sub_u32(&pgh_applications[index].connections, 1);
-	pg_atomic_fetch_sub_u64(&pgh_applications[index].opened, 1);
+	PghApplication *app = &pgh_applications[index];
+
+	if (app->established || index == PGH_OTHERS)
+		return;
+	if (app->account.connections == 0)
+		pgh_place_wake(index);
+	app->established = true;
+	pgh_account_subtract(pgh_newcomers, &app->account);
+	if (app->account.connections == 0)
+		pgh_place_rest(index);
 }
 
-void
-pgh_count(uint32 application, PghCounter counter)
+PghApplicationId *
+pgh_application_ids(int *n)
 {
-	pg_atomic_fetch_add_u64(&pgh_totals->count[counter], 1);
-	if (application != PGH_NO_APPLICATION)
-		pg_atomic_fetch_add_u64(&pgh_applications[application].count[counter], 1);
+	PghApplicationId *ids = palloc(mul_size(pgh_place_most_ids(),
+											sizeof(PghApplicationId)));
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	*n = pgh_place_ids(ids);
+	pgh_unlock(&pgh_applications_part);
+	return ids;
 }
 
 /* ----------
@@ -165,162 +265,77 @@ pgh_count(uint32 application, PghCounter counter)
  * ----------
  */
 
-/*
- * Places in the table: one for the overflow, and half as many again as there
- * may be names, so that probing stays short.
- */
-static int
-count_places(void)
-{
-	return 1 + pgh_max_applications + pgh_max_applications / 2;
-}
-
-static Size
-size_applications(void)
-{
-	return add_size(MAXALIGN(sizeof(*n_names)),
-					mul_size(count_places(), sizeof(PghApplication)));
-}
-
-static void
-init_application(PghApplication *app)
-{
-	pg_atomic_init_u32(&app->connections, 0);
-	pg_atomic_init_u32(&app->peak, 0);
-	pg_atomic_init_u64(&app->peak_at, 0);
-	pg_atomic_init_u64(&app->opened, 0);
-	pg_atomic_init_u64(&app->closed, 0);
-	pg_atomic_init_u64(&app->ended, 0);
-	pg_atomic_init_u64(&app->transactions, 0);
-	pg_atomic_init_u64(&app->session_time, 0);
-	for (int j = 0; j < PGH_N_COUNTERS; j++)
-		pg_atomic_init_u64(&app->count[j], 0);
-	for (int j = 0; j < PGH_N_LIMITS; j++)
-	{
-		pg_atomic_init_u32(&app->refusals[j], 0);
-		pg_atomic_init_u32(&app->observed_refusals[j], 0);
-	}
-	pg_atomic_init_u32(&app->peak_busy, 0);
-	pg_atomic_init_u32(&app->leaking, 0);
-	pg_atomic_init_u64(&app->leaking_since, 0);
-	pg_atomic_init_u64(&app->leaking_key, 0);
-	pg_atomic_init_u64(&app->lost_at, 0);
-}
-
-static void
-init_applications(void *area)
-{
-	n_names = area;
-	pgh_applications = (PghApplication *)
-		((char *) area + MAXALIGN(sizeof(*n_names)));
-	pgh_n_applications = count_places();
-	for (int i = 0; i < pgh_n_applications; i++)
-		init_application(&pgh_applications[i]);
-}
-
-/* Clear every counter but the numbers of open connections. */
+/* Who has no session is forgotten, who has some begins anew. */
 static void
 reset_applications(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PghApplication *others = &pgh_applications[PGH_OTHERS];
+	uint32		index;
 
-	for (int i = 0; i < pgh_n_applications; i++)
+	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
+	while ((index = pgh_place_dispensable()) != 0)
 	{
-		PghApplication *app = &pgh_applications[i];
-		uint32		connections = pg_atomic_read_u32(&app->connections);
-
-		pg_atomic_write_u32(&app->peak, connections);
-		pg_atomic_write_u64(&app->peak_at, connections > 0 ? now : 0);
-		pg_atomic_write_u64(&app->opened, connections);
-		pg_atomic_write_u32(&app->peak_busy, 0);
-		pg_atomic_write_u64(&app->closed, 0);
-		pg_atomic_write_u64(&app->ended, 0);
-		pg_atomic_write_u64(&app->transactions, 0);
-		pg_atomic_write_u64(&app->session_time, 0);
-		for (int j = 0; j < PGH_N_COUNTERS; j++)
-			pg_atomic_write_u64(&app->count[j], 0);
+		pgh_place_wake(index);
+		pgh_place_give_back(index);
 	}
-}
-
-/* What the file keeps; its sessions have all ended by then. */
-typedef struct PghKeptApplication
-{
-	char		name[PGH_NAME_LEN];
-	uint32		peak;
-	uint32		is_rest;		/* the sum of those beyond max_applications */
-	TimestampTz peak_at;
-	uint64		opened;
-	uint64		ended;
-	uint64		transactions;
-	uint64		session_time;
-	TimestampTz lost_at;
-	uint64		count[PGH_N_COUNTERS];
-} PghKeptApplication;
-
-static void
-save_application(PghStream *stream, PghApplication *app)
-{
-	PghKeptApplication out;
-
-	memset(&out, 0, sizeof(out));
-	strlcpy(out.name, app->name, sizeof(out.name));
-	out.is_rest = app == &pgh_applications[0];
-	out.peak = pg_atomic_read_u32(&app->peak);
-	out.peak_at = pg_atomic_read_u64(&app->peak_at);
-	out.opened = pg_atomic_read_u64(&app->opened);
-	out.ended = pg_atomic_read_u64(&app->ended);
-	out.transactions = pg_atomic_read_u64(&app->transactions);
-	out.session_time = pg_atomic_read_u64(&app->session_time);
-	out.lost_at = pg_atomic_read_u64(&app->lost_at);
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
-		out.count[i] = pg_atomic_read_u64(&app->count[i]);
-	pgh_put(stream, &out, sizeof(out));
+	for (int i = 0; i < pgh_n_applications; i++)
+		if (pgh_applications[i].used)
+			pgh_application_reset(&pgh_applications[i]);
+	others->used = others->account.connections > 0;
+	pgh_unlock(&pgh_applications_part);
 }
 
 static void
 save_applications(PghStream *stream)
 {
 	for (int i = 0; i < pgh_n_applications; i++)
-		if (pgh_applications[i].used)
-			save_application(stream, &pgh_applications[i]);
+	{
+		PghKeptApplication kept;
+		bool		used;
+
+		pgh_lock(&pgh_applications_part, LW_SHARED);
+		used = pgh_applications[i].used && !pgh_applications[i].tentative;
+		if (used)
+			pgh_application_keep(&pgh_applications[i], &kept);
+		pgh_unlock(&pgh_applications_part);
+		kept.is_rest = i == PGH_OTHERS;
+		if (used)
+			pgh_put(stream, &kept, sizeof(kept));
+	}
+}
+
+/*
+ * While names are read, those of a family are not united: the file has had
+ * that done, and who took another one's place is not to be lost.
+ */
+static void
+place_nowhere(uint32 from, uint32 to)
+{
 }
 
 /*
  * The rest has a place of its own, not one among the names: a client may have
  * taken the name that it is shown under.
  */
-static PghApplication *
-place_for(const PghKeptApplication *in)
-{
-	PghApplication *rest = &pgh_applications[0];
-
-	if (!in->is_rest)
-		return &pgh_applications[pgh_application_index(in->name)];
-	strlcpy(rest->name, in->name, PGH_NAME_LEN);
-	rest->used = true;
-	return rest;
-}
-
-/* Every session that it had has ended. */
 static void
-restore_application(const PghKeptApplication *in)
+load_application(const PghKeptApplication *kept)
 {
-	PghApplication *app = place_for(in);
-	uint64		lost_at = pg_atomic_read_u64(&app->lost_at);
+	uint32		index = PGH_OTHERS;
+	PghApplication *app;
 
-	if (in->peak > pg_atomic_read_u32(&app->peak))
-	{
-		pg_atomic_write_u32(&app->peak, in->peak);
-		pg_atomic_write_u64(&app->peak_at, in->peak_at);
-	}
-	pg_atomic_fetch_add_u64(&app->opened, in->opened);
-	pg_atomic_fetch_add_u64(&app->closed, in->opened);
-	pg_atomic_fetch_add_u64(&app->ended, in->ended);
-	pg_atomic_fetch_add_u64(&app->transactions, in->transactions);
-	pg_atomic_fetch_add_u64(&app->session_time, in->session_time);
-	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) in->lost_at));
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
-		pg_atomic_fetch_add_u64(&app->count[i], in->count[i]);
+	if (!kept->is_rest)
+		index = pgh_application_place(kept->name, place_nowhere);
+	if (index == PGH_OTHERS)
+		pgh_place_note_others();
+	app = &pgh_applications[index];
+	pgh_application_restore(app, kept);
+	if (index == PGH_OTHERS)
+		return;
+	app->is_family |= kept->is_family;
+	pgh_place_wake(index);
+	app->established |= kept->established;
+	pgh_place_rest(index);
+	pgh_place_keep(index);
 }
 
 static bool
@@ -328,22 +343,22 @@ load_applications(PghStream *stream)
 {
 	while (stream->length > 0)
 	{
-		PghKeptApplication in;
+		PghKeptApplication kept;
 
-		if (!pgh_get(stream, &in, sizeof(in)))
+		if (!pgh_get(stream, &kept, sizeof(kept)))
 			return false;
-		in.name[PGH_NAME_LEN - 1] = '\0';
-		restore_application(&in);
+		kept.name[PGH_NAME_LEN - 1] = '\0';
+		load_application(&kept);
 	}
 	return true;
 }
 
 PghPart		pgh_applications_part = {
 	.name = "applications",
-	.size = size_applications,
-	.init = init_applications,
+	.size = pgh_places_size,
+	.init = pgh_places_init,
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(1, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(2, sizeof(PghKeptApplication)),
 };

@@ -10,11 +10,13 @@
  */
 #include "shared/parts.h"
 
+#include "shared/accounts.h"
 #include "shared/applications.h"
 #include "shared/events.h"
 #include "shared/leaks.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/rule_labels.h"
 #include "shared/samples.h"
 #include "shared/slot.h"
 #include "shared/told.h"
@@ -24,9 +26,11 @@
 PghPart    *const pgh_parts[] = {
 	&pgh_totals_part,
 	&pgh_worker_state_part,
+	&pgh_accounts_part,
 	&pgh_applications_part,
 	&pgh_slots_part,
 	&pgh_rule_counters_part,
+	&pgh_rule_labels_part,
 	&pgh_refusals_part,
 	&pgh_told_part,
 	&pgh_events_part,

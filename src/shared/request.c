@@ -52,8 +52,8 @@
 
 #include "utils/timestamp.h"
 
-#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 #include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 
@@ -243,8 +243,7 @@ pgh_request_withdraw_cancel(PghSlot *slot)
 }
 
 void
-pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
-				   uint32 application)
+pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome)
 {
 	uint64		event_id = slot->request.event_id;
 	PghAction	action = slot->request.decision.action;
@@ -256,16 +255,14 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 										PGH_REQUEST_FREE))
 		return;
 	pgh_event_finish(event_id, outcome);
-	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
-			  pgh_counter_for(action) : PGH_COUNT_SPARED);
+	pgh_member_count(slot, outcome == PGH_OUTCOME_DONE ?
+					 pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)
 		return;
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
 		pgh_leak_ended(leak);
-		if (application != PGH_NO_APPLICATION)
-			pg_atomic_write_u64(&pgh_applications[application].lost_at,
-								GetCurrentTimestamp());
+		pgh_member_lost(slot);
 	}
 }

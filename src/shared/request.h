@@ -62,6 +62,6 @@ extern void pgh_request_withdraw_cancel(PghSlot *slot);
  * was faster.
  */
 extern void pgh_request_finish(PghSlot *slot, PghRequestState state,
-							   PghOutcome outcome, uint32 application);
+							   PghOutcome outcome);
 
 #endif							/* PGH_REQUEST_H */

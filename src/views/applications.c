@@ -16,8 +16,8 @@
 
 #include "pure/diagnosis.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 
 PG_FUNCTION_INFO_V1(pgh_application_list);
 
@@ -210,15 +210,70 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 }
 
 /*
- * The sessions of this moment by the name that they have now.  A name that
- * changed a moment ago is still counted under the old one in shared memory;
- * "arrived" and "departed" say by how much that is behind.
+ * Everything that has a row: the places of the table, and behind them the
+ * names that sessions have this moment and that have no place.
  */
-static PghLive *
-count_by_application(TimestampTz now)
+typedef struct PghListing
 {
-	PghLive    *live = palloc0(mul_size(pgh_n_applications,
-										sizeof(PghLive)));
+	PghLive    *live;
+	int			n;
+	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
+} PghListing;
+
+static PghListing
+begin_listing(void)
+{
+	PghListing	listing;
+
+	listing.n = pgh_n_applications;
+	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
+									sizeof(PghLive)));
+	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
+	return listing;
+}
+
+/* The place of a name, or its row behind the table. */
+static uint32
+row_of(PghListing *listing, const char *name)
+{
+	uint32		index;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_application_find(name);
+	pgh_unlock(&pgh_applications_part);
+	if (index != PGH_NO_APPLICATION)
+		return index;
+	for (index = pgh_n_applications; index < listing->n; index++)
+		if (strcmp(listing->name[index - pgh_n_applications], name) == 0)
+			return index;
+	strlcpy(listing->name[listing->n - pgh_n_applications], name,
+			PGH_NAME_LEN);
+	return listing->n++;
+}
+
+/*
+ * Where a session counts that has the name it was let in with, and where one
+ * counts that has taken another one in a transaction which is still open.
+ */
+static uint32
+row_of_session(PghListing *listing, const PghSession *session)
+{
+	char		name[PGH_NAME_LEN];
+
+	pgh_slot_name(&pgh_slots[session->index], name);
+	if (strcmp(name, session->who.application) == 0)
+		return session->counted_as;
+	return row_of(listing, session->who.application);
+}
+
+/*
+ * The sessions of this moment by the name that they have now.  "arrived" and
+ * "departed" say by how much the table is behind.
+ */
+static PghListing
+list_live(TimestampTz now)
+{
+	PghListing	listing = begin_listing();
 	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
 										sizeof(PghTurn)));
 	int			n_turns = 0;
@@ -226,44 +281,62 @@ count_by_application(TimestampTz now)
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
-		uint32		index;
+		uint32		row;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
-		index = pgh_application_index(session.who.application);
-		add_session(&live[index], &session, now);
+		row = row_of_session(&listing, &session);
+		add_session(&listing.live[row], &session, now);
 		if (is_abandoned(&session, now))
 		{
-			add_turns(&turns[n_turns], &session, index);
+			add_turns(&turns[n_turns], &session, row);
 			n_turns += 2;
 		}
-		if (index != session.counted_as)
+		if (row != session.counted_as)
 		{
-			live[index].arrived++;
-			live[session.counted_as].departed++;
+			listing.live[row].arrived++;
+			listing.live[session.counted_as].departed++;
 		}
 	}
-	count_at_once(live, turns, n_turns);
-	return live;
+	count_at_once(listing.live, turns, n_turns);
+	return listing;
+}
+
+/* What is counted for row "i"; false if that is no application's. */
+static bool
+copy_application(const PghListing *listing, int i, PghApplication *app)
+{
+	memset(app, 0, sizeof(*app));
+	if (i >= pgh_n_applications)
+	{
+		memcpy(app->name, listing->name[i - pgh_n_applications],
+			   PGH_NAME_LEN);
+		return true;
+	}
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	memcpy(app, &pgh_applications[i], sizeof(*app));
+	pgh_unlock(&pgh_applications_part);
+	return app->used && !app->tentative;
 }
 
 Datum
 pgh_application_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghLive    *live;
+	PghListing	listing;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	live = count_by_application(now);
-	for (int i = 0; i < pgh_n_applications; i++)
+	listing = list_live(now);
+	for (int i = 0; i < listing.n; i++)
 	{
+		PghApplication app;
 		PghRow		row;
 
-		if (!pgh_applications[i].used)
+		if (!copy_application(&listing, i, &app))
 			continue;
-		build_application(&row, &pgh_applications[i], &live[i], now);
+		build_application(&row, &app, &listing.live[i], now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

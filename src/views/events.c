@@ -94,26 +94,22 @@ append_victim(PghRow *row, const PghEvent *event)
 		pgh_row_query(row, event->query);
 	else
 		pgh_row_text(row, "<insufficient privilege>");
+	pgh_row_text(row, event->trace_id[0] == '\0' ? NULL : event->trace_id);
 }
 
-#define PGH_VICTIM_COLUMNS 11
+#define PGH_VICTIM_COLUMNS 12
 
 Datum
 pgh_event_list(PG_FUNCTION_ARGS)
 {
-	uint64		first;
-	uint64		next;
+	PghEvent	event;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_event_range(&first, &next);
-	for (uint64 id = first; id < next; id++)
+	for (uint64 id = 0; pgh_event_next(id, &event); id = event.event_id)
 	{
-		PghEvent	event;
 		PghRow		row;
 
-		if (!pgh_event_read(id, &event))
-			continue;
 		pgh_row_begin(&row);
 		pgh_row_int64(&row, event.event_id);
 		pgh_row_timestamp(&row, event.occurred_at);

@@ -13,9 +13,10 @@
 #include "message.h"
 #include "pure/limits.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 #include "shared/request.h"
+#include "shared/rule_labels.h"
 
 /* The fields of an event that describe a session. */
 static void
@@ -27,6 +28,7 @@ describe(PghEvent *event, const PghSession *session, TimestampTz now)
 	event->pid = session->login.pid;
 	event->roleid = session->login.roleid;
 	event->who = session->who;
+	memcpy(event->trace_id, session->trace_id, PGH_TRACE_ID_LEN);
 	event->state = facts->state;
 	event->wrote = facts->wrote;
 	event->blocking = facts->blocking;
@@ -34,18 +36,6 @@ describe(PghEvent *event, const PghSession *session, TimestampTz now)
 		Max(now - facts->xact_start, 0) : -1;
 	event->query_id = session->query_id;
 	pgh_scan_query(session, event->query, sizeof(event->query));
-}
-
-/* Who allows the limit, for the message. */
-static void
-label_rule(int rule, char *label, size_t size)
-{
-	const PghRuleSet *rules = pgh_current_rules();
-
-	label[0] = '\0';
-	if (rule > 0 && rule <= rules->n)
-		(void) pgh_rule_print_selectors(&rules->rule[rule - 1], label, size);
-	pgh_copy_ascii(label, label, size);
 }
 
 static void
@@ -65,20 +55,20 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * once its grace is over.
 	 */
 	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
-	label_rule(verdict->decision.rule, request->rule_label,
-			   sizeof(request->rule_label));
+	request->rules_version = pgh_rule_labels_version();
 }
 
 uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
+	PghIdentity who = pgh_scan_leaker(session);
 	PghSighting sighting;
 
 	pgh_scan_query(session, query, sizeof(query));
 	if (query[0] == '\0')
 		return 0;				/* it has gone on meanwhile */
-	sighting.who = &session->who;
+	sighting.who = &who;
 	sighting.roleid = session->login.roleid;
 	sighting.state = session->facts.state;
 	sighting.wrote = session->facts.wrote;
@@ -145,7 +135,7 @@ observe(const PghSession *session, const PghVerdict *verdict,
 						 verdict->decision.reason))
 		return;
 	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
-	pgh_message_for_request(request, session->name,
+	pgh_message_for_request(request, session->name, session->who.application,
 							verdict->decision.measured, &message);
 	ereport(LOG,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
@@ -192,6 +182,6 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 
 	/* It left between our look and our signal. */
 	pgh_event_finish(request.event_id, PGH_OUTCOME_SPARED);
-	pgh_count(session->counted_as, PGH_COUNT_SPARED);
+	pgh_member_count(&pgh_slots[session->index], PGH_COUNT_SPARED);
 	return false;
 }

@@ -36,6 +36,7 @@
 #include "shared/history.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/rule_labels.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
 #include "worker/pass.h"
@@ -227,6 +228,7 @@ reload_settings(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	pgh_rule_labels_publish();
 	pgh_rule_counters_sync();
 	pgh_watch_forget();
 }
@@ -239,6 +241,7 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
+	pgh_rule_labels_publish();
 	pgh_rule_counters_sync();
 	report_for_duty();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",

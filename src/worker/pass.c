@@ -18,7 +18,7 @@
 #include "look/blockers.h"
 #include "look/clock.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/totals.h"
 #include "worker/act.h"
 #include "worker/reap.h"
@@ -75,9 +75,6 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
 	{
-		session->counted_as =
-			pgh_slot_rename(&pgh_slots[index], session->counted_as,
-							session->who.application);
 		pgh_limits_for(&session->who, &bits, &watch->details->limits);
 		strlcpy(watch->details->application, session->who.application,
 				PGH_NAME_LEN);
@@ -95,11 +92,12 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->note_at = PGH_NEVER;
 		watch->noted = false;
 		watch->details->leak = 0;
+		watch->details->statement = 0;
 		watch->used |= went_back(&session->facts);
 	}
 	session->facts.blocking = watch->blocking;
 	session->leak = watch->details->leak;
-	watch->counted_as = session->counted_as;
+	watch->details->role = session->login.roleid;
 	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
 		pgh_state_in_transaction_idle(session->facts.state);
 	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
@@ -233,10 +231,11 @@ publish_usage(void)
 		PghWatch   *watch = &pgh_watches[i];
 		PghUse	   *use = &uses[n];
 
-		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION ||
+		use->application = pgh_member_of(&pgh_slots[i]);
+		if (!watch->live || use->application == PGH_NO_APPLICATION ||
 			!(watch->busy || watch->used))
 			continue;
-		use->application = watch->counted_as;
+		use->role = watch->details->role;
 		use->busy = watch->busy;
 		use->idle_since = watch->details->spell;
 		use->leak = watch->idle_transaction ? watch->details->leak : 0;

@@ -46,8 +46,7 @@ reap_spared(int index, PghWatch *watch, TimestampTz now)
 		/* A statement that was not cancelled has no grace to use up. */
 		if (slot->request.decision.action == PGH_ACTION_CANCEL)
 			pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
-		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-						   pg_atomic_read_u32(&slot->application));
+		pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED);
 		return;
 	}
 	if (pgh_watch_retry(watch, now))
@@ -89,8 +88,7 @@ reap_cancel(int index, PghWatch *watch, TimestampTz now)
 		watch->retry_at = Min(watch->retry_at, grace_ends);
 	}
 	else
-		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,
-						   pg_atomic_read_u32(&slot->application));
+		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED);
 }
 
 void
@@ -102,8 +100,7 @@ pgh_reap(int index, PghWatch *watch, TimestampTz now)
 	if (state == PGH_REQUEST_SPARED)
 		reap_spared(index, watch, now);
 	else if (state == PGH_REQUEST_DONE)
-		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE,
-						   pg_atomic_read_u32(&slot->application));
+		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE);
 	else if (state == PGH_REQUEST_ACCEPTED &&
 			 slot->request.decision.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, now);
