@@ -21,6 +21,16 @@ pgh_rules_reserve(const PghRuleSet *rules)
 	return false;
 }
 
+static void
+count(const PghRuleSet *rules, const PghIdentity *who, int32 *counts)
+{
+	PghRuleBits bits;
+
+	(void) pgh_rules_match(rules, who, &bits);
+	for (int r = 0; r < rules->n; r++)
+		counts[r] += pgh_bits_test(&bits, r);
+}
+
 void
 pgh_count_rule_sessions(const PghRuleSet *rules, const PghSlot *left_out,
 						int32 *counts)
@@ -29,12 +39,22 @@ pgh_count_rule_sessions(const PghRuleSet *rules, const PghSlot *left_out,
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghIdentity who;
-		PghRuleBits bits;
 
 		if (&pgh_slots[i] == left_out || !pgh_scan_who(i, &who))
 			continue;
-		(void) pgh_rules_match(rules, &who, &bits);
-		for (int r = 0; r < rules->n; r++)
-			counts[r] += pgh_bits_test(&bits, r);
+		count(rules, &who, counts);
+	}
+}
+
+void
+pgh_count_rule_sessions_now(const PghRuleSet *rules, int32 *counts)
+{
+	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+
+		if (pgh_scan_session(i, &session))
+			count(rules, &session.who, counts);
 	}
 }

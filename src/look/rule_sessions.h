@@ -21,4 +21,8 @@ extern bool pgh_rules_reserve(const PghRuleSet *rules);
 extern void pgh_count_rule_sessions(const PghRuleSet *rules,
 									const PghSlot *left_out, int32 *counts);
 
+/* The same by the names that they have now, as hygiene.sessions shows it. */
+extern void pgh_count_rule_sessions_now(const PghRuleSet *rules,
+										int32 *counts);
+
 #endif							/* PGH_RULE_SESSIONS_H */

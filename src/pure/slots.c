@@ -25,16 +25,22 @@ refuse(PghLimit reason, int32_t rule)
  * connections than there are slots available: so an application that holds
  * none gets the very last slot, and one that holds many none of them.
  *
- * Who is not established has no claim of its own to them, but shares one with
- * all the others, or else a program that takes another name each time would
- * get them all.
+ * Those that are not established share one claim to them, or else a program
+ * that takes another name each time would get them all: where there are more
+ * than a few, each counts as one connection of the newcomer's.
  */
+static int32_t
+held_in_account(const PghNewcomer *newcomer)
+{
+	if (newcomer->newcomers <= PGH_FEW_NEWCOMERS)
+		return newcomer->held;
+	return newcomer->held + newcomer->newcomers - PGH_FEW_NEWCOMERS;
+}
+
 PghRefusal
 pgh_admit(const PghNewcomer *newcomer)
 {
 	int32_t		available = newcomer->available - newcomer->kept_for_others;
-	int32_t		held = newcomer->held > newcomer->newcomers ?
-		newcomer->held : newcomer->newcomers;
 
 	if (newcomer->cap_rule != 0)
 		return refuse(PGH_LIMIT_CONNECTIONS, newcomer->cap_rule);
@@ -48,7 +54,7 @@ pgh_admit(const PghNewcomer *newcomer)
 	if (newcomer->reserve_rule != 0 && available < 1)
 		return refuse(PGH_LIMIT_RESERVE, newcomer->reserve_rule);
 	if (newcomer->headroom > 0 && available <= newcomer->headroom &&
-		held >= available)
+		held_in_account(newcomer) >= available)
 		return refuse(PGH_LIMIT_HEADROOM, 0);
 	return refuse(PGH_LIMIT_NONE, 0);
 }

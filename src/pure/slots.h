@@ -27,6 +27,9 @@
 #define PGH_EVIDENT_ROLES 5
 #define PGH_OTHER_ROLE_SHARE 3
 
+/* So many applications may be new without being suspected to be one. */
+#define PGH_FEW_NEWCOMERS 2
+
 /*
  * What is known of the server when a client has authenticated.  The
  * newcomer's own slot is not counted as taken, nor its connection as held.
@@ -37,9 +40,9 @@ typedef struct PghNewcomer
 	int32_t		headroom;		/* free slots to keep */
 	int32_t		held;			/* connections that its application holds: its
 								 * role's, and a few for each other's */
-	int32_t		newcomers;		/* what all applications that are not
-								 * established hold, in the same way, if its
-								 * own is one of them; else 0 */
+	int32_t		newcomers;		/* how many others are not established, in the
+								 * same way, if its own application is one of
+								 * those; else 0 */
 	int32_t		per_application;	/* most that one may hold; 0 = no limit */
 	int32_t		kept_for_others;	/* slots of reserves that are not used up
 									 * and that it has no part in */

@@ -40,7 +40,7 @@ fill_held(const PghArrival *arrival, PghRefusalFacts *told)
 	told->held = standing->own;
 	told->beside_roles = standing->held > standing->own;
 	if (told->reason == PGH_LIMIT_HEADROOM)
-		told->beside_newcomers = standing->newcomers > standing->held;
+		told->beside_newcomers = standing->newcomers > PGH_FEW_NEWCOMERS;
 }
 
 static void
@@ -96,7 +96,8 @@ measured(const PghArrival *arrival, const PghRefusalFacts *told)
 		case PGH_LIMIT_CONNECTIONS:
 			return told->held;
 		case PGH_LIMIT_HEADROOM:
-			return Max(arrival->facts.held, arrival->facts.newcomers);
+			return arrival->facts.held +
+				Max(arrival->facts.newcomers - PGH_FEW_NEWCOMERS, 0);
 		default:
 			return arrival->facts.held;
 	}

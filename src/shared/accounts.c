@@ -98,10 +98,17 @@ pgh_account_take(PghAccount *account, Oid role, int32 n)
 }
 
 void
-pgh_account_subtract(PghAccount *account, const PghAccount *part)
+pgh_account_add_roles(PghAccount *account, const PghAccount *part)
 {
 	for (uint32 i = part->first; i != 0; i = parties[i].next)
-		pgh_account_take(account, parties[i].role, parties[i].connections);
+		pgh_account_add(account, parties[i].role, 1);
+}
+
+void
+pgh_account_take_roles(PghAccount *account, const PghAccount *part)
+{
+	for (uint32 i = part->first; i != 0; i = parties[i].next)
+		pgh_account_take(account, parties[i].role, 1);
 }
 
 /* An entry is given back before one is taken, for there may be no other. */

@@ -33,8 +33,11 @@ extern PghPart pgh_accounts_part;
 extern void pgh_account_add(PghAccount *account, Oid role, int32 n);
 extern void pgh_account_take(PghAccount *account, Oid role, int32 n);
 
-/* Count out whatever "part" holds, which stays as it is. */
-extern void pgh_account_subtract(PghAccount *account, const PghAccount *part);
+/* Count each role of "part" in, or out, as if it were one session. */
+extern void pgh_account_add_roles(PghAccount *account,
+								  const PghAccount *part);
+extern void pgh_account_take_roles(PghAccount *account,
+								   const PghAccount *part);
 
 /* Count everything in "from" in "to" instead; "from" is empty then. */
 extern void pgh_account_pour(PghAccount *from, PghAccount *to);

@@ -13,6 +13,7 @@
  * that never were established first.  Of these a handful rest and no more,
  * unless a limit has ended one of their sessions: a program that takes
  * another name each time would fill the table with rows that tell nothing.
+ * Of those under whose names nobody was let in, even fewer do.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,8 +22,12 @@
 /* So many may be asking to be let in under a name that has no place. */
 #define PGH_TENTATIVE_PLACES 64
 
-/* Names that rest although they were never established nor lost anything. */
-#define PGH_RESTING_NEWCOMERS 8
+/*
+ * So many names rest that nobody was let in under, or that were never
+ * established and lost nothing to a limit.
+ */
+#define PGH_RESTING_REFUSED 2
+#define PGH_RESTING_NEWCOMERS 6
 
 /* Names that became part of a family, for samples that were taken before. */
 #define PGH_ALIASES 256
@@ -30,6 +35,7 @@
 /* Who rests, in the order in which their places are taken back. */
 enum
 {
+	REST_REFUSED,				/* nobody was let in */
 	REST_NEWCOMER,
 	REST_LEAK,					/* not established, but a limit ended some */
 	REST_ESTABLISHED,
@@ -112,7 +118,8 @@ pgh_place_rest(uint32 index)
 	PghApplication *app = &pgh_applications[index];
 	PghResting *list;
 
-	app->rest = app->established ? REST_ESTABLISHED :
+	app->rest = pg_atomic_read_u64(&app->opened) == 0 ? REST_REFUSED :
+		app->established ? REST_ESTABLISHED :
 		pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]) > 0 ?
 		REST_LEAK : REST_NEWCOMER;
 	list = &table->resting[app->rest];
@@ -249,10 +256,21 @@ pgh_place_keep(uint32 index)
 void
 pgh_places_trim(void)
 {
+	const PghResting *refused = &table->resting[REST_REFUSED];
 	const PghResting *newcomers = &table->resting[REST_NEWCOMER];
 
+	if (refused->n > PGH_RESTING_REFUSED)
+		pgh_place_take_back(refused->oldest);
 	if (newcomers->n > PGH_RESTING_NEWCOMERS)
 		pgh_place_take_back(newcomers->oldest);
+}
+
+/* It is the place of one that was refused before, or one that is left over. */
+bool
+pgh_place_is_spare(void)
+{
+	return table->resting[REST_REFUSED].n > 0 ||
+		table->n_used - table->n_tentative < pgh_max_applications;
 }
 
 void

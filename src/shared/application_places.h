@@ -32,9 +32,9 @@ extern int	pgh_n_applications; /* places in the table; constant after
 								 * start-up */
 
 /*
- * What all applications hold together that are not established: none of
- * their sessions has closed in good order or ended three transactions, and no
- * rule names them.
+ * How many applications there are that have sessions and are not established,
+ * by role, each as one session: none of their sessions has closed in good
+ * order or ended three transactions, and no rule names them.
  */
 extern PghAccount *pgh_newcomers;
 
@@ -68,6 +68,9 @@ extern uint32 pgh_place_dispensable(void);
 
 /* Take one back if too many rest that are of little use. */
 extern void pgh_places_trim(void);
+
+/* Is there a place to rest for a name that nobody was let in under? */
+extern bool pgh_place_is_spare(void);
 
 /* Something is counted for the others. */
 extern void pgh_place_note_others(void);

@@ -50,6 +50,20 @@ is_member(const PghApplication *app, const PghSought *sought)
 		strcmp(family, sought->family) == 0;
 }
 
+/* Both are new here, or neither is. */
+static void
+pour(PghApplication *from, PghApplication *to)
+{
+	if (!to->established)
+	{
+		pgh_account_take_roles(pgh_newcomers, &from->account);
+		pgh_account_take_roles(pgh_newcomers, &to->account);
+	}
+	pgh_account_pour(&from->account, &to->account);
+	if (!to->established)
+		pgh_account_add_roles(pgh_newcomers, &to->account);
+}
+
 /* All of "from" is "to" from now on. */
 static void
 merge(uint32 from, uint32 to, PghMoved moved)
@@ -67,7 +81,7 @@ merge(uint32 from, uint32 to, PghMoved moved)
 	if (was_resting)
 		pgh_place_wake(to);
 	pgh_application_add(lost, family);
-	pgh_account_pour(&lost->account, &family->account);
+	pour(lost, family);
 	if (family->account.connections == 0)
 		pgh_place_rest(to);
 	if (family->tentative && !lost->tentative)
@@ -205,9 +219,9 @@ pgh_application_count_in(uint32 index, Oid role)
 		pgh_place_note_others();
 	else if (app->account.connections == 0)
 		pgh_place_wake(index);
-	pgh_account_add(&app->account, role, 1);
-	if (!app->established)
+	if (!app->established && pgh_account_own(&app->account, role) == 0)
 		pgh_account_add(pgh_newcomers, role, 1);
+	pgh_account_add(&app->account, role, 1);
 	pg_atomic_fetch_add_u64(&app->opened, 1);
 	pgh_note_change();
 }
@@ -218,17 +232,20 @@ pgh_application_count_out(uint32 index, Oid role)
 	PghApplication *app = &pgh_applications[index];
 
 	pgh_account_take(&app->account, role, 1);
-	if (!app->established)
+	if (!app->established && pgh_account_own(&app->account, role) == 0)
 		pgh_account_take(pgh_newcomers, role, 1);
 	pgh_note_change();
 	if (index == PGH_OTHERS || app->account.connections > 0)
 		return;
-	if (app->tentative)
+	if (app->tentative && !pgh_place_is_spare())
 	{
+		pgh_place_note_others();
+		pgh_application_add(app, &pgh_applications[PGH_OTHERS]);
 		pgh_place_give_back(index);
 		return;
 	}
 	pgh_place_rest(index);
+	pgh_place_keep(index);
 	pgh_places_trim();
 }
 
@@ -243,7 +260,7 @@ pgh_application_establish(uint32 index)
 	if (app->account.connections == 0)
 		pgh_place_wake(index);
 	app->established = true;
-	pgh_account_subtract(pgh_newcomers, &app->account);
+	pgh_account_take_roles(pgh_newcomers, &app->account);
 	if (app->account.connections == 0)
 		pgh_place_rest(index);
 }

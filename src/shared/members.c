@@ -29,36 +29,43 @@ move_members(uint32 from, uint32 to)
 }
 
 /*
+ * Under the lock: how many other applications are new, as a session of this
+ * role sees it.  "own" is what its role holds of the one it asks for.
+ */
+static int32
+count_newcomers(uint32 before, Oid role, int32 own)
+{
+	int32		names = pgh_account_own(pgh_newcomers, role);
+	int32		others = pgh_account_held(pgh_newcomers, names) - names;
+
+	if (own > 0)
+		names--;
+	if (before != PGH_NO_APPLICATION && !pgh_applications[before].established &&
+		pgh_account_own(&pgh_applications[before].account, role) == 1)
+		names--;				/* which it gives up */
+	return names + others;
+}
+
+/*
  * Under the lock: what the application and the new ones hold, but for the
- * session itself, which may count already under another name.
+ * session itself, which may count already under another name, or this one.
  */
 static void
-assess(const PghSlot *slot, uint32 index, Oid role, PghStanding *standing)
+assess(uint32 index, uint32 before, Oid role, PghStanding *standing)
 {
 	PghApplication *app = &pgh_applications[index];
-	uint32		before = pg_atomic_read_u32(&unconstify(PghSlot *, slot)->application);
-	bool		counted = before == index;
-	bool		counted_new = before != PGH_NO_APPLICATION &&
-		!pgh_applications[before].established;
+	int32		own = pgh_account_own(&app->account, role);
+	int32		self = before == index;
 
-	if (counted)
-		pgh_account_take(&app->account, role, 1);
-	if (counted_new)
-		pgh_account_take(pgh_newcomers, role, 1);
 	standing->others = index == PGH_OTHERS;
 	if (!standing->others)
 	{
-		standing->connections = app->account.connections;
-		standing->own = pgh_account_own(&app->account, role);
-		standing->held = pgh_account_held(&app->account, standing->own);
+		standing->own = own - self;
+		standing->held = pgh_account_held(&app->account, own) - self;
+		standing->connections = app->account.connections - self;
 	}
 	if (!app->established)
-		standing->newcomers = pgh_account_held(pgh_newcomers,
-											   pgh_account_own(pgh_newcomers, role));
-	if (counted)
-		pgh_account_add(&app->account, role, 1);
-	if (counted_new)
-		pgh_account_add(pgh_newcomers, role, 1);
+		standing->newcomers = count_newcomers(before, role, own - self);
 }
 
 static void
@@ -82,7 +89,7 @@ pgh_member_arrive(PghSlot *slot, const char *name, Oid role, bool named,
 	index = pgh_application_place(name, move_members);
 	if (named)
 		pgh_application_establish(index);
-	assess(slot, index, role, standing);
+	assess(index, pg_atomic_read_u32(&slot->application), role, standing);
 	find_leak(&pgh_applications[index], role, standing);
 	pgh_application_count_in(index, role);
 	pg_atomic_write_u32(&slot->arriving, index);
@@ -118,10 +125,6 @@ pgh_member_stay(PghSlot *slot, Oid role, int32 beside, uint64 transactions)
 	pgh_unlock(&pgh_applications_part);
 }
 
-/*
- * Who was refused under a name that nobody has is counted with the others: it
- * takes no place.
- */
 void
 pgh_member_turn_away(PghSlot *slot, Oid role, bool refused)
 {
@@ -135,9 +138,7 @@ pgh_member_turn_away(PghSlot *slot, Oid role, bool refused)
 	if (refused)
 	{
 		pg_atomic_fetch_add_u64(&pgh_totals->count[PGH_COUNT_REFUSED], 1);
-		if (app->tentative)
-			pgh_place_note_others();
-		pg_atomic_fetch_add_u64(&pgh_applications[app->tentative ? PGH_OTHERS : index].count[PGH_COUNT_REFUSED], 1);
+		pg_atomic_fetch_add_u64(&app->count[PGH_COUNT_REFUSED], 1);
 	}
 	pg_atomic_fetch_sub_u64(&app->opened, 1);
 	pgh_application_count_out(index, role);

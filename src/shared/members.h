@@ -22,7 +22,9 @@ typedef struct PghStanding
 	int32		own;			/* of the session's role */
 	int32		held;			/* with a few for each other role */
 	int32		connections;	/* of all roles */
-	int32		newcomers;		/* held by all that are new; 0 if it is not */
+	int32		newcomers;		/* other applications that are new, those of
+								 * its role and a few for each other one; 0 if
+								 * its own is not */
 	bool		others;			/* it shares its place with strangers */
 
 	/* The leak of its role, as the worker saw it. */

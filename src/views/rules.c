@@ -65,7 +65,7 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_count_rule_sessions(rules, NULL, counts);
+	pgh_count_rule_sessions_now(rules, counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRuleState *state = &pgh_rule_states[i];

@@ -38,7 +38,8 @@ typedef enum PghRound
 
 /*
  * What a candidate has in common with others.  Sessions of applications that
- * are not established are of one account.
+ * are not established are of one account; but one that holds enough of them
+ * to be a leak by itself is judged by itself, too.
  */
 #define PGH_NEWCOMERS_ACCOUNT PG_UINT32_MAX
 
@@ -205,7 +206,10 @@ fill_candidate(PghCandidate *candidate, const PghSession *session,
 static void
 fill_common(PghCommon *its, const PghSession *session, int candidate)
 {
-	its->account = pgh_applications[session->counted_as].established ?
+	const PghApplication *app = &pgh_applications[session->counted_as];
+
+	its->account = app->established ||
+		app->account.connections >= PGH_LEAK_SIZE ?
 		session->counted_as : PGH_NEWCOMERS_ACCOUNT;
 	its->role = session->login.roleid;
 	its->statement = pgh_state_in_transaction_idle(session->facts.state) ?

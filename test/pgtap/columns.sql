@@ -126,7 +126,8 @@ SELECT results_eq(
 		('wrote', 'boolean'),
 		('blocking', 'integer'),
 		('query_id', 'bigint'),
-		('query', 'text')$$,
+		('query', 'text'),
+		('trace_id', 'text')$$,
 	'hygiene.events: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.events', 'hygiene.events can be read');
 
