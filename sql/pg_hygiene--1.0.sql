@@ -215,7 +215,7 @@ CREATE VIEW hygiene.applications AS
 COMMENT ON VIEW hygiene.applications IS
 	'One row for each application name, with its sessions of this moment and its counters';
 COMMENT ON COLUMN hygiene.applications.application_name IS
-	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(other applications)" sums what has no row of its own, or none any more';
+	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(newcomers)" sums most of those that are new here, if they are more than 16; "(other applications)" sums what has no row any more';
 COMMENT ON COLUMN hygiene.applications.connections IS
 	'Sessions of this moment';
 COMMENT ON COLUMN hygiene.applications.active IS

@@ -21,6 +21,9 @@
 
 #define PGH_NO_APPLICATION UINT32_MAX
 
+/* What those are called that are new here, where they are not told apart. */
+#define PGH_NEWCOMERS "(newcomers)"
+
 /* So many names of a family are applications of their own. */
 #define PGH_FAMILY_SIZE 8
 

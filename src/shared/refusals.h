@@ -46,9 +46,6 @@ typedef struct PghRefusals
 extern PghPart pgh_refusals_part;
 extern PghRefusals *pgh_refusals;
 
-/* What is new here, in the log. */
-#define PGH_NEWCOMERS "(newcomers)"
-
 /*
  * Count a connection of this application that was refused, or would have
  * been ("observed"), and say whether to log and to record it by itself.  The

@@ -206,7 +206,10 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 				  live->transactions);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	append_diagnosis(row, app, live, now);
+	if (app->tentative)
+		pgh_row_null(row);		/* strangers: nothing is known of them all */
+	else
+		append_diagnosis(row, app, live, now);
 }
 
 /*
@@ -218,6 +221,7 @@ typedef struct PghListing
 	PghLive    *live;
 	int			n;
 	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
+	bool	   *folded;			/* into one row, by place */
 } PghListing;
 
 static PghListing
@@ -229,6 +233,7 @@ begin_listing(void)
 	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
 									sizeof(PghLive)));
 	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
+	listing.folded = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
 	return listing;
 }
 
@@ -303,6 +308,94 @@ list_live(TimestampTz now)
 	return listing;
 }
 
+/* ----------
+ * Applications that are new here, if they are many
+ * ----------
+ */
+
+/*
+ * Beyond this many they are shown as one but for a few: most of them are one
+ * program that takes another name with each connection.
+ */
+#define PGH_MANY_NEWCOMERS 16
+#define PGH_SHOWN_NEWCOMERS 8
+
+typedef struct PghNewcomerRow
+{
+	uint32		index;
+	uint32		id;
+	int			connections;
+} PghNewcomerRow;
+
+/* The most connections first; of as many, who came first. */
+static int
+compare_newcomers(const void *a, const void *b)
+{
+	const PghNewcomerRow *left = a;
+	const PghNewcomerRow *right = b;
+
+	if (left->connections != right->connections)
+		return left->connections > right->connections ? -1 : 1;
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static void
+fold_newcomers(PghListing *listing)
+{
+	PghNewcomerRow *rows = palloc(mul_size(pgh_n_applications,
+										   sizeof(PghNewcomerRow)));
+	int			n = 0;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	for (int i = PGH_OTHERS + 1; i < pgh_n_applications; i++)
+	{
+		const PghApplication *app = &pgh_applications[i];
+
+		if (!app->used || app->tentative || app->established)
+			continue;
+		rows[n].index = i;
+		rows[n].id = app->id;
+		rows[n++].connections = app->account.connections;
+	}
+	pgh_unlock(&pgh_applications_part);
+	if (n <= PGH_MANY_NEWCOMERS)
+		return;
+	qsort(rows, n, sizeof(PghNewcomerRow), compare_newcomers);
+	for (int i = PGH_SHOWN_NEWCOMERS; i < n; i++)
+		listing->folded[rows[i].index] = true;
+}
+
+static void
+add_live(PghLive *sum, const PghLive *live)
+{
+	sum->connections += live->connections;
+	sum->active += live->active;
+	sum->idle += live->idle;
+	sum->idle_in_transaction += live->idle_in_transaction;
+	sum->transactions += live->transactions;
+	sum->arrived += live->arrived;
+	sum->departed += live->departed;
+	if (live->oldest_xact != 0 &&
+		(sum->oldest_xact == 0 || live->oldest_xact < sum->oldest_xact))
+		sum->oldest_xact = live->oldest_xact;
+}
+
+/* The peak of the sum is that of this moment, as far as anybody knows. */
+static void
+begin_sum(PghApplication *sum, PghLive *live)
+{
+	memset(sum, 0, sizeof(*sum));
+	memset(live, 0, sizeof(*live));
+	pgh_application_init(sum);
+	strlcpy(sum->name, PGH_NEWCOMERS, PGH_NAME_LEN);
+	sum->tentative = true;
+}
+
+/* ----------
+ * All rows
+ * ----------
+ */
+
 /* What is counted for row "i"; false if that is no application's. */
 static bool
 copy_application(const PghListing *listing, int i, PghApplication *app)
@@ -325,18 +418,34 @@ pgh_application_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PghListing	listing;
+	PghApplication sum;
+	PghLive		live;
+	PghRow		row;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	listing = list_live(now);
+	fold_newcomers(&listing);
+	begin_sum(&sum, &live);
 	for (int i = 0; i < listing.n; i++)
 	{
 		PghApplication app;
-		PghRow		row;
 
 		if (!copy_application(&listing, i, &app))
 			continue;
+		if (i < pgh_n_applications && listing.folded[i])
+		{
+			sum.used = true;
+			pgh_application_add(&app, &sum);
+			add_live(&live, &listing.live[i]);
+			continue;
+		}
 		build_application(&row, &app, &listing.live[i], now);
+		pgh_row_end(&row, fcinfo);
+	}
+	if (sum.used)
+	{
+		build_application(&row, &sum, &live, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -248,7 +248,7 @@ is(one($sums), '0|t', 'opened - closed = connections, for every name');
 # More names than max_applications.
 #
 one('SELECT hygiene.reset()');
-my @crowd = map { client("crowd $_") } 1 .. $MAX_APPLICATIONS + 10;
+my @crowd = map { client("crowd $_", ('SELECT 1') x 3) } 1 .. $MAX_APPLICATIONS + 10;
 is( one(q{SELECT count(*) FROM hygiene.applications
 		WHERE application_name <> '(other applications)'}),
 	$MAX_APPLICATIONS,
