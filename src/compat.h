@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
@@ -105,6 +106,37 @@ pgh_proc_has_locks(PGPROC *proc)
 #endif
 	}
 	return false;
+}
+
+/*
+ * How many advisory locks a backend holds in one partition of the lock table.
+ * The caller holds that partition's lock.
+ */
+static inline int
+pgh_count_advisory_locks(PGPROC *proc, int partition)
+{
+	int			n = 0;
+
+#if PG_VERSION_NUM >= 160000
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &proc->myProcLocks[partition])
+	{
+		PROCLOCK   *held = dlist_container(PROCLOCK, procLink, iter.cur);
+#else
+	SHM_QUEUE  *queue = &proc->myProcLocks[partition];
+
+	for (PROCLOCK *held = (PROCLOCK *)
+		 SHMQueueNext(queue, queue, offsetof(PROCLOCK, procLink));
+		 held != NULL;
+		 held = (PROCLOCK *)
+		 SHMQueueNext(queue, &held->procLink, offsetof(PROCLOCK, procLink)))
+	{
+#endif
+		n += held->holdMask != 0 &&
+			held->tag.myLock->tag.locktag_type == LOCKTAG_ADVISORY;
+	}
+	return n;
 }
 
 /*
@@ -212,6 +244,20 @@ pgh_find_setting(const char *name)
 		if (strcmp(settings[i]->name, name) == 0)
 			return settings[i];
 	return NULL;
+#endif
+}
+
+/*
+ * Take what parallel workers have sent: what core does when it looks at
+ * interrupts and ParallelMessagePending is set.  18 gave it another name.
+ */
+static inline void
+pgh_process_parallel_messages(void)
+{
+#if PG_VERSION_NUM >= 180000
+	ProcessParallelMessages();
+#else
+	HandleParallelMessages();
 #endif
 }
 

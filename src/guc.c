@@ -14,6 +14,8 @@
 
 #include <limits.h>
 
+#include "common/hashfn.h"
+
 #include "pure/limits.h"
 #include "pure/text.h"
 
@@ -31,6 +33,8 @@ int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
 bool		pgh_application_families;
+int			pgh_idle_action = PGH_IDLE_TERMINATE;
+bool		pgh_can_roll_back = false;
 
 static char *rules_text;		/* the setting itself; GUC's memory */
 static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
@@ -40,6 +44,12 @@ static const struct config_enum_entry mode_options[] = {
 	{"enforce", PGH_MODE_ENFORCE, false},
 	{"observe", PGH_MODE_OBSERVE, false},
 	{"off", PGH_MODE_OFF, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry idle_action_options[] = {
+	{"terminate", PGH_IDLE_TERMINATE, false},
+	{"rollback", PGH_IDLE_ROLLBACK, false},
 	{NULL, 0, false}
 };
 
@@ -88,6 +98,8 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
+	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
+									set->n * sizeof(PghRule), set->n);
 	*extra = set;
 	return true;
 }
@@ -95,7 +107,98 @@ check_rules(char **newval, void **extra, GucSource source)
 static void
 assign_rules(const char *newval, void *extra)
 {
+	if (pgh_note_rules)
+		pgh_note_rules(newval);
 	current_rules = extra;
+}
+
+/* ----------
+ * What other processes are told of
+ * ----------
+ */
+
+void		(*pgh_note_setting) (PghPublished which, int value) = NULL;
+void		(*pgh_note_rules) (const char *text) = NULL;
+
+static void
+assign_published(PghPublished which, int newval)
+{
+	if (pgh_note_setting)
+		pgh_note_setting(which, newval);
+}
+
+static void
+assign_mode(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_MODE, newval);
+}
+
+static void
+assign_connections_per_application(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION, newval);
+}
+
+static void
+assign_headroom(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_HEADROOM, newval);
+}
+
+static void
+assign_exempt_superusers(bool newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_EXEMPT_SUPERUSERS, newval);
+}
+
+/* Any other that decides about sessions. */
+static void
+assign_other(int newval, void *extra)
+{
+	assign_published(PGH_N_PUBLISHED, newval);
+}
+
+void
+pgh_published_settings(int *values, char *rules)
+{
+	values[PGH_PUBLISHED_MODE] = pgh_mode;
+	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] = pgh_connections_per_application;
+	values[PGH_PUBLISHED_HEADROOM] = pgh_headroom;
+	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = pgh_exempt_superusers;
+	strlcpy(rules, rules_text, PGH_RULES_TEXT_LEN);
+}
+
+/* Not GUC's own memory: it goes by what it has read itself. */
+static bool
+use_rules(const char *text)
+{
+	static PghRuleSet *taken = NULL;
+	PghParseError error;
+	int32		capacity = pgh_rules_count(text);
+	PghRuleSet *set = malloc(PGH_RULESET_SIZE(capacity));
+
+	if (set == NULL || !pgh_rules_parse(text, set, capacity, &error))
+	{
+		free(set);
+		return false;
+	}
+	current_rules = set;
+	free(taken);
+	taken = set;
+	return true;
+}
+
+bool
+pgh_use_settings(const int *values, const char *rules)
+{
+	if (!use_rules(rules))
+		return false;
+	pgh_mode = values[PGH_PUBLISHED_MODE];
+	pgh_connections_per_application =
+		values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION];
+	pgh_headroom = values[PGH_PUBLISHED_HEADROOM];
+	pgh_exempt_superusers = values[PGH_PUBLISHED_EXEMPT_SUPERUSERS];
+	return true;
 }
 
 PghRuleSet *
@@ -115,6 +218,20 @@ pgh_parse_rules_or_error(const char *text)
 	return set;
 }
 
+void
+pgh_parse_selectors_or_error(const char *text, PghRule *rule)
+{
+	PghParseError error;
+
+	if (!pgh_selectors_parse(text, rule, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid selectors: %s", describe_parse_error(text, &error)),
+				 internalerrposition(error_position(text, &error)),
+				 internalerrquery(text),
+				 errhint("Selectors look like this: application=web-* user=app.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {
@@ -129,28 +246,45 @@ pgh_server_limits(PghLimits *limits)
 		limits->value[i] = pgh_limit_unit(i) == PGH_UNIT_TIME ?
 			(int64) pgh_limit_setting[i] * 1000 : pgh_limit_setting[i];
 	limits->mode = pgh_mode;
+	limits->idle_action = pgh_idle_action;
 	limits->exempt_superusers = pgh_exempt_superusers;
 }
 
 void
 pgh_limits_under(const PghRuleSet *rules, const PghLimits *server_wide,
-				 const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+				 const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+				 PghLimits *limits)
 {
-	(void) pgh_rules_match(rules, who, bits);
+	(void) pgh_rules_match(rules, who, now, bits);
 	pgh_rules_resolve(rules, bits, server_wide, limits);
 
 	/* "off" stands above every rule: the way out when a rule does harm. */
 	if (server_wide->mode == PGH_MODE_OFF)
 		limits->mode = PGH_MODE_OFF;
+	if (!pgh_can_roll_back)
+		limits->idle_action = PGH_IDLE_TERMINATE;
 }
 
 void
-pgh_limits_for(const PghIdentity *who, PghRuleBits *bits, PghLimits *limits)
+pgh_limits_for(const PghIdentity *who, TimestampTz now, PghRuleBits *bits,
+			   PghLimits *limits)
 {
 	PghLimits	server_wide;
 
 	pgh_server_limits(&server_wide);
-	pgh_limits_under(pgh_current_rules(), &server_wide, who, bits, limits);
+	pgh_limits_under(pgh_current_rules(), &server_wide, who, now, bits,
+					 limits);
+}
+
+bool
+pgh_rollback_is_wanted(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (rules->rule[i].value[PGH_RULE_IDLE_ACTION] == PGH_IDLE_ROLLBACK)
+			return true;
+	return pgh_idle_action == PGH_IDLE_ROLLBACK;
 }
 
 int64
@@ -170,6 +304,19 @@ pgh_shortest_limit(void)
 				shortest = Min(shortest, rules->rule[r].value[i]);
 	}
 	return shortest;
+}
+
+bool
+pgh_ages_are_limited(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	if (pgh_limit_setting[PGH_LIMIT_TRANSACTION] > 0)
+		return true;
+	for (int r = 0; r < rules->n; r++)
+		if (rules->rule[r].value[PGH_LIMIT_TRANSACTION] > 0)
+			return true;
+	return false;
 }
 
 int
@@ -194,7 +341,7 @@ define_limits(void)
 								&pgh_limit_setting[i],
 								info->boot, 0, info->max, PGC_SIGHUP,
 								info->unit == PGH_UNIT_TIME ? GUC_UNIT_MS : 0,
-								NULL, NULL, NULL);
+								NULL, assign_other, NULL);
 	}
 }
 
@@ -206,19 +353,19 @@ define_slots(void)
 							"0 means no limit.",
 							&pgh_connections_per_application,
 							0, 0, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
+							NULL, assign_connections_per_application, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom",
 							"Free connection slots to keep.",
 							"-1 means 5 % of max_connections, at least 3.",
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
-							NULL, NULL, NULL);
+							NULL, assign_headroom, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom_min_idle",
 							"Nobody idle for less than this is evicted when slots run short.",
 							NULL,
 							&pgh_headroom_min_idle,
 							5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS,
-							NULL, NULL, NULL);
+							NULL, assign_other, NULL);
 	DefineCustomIntVariable("pg_hygiene.warn_at",
 							"Percentage of usable slots in use at which a warning is logged.",
 							"0 means no warning.",
@@ -252,15 +399,21 @@ pgh_define_settings(void)
 							 "\"observe\" decides, logs and records, but touches nobody.",
 							 &pgh_mode,
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_mode, NULL);
 	define_limits();
+	DefineCustomEnumVariable("pg_hygiene.idle_action",
+							 "What a limit on an idle transaction ends: the session, or only the transaction.",
+							 "\"rollback\" keeps the connection; a session that stays idle for the limit once more is terminated.",
+							 &pgh_idle_action,
+							 PGH_IDLE_TERMINATE, idle_action_options,
+							 PGC_SIGHUP, 0, NULL, assign_other, NULL);
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
 							 "Superusers are counted, but never refused or ended.",
 							 NULL,
 							 &pgh_exempt_superusers,
 							 true, PGC_SIGHUP, 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_exempt_superusers, NULL);
 	DefineCustomBoolVariable("pg_hygiene.tell_client",
 							 "Tells a new session of an application that lost sessions to a limit.",
 							 NULL,

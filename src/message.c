@@ -12,6 +12,7 @@
 
 #include "pure/application_name.h"
 #include "pure/limits.h"
+#include "shared/drains.h"
 #include "shared/rule_labels.h"
 
 #define USECS_PER_MS INT64CONST(1000)
@@ -98,6 +99,18 @@ print_deed(PghLimit reason, const char *application, int64 measured,
 	snprintf(buf, size, "Application \"%s\" %s", application, deed);
 }
 
+/* The same, of a session that idles on after its transaction was ended. */
+static void
+print_second_deed(const char *application, int64 measured, char *buf,
+				  size_t size)
+{
+	char		value[32];
+
+	pgh_print_measured(measured, value, sizeof(value));
+	snprintf(buf, size, "Application \"%s\" left a transaction idle for %s after it had been rolled back",
+			 application, value);
+}
+
 /* An SQLSTATE as core keeps it. */
 static int
 sqlstate_from_text(const char *s)
@@ -132,6 +145,24 @@ print_trace(const char *name, const char *kept, char *detail, size_t size)
 	return kept;
 }
 
+/* What drains a session.  The selectors are those of the drain, printed. */
+static void
+print_drain(const PghRequest *request, PghMessage *message)
+{
+	bool		at_once = request->leave == PGH_LEAVE_AT_ONCE;
+	char		label[PGH_RULE_LABEL_LEN];
+
+	pgh_drain_label(request->drain, label, sizeof(label));
+
+	snprintf(message->detail, sizeof(message->detail), at_once ?
+			 "The sessions of \"%s\" were to end between two transactions, and the deadline for that is over." :
+			 "The sessions of \"%s\" are to end, each between two transactions.",
+			 label);
+	strlcpy(message->hint, at_once ?
+			"Connect again, and repeat the transaction if one was open." :
+			pgh_limit_info[PGH_LIMIT_DRAIN].hint, sizeof(message->hint));
+}
+
 void
 pgh_message_for_request(const PghRequest *request, const char *name,
 						const char *kept, int64 measured,
@@ -151,10 +182,20 @@ pgh_message_for_request(const PghRequest *request, const char *name,
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		message->primary = info->cancel_primary;
 	}
+	if (decision->reason == PGH_LIMIT_DRAIN)
+	{
+		print_drain(request, message);
+		return;
+	}
+	if (decision->action == PGH_ACTION_ROLLBACK)
+		message->primary = info->rollback_primary;
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
 	name = print_trace(name, kept, trace, sizeof(trace));
-	print_deed(decision->reason, name, measured, deed, sizeof(deed));
+	if (request->rolled_back && info->rollback_primary != NULL)
+		print_second_deed(name, measured, deed, sizeof(deed));
+	else
+		print_deed(decision->reason, name, measured, deed, sizeof(deed));
 	pgh_rule_label(decision->rule, request->rules_version, label);
 	print_allowance(decision, label, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.%s",

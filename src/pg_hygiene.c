@@ -12,9 +12,10 @@
 
 #include "fmgr.h"
 
+#include "look/interrupt.h"
+#include "look/rule_sessions.h"
 #include "session/hooks.h"
 #include "shared/history.h"
-#include "shared/rule_counters.h"
 #include "shared/shmem.h"
 
 PG_MODULE_MAGIC;
@@ -25,7 +26,7 @@ static void
 restore_history(void)
 {
 	pgh_history_load();
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	pgh_history_at_shutdown();
 }
 
@@ -39,6 +40,7 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	pgh_define_settings();
+	pgh_can_roll_back = pgh_interrupt_prepare();
 	pgh_shmem_install(restore_history);
 	pgh_session_install();
 	pgh_register_workers();

@@ -65,6 +65,8 @@ read_activity(PghSession *session)
 		session->facts.state_start = entry->st_state_start_timestamp;
 		session->facts.xact_start = entry->st_xact_start_timestamp;
 		session->query_id = (uint64) entry->st_query_id;
+		session->activity_start = entry->st_activity_start_timestamp;
+		session->databaseid = entry->st_databaseid;
 		memcpy(session->name, entry->st_appname, NAMEDATALEN);
 		pgstat_end_read_activity(entry, after);
 
@@ -126,7 +128,9 @@ read_proc(PghSession *session)
 	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
 	PghFacts   *facts = &session->facts;
 
+	facts->pid = session->login.pid;
 	session->lxid = pgh_proc_lxid(proc);
+	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
 	session->xmin_age = pgh_scan_xmin_age(session->index);
 	facts->xmin_age = Max(session->xmin_age, 0);
@@ -136,12 +140,34 @@ read_proc(PghSession *session)
 		pgh_proc_has_locks(proc);
 }
 
+/*
+ * Is its client talking, though core calls it idle?  A transaction that is
+ * open outside of a block is that of a Describe.  What else there is only the
+ * session itself can see, and it says so when it is asked to end.
+ */
+static bool
+is_talking(const PghSession *session, PghSlot *slot)
+{
+	const PghFacts *facts = &session->facts;
+
+	if (facts->state == PGH_STATE_IDLE &&
+		session->lxid != InvalidLocalTransactionId)
+		return true;
+	return (TimestampTz) pg_atomic_read_u64(&slot->talking_in) ==
+		facts->state_start;
+}
+
 /* What the extension itself keeps of the session. */
 static void
 read_own(PghSession *session)
 {
 	PghSlot    *slot = &pgh_slots[session->index];
 	PghFacts   *facts = &session->facts;
+	uint32		on_purpose = pg_atomic_read_u32(&slot->on_purpose);
+
+	facts->talking = is_talking(session, slot);
+	session->xact_start = facts->xact_start;
+	facts->xact_start = pgh_slot_own_start(slot, facts->xact_start);
 
 	/*
 	 * Core forgets when a transaction began as soon as it fails, although its
@@ -154,7 +180,16 @@ read_own(PghSession *session)
 		pg_atomic_read_u64(&slot->transactions))
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
 
-	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED && !facts->open &&
+		pg_atomic_read_u64(&slot->rolled_back_transaction) ==
+		pg_atomic_read_u64(&slot->transactions))
+	{
+		pg_read_barrier();
+		facts->rolled_back_for = pg_atomic_read_u32(&slot->rolled_back_for);
+	}
+
+	facts->listening = (on_purpose & PGH_LISTENS) != 0;
+	facts->in_backup = (on_purpose & PGH_IN_BACKUP) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
@@ -163,6 +198,26 @@ read_own(PghSession *session)
 		pg_read_barrier();
 		facts->cancelled_at = pg_atomic_read_u64(&slot->cancelled_at);
 	}
+}
+
+/* What is said of a session of which nothing could be read. */
+static void
+clear(int index, PghSession *session)
+{
+	memset(&session->facts, 0, sizeof(session->facts));
+	session->index = index;
+	session->lxid = InvalidLocalTransactionId;
+	session->xact_start = 0;
+	session->query_id = 0;
+	session->activity_start = 0;
+	session->databaseid = InvalidOid;
+	memset(session->who.application, 0, PGH_NAME_LEN);
+	session->name[0] = '\0';
+	session->trace_id[0] = '\0';
+	session->leak = 0;
+	session->waited_since = 0;
+	session->xmin_age = -1;
+	session->activity_changecount = PGH_NO_CHANGECOUNT;
 }
 
 /* What is known of it from its login on. */
@@ -179,16 +234,7 @@ pgh_scan_session(int index, PghSession *session)
 {
 	PghSlot    *slot = &pgh_slots[index];
 
-	memset(&session->facts, 0, sizeof(session->facts));
-	session->index = index;
-	session->lxid = InvalidLocalTransactionId;
-	session->query_id = 0;
-	memset(session->who.application, 0, PGH_NAME_LEN);
-	session->name[0] = '\0';
-	session->trace_id[0] = '\0';
-	session->leak = 0;
-	session->xmin_age = -1;
-	session->activity_changecount = PGH_NO_CHANGECOUNT;
+	clear(index, session);
 	if (!pgh_slot_read(index, &session->login, &session->changecount))
 		return false;
 

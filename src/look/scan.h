@@ -25,13 +25,20 @@ typedef struct PghSession
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	char		trace_id[PGH_TRACE_ID_LEN]; /* of that name; "" = none */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
+	TimestampTz xact_start;		/* core's, which all transactions that came in
+								 * one message have in common; that in "facts"
+								 * is its own */
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
+	TimestampTz activity_start; /* when its last statement began */
+	Oid			databaseid;		/* invalid while it starts */
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
 	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
+	TimestampTz waited_since;	/* when the first who waits for it began to; 0
+								 * = nobody does.  Set by pgh_note_blocked() */
 } PghSession;
 
 /*

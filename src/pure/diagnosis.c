@@ -11,13 +11,17 @@
  */
 #include <stddef.h>
 
+#include "pure/behaviour.h"
 #include "pure/diagnosis.h"
 #include "pure/policy.h"
 
 #define SECOND INT64_C(1000000)
 
-/* As for eviction: one or two idle transactions may be somebody thinking. */
-#define LEAK_SESSIONS 3
+/*
+ * Of sessions that were ended nobody knows whether they would have come back.
+ * If fewer than one in this many of their like did, they would not.
+ */
+#define ENDED_SHARE 10
 
 /*
  * A call makes its own pool: its connection works for seconds and then never
@@ -25,10 +29,16 @@
  * SQLAlchemy, 10 in most others), but several processes share an address.
  */
 #define CALL_TIME (5 * SECOND)
-#define CALL_SILENCE (10 * SECOND)
 #define CALL_TRANSACTIONS 5
 #define CALL_CONNECTIONS 20		/* for each client address */
 #define CALL_ONE_BY_ONE 2		/* at once: no more than one in this many */
+#define CALL_LATE 10			/* that began when others were silent */
+
+/*
+ * A process of a prefork server has one connection, or two.  With this many or
+ * more in each, it is pools that are many or large.
+ */
+#define CONNECTIONS_PER_PROCESS 4
 
 /*
  * Without a pool: nearly as many sessions as transactions, one in two seconds
@@ -39,6 +49,7 @@
 #define SHORT_SESSION_TIME (10 * SECOND)
 #define SHORT_SESSION_TENTHS 20 /* transactions in each, in tenths */
 #define SHORT_SESSION_PERIOD (2 * SECOND)	/* one in this time, or more */
+#define SHORT_SESSION_OBSERVED (30 * SECOND)
 
 /* Most of a pool idle at all times, and little done by those that are not. */
 #define POOL_CONNECTIONS 20
@@ -69,6 +80,11 @@ static const char *const advice[PGH_N_PATTERNS] = {
 	"The program began a transaction and then did nothing in it. "
 	"Begin only when the first statement is due, and commit or roll back "
 	"also when there was nothing to do.",
+	[PGH_PATTERN_WAITS_IN_TRANSACTION] =
+	"The program waits for something else inside a transaction, mostly comes "
+	"back, and was sometimes away for longer than the limit. "
+	"Do what takes time before BEGIN or after COMMIT, or give it the limit "
+	"that hygiene.suggest names.",
 	[PGH_PATTERN_POOL_PER_CALL] =
 	"Many connections did a few transactions each and were then left open, "
 	"as when an engine or pool is made for every call. "
@@ -109,7 +125,14 @@ pgh_session_is_abandoned(const PghFacts *facts, int64_t transactions,
 			pgh_state_in_transaction_idle(facts->state)) &&
 		transactions >= 1 && transactions <= CALL_TRANSACTIONS &&
 		facts->state_start - facts->backend_start <= CALL_TIME &&
-		now - facts->state_start >= CALL_SILENCE;
+		now - facts->state_start >= PGH_CALL_SILENCE;
+}
+
+bool
+pgh_session_is_used_again(const PghFacts *facts, int64_t transactions)
+{
+	return transactions >= 2 &&
+		facts->state_start - facts->backend_start >= PGH_CALL_SILENCE;
 }
 
 bool
@@ -118,14 +141,24 @@ pgh_session_is_lent(const PghFacts *facts)
 	return facts->renames >= LENT_RENAMES;
 }
 
+/* Is there evidence that transactions like these are not ended by themselves? */
+static bool
+never_ends(const PghLeakFacts *facts)
+{
+	return pgh_never_resumes(facts->periods, facts->resumed) ||
+		(facts->ended > 0 && facts->resumed * ENDED_SHARE < facts->periods);
+}
+
 static PghPattern
 diagnose_transaction(const PghLeakFacts *facts)
 {
-	if (facts->ended == 0 && facts->sessions_now < LEAK_SESSIONS)
-		return PGH_PATTERN_NONE;
+	if (!never_ends(facts))
+		return facts->ended > 0 ? PGH_PATTERN_WAITS_IN_TRANSACTION :
+			PGH_PATTERN_NONE;
 	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED)
 		return PGH_PATTERN_ABORTED_NEVER_ROLLED_BACK;
-	if (facts->wrote || facts->last_statement == PGH_STATEMENT_WRITE)
+	if ((facts->wrote && !facts->locks_rows) ||
+		facts->last_statement == PGH_STATEMENT_WRITE)
 		return PGH_PATTERN_WRITE_NEVER_COMMITTED;
 	if (facts->last_statement == PGH_STATEMENT_READ)
 		return PGH_PATTERN_READ_NEVER_ENDED;
@@ -140,8 +173,8 @@ pgh_diagnose_leak(const PghLeakFacts *facts)
 	if (pgh_state_in_transaction_idle(facts->state))
 		return diagnose_transaction(facts);
 	if (facts->state == PGH_STATE_IDLE &&
-		facts->sessions_now + facts->ended >=
-		CALL_CONNECTIONS * clients_of(facts->clients) &&
+		facts->periods >= CALL_CONNECTIONS * clients_of(facts->clients) &&
+		pgh_never_resumes(facts->periods, facts->resumed) &&
 		facts->transactions_per_session >= 10 &&
 		facts->transactions_per_session <= 10 * CALL_TRANSACTIONS)
 		return PGH_PATTERN_POOL_PER_CALL;
@@ -149,9 +182,31 @@ pgh_diagnose_leak(const PghLeakFacts *facts)
 }
 
 /*
+ * Several connections in each process of the clients?  "if_unknown" where that
+ * is not known, as over TCP.
+ */
+static bool
+has_many_per_process(const PghApplicationFacts *facts, bool if_unknown)
+{
+	if (facts->processes == 0)
+		return if_unknown;
+	return facts->connections >= CONNECTIONS_PER_PROCESS * facts->processes;
+}
+
+/* Do connections that were silent for a while come into use again? */
+static bool
+are_used_again(const PghApplicationFacts *facts)
+{
+	return facts->silences_resumed > 0 &&
+		!pgh_never_resumes(facts->silences, facts->silences_resumed);
+}
+
+/*
  * Nearly all of them, so that a good pool of the same name is not blamed; nor
  * is a large one, PgBouncer's perhaps, that grew in a burst and waits for the
- * next: its connections were all at work at once.
+ * next: its connections were all at work at once.  A prefork server that has
+ * just started shows the same for a while, but makes no more connections while
+ * those that it has lie idle.
  */
 static bool
 makes_pool_per_call(const PghApplicationFacts *facts)
@@ -159,7 +214,9 @@ makes_pool_per_call(const PghApplicationFacts *facts)
 	return facts->abandoned >=
 		CALL_CONNECTIONS * clients_of(facts->clients) &&
 		facts->abandoned >= facts->connections - facts->connections / 4 &&
-		facts->abandoned_at_once * CALL_ONE_BY_ONE <= facts->abandoned;
+		facts->abandoned_at_once * CALL_ONE_BY_ONE <= facts->abandoned &&
+		!are_used_again(facts) &&
+		has_many_per_process(facts, facts->abandoned_late >= CALL_LATE);
 }
 
 /*
@@ -173,6 +230,7 @@ has_no_pool(const PghApplicationFacts *facts)
 		facts->terminated <= facts->ended / 10 &&
 		facts->transactions * 10 <= facts->ended * SHORT_SESSION_TENTHS &&
 		facts->mean_session <= SHORT_SESSION_TIME &&
+		facts->observed_for >= SHORT_SESSION_OBSERVED &&
 		facts->ended >= facts->observed_for / SHORT_SESSION_PERIOD;
 }
 
@@ -180,7 +238,8 @@ has_no_pool(const PghApplicationFacts *facts)
  * The most that was seen in use is not the most there was, hence the number
  * of transactions: below one a second for each connection, bursts that nobody
  * saw are unlikely to have needed them all.  What a pooler lends to others
- * under their names is not seen in use under this one.
+ * under their names is not seen in use under this one.  Where each connection
+ * is used again it may be that of a process of its own.
  */
 static bool
 has_large_pool(const PghApplicationFacts *facts)
@@ -194,6 +253,8 @@ has_large_pool(const PghApplicationFacts *facts)
 		connections >=
 		POOL_CONNECTIONS_PER_CLIENT * clients_of(facts->clients) &&
 		used * POOL_USE <= connections &&
+		has_many_per_process(facts, (int64_t) facts->used_again * POOL_USE <=
+							 connections) &&
 		facts->observed_for >= POOL_OBSERVED &&
 		facts->transactions + facts->live_transactions <=
 		connections * (facts->observed_for / SECOND);

@@ -25,6 +25,7 @@ typedef enum PghPattern
 	PGH_PATTERN_WRITE_NEVER_COMMITTED,
 	PGH_PATTERN_ABORTED_NEVER_ROLLED_BACK,
 	PGH_PATTERN_BEGIN_WITHOUT_WORK,
+	PGH_PATTERN_WAITS_IN_TRANSACTION,
 	PGH_PATTERN_POOL_PER_CALL,
 	PGH_PATTERN_NO_POOLING,
 	PGH_PATTERN_POOL_TOO_LARGE,
@@ -41,15 +42,23 @@ typedef struct PghLeakFacts
 {
 	PghState	state;			/* of them, or the last one's when it ended */
 	bool		wrote;			/* one of them held a transaction id */
+	bool		locks_rows;		/* the shape is a SELECT .. FOR UPDATE, say,
+								 * which takes a transaction id and writes
+								 * nothing */
 	PghStatementKind last_statement;	/* the shape's */
-	int32_t		sessions_now;	/* idle past a tenth of their limit */
 	int32_t		clients;		/* distinct addresses; 0 counts as 1 */
+	int64_t		periods;		/* pauses that were noted: a tenth of their
+								 * limit or more; those of now are among them */
+	int64_t		resumed;		/* of these: the client came back to them */
 	int64_t		ended;			/* sessions that a limit ended */
 	int64_t		transactions_per_session;	/* mean, in tenths; the one that
 											 * is open counts */
 } PghLeakFacts;
 
-/* All sessions of one application name. */
+/*
+ * All sessions of one application.  What is counted began when the
+ * application was first seen.
+ */
 typedef struct PghApplicationFacts
 {
 	bool		named;			/* the name is not empty */
@@ -60,10 +69,15 @@ typedef struct PghApplicationFacts
 	int32_t		abandoned;		/* for which pgh_session_is_abandoned() */
 	int32_t		abandoned_at_once;	/* most of those that were at work, from
 									 * their beginning on, at the same time */
+	int32_t		abandoned_late; /* of those: that began when another had been
+								 * silent for PGH_CALL_SILENCE */
+	int32_t		used_again;		/* for which pgh_session_is_used_again() */
 	int32_t		renamed;		/* that had another name before */
 	int32_t		lent;			/* of those: that changed it time and again,
 								 * as a pooler's do */
 	int32_t		clients;		/* distinct addresses; 0 counts as 1 */
+	int32_t		processes;		/* distinct processes of clients, where that
+								 * is known of all of them; else 0 */
 	int32_t		peak;			/* most connections at once */
 	int32_t		peak_active;	/* most seen inside a transaction at once, a
 								 * statement of its own included; the more
@@ -79,8 +93,14 @@ typedef struct PghApplicationFacts
 	int64_t		transactions;	/* of the sessions in "ended" */
 	PghTime		mean_session;	/* how long those lasted, in microseconds */
 	int64_t		live_transactions;	/* of the sessions in "connections" */
-	PghTime		observed_for;	/* microseconds since counting began */
+	int64_t		silences;		/* pauses outside of a transaction, of
+								 * PGH_CALL_SILENCE or more, with those of now */
+	int64_t		silences_resumed;	/* of them: the connection was used again */
+	PghTime		observed_for;	/* microseconds since it was first seen */
 } PghApplicationFacts;
+
+/* A connection that was not used for so long (microseconds) is silent. */
+#define PGH_CALL_SILENCE INT64_C(10000000)
 
 /*
  * Did this session begin, make a handful of transactions within seconds, and
@@ -92,16 +112,23 @@ extern bool pgh_session_is_abandoned(const PghFacts *facts,
 									 int64_t transactions, PghTime now);
 
 /*
+ * Was this connection used again, well after it was made?  "transactions" as
+ * above.
+ */
+extern bool pgh_session_is_used_again(const PghFacts *facts,
+									  int64_t transactions);
+
+/*
  * Is this one of a pooler's sessions, which take the name of each client that
  * they serve?
  */
 extern bool pgh_session_is_lent(const PghFacts *facts);
 
 /*
- * Why these sessions idle.  Inside a transaction: NONE while there are only
- * one or two, which may be somebody thinking, and none was ended; and NONE
- * when the last statement does not tell (SET, SAVEPOINT, EXECUTE) and nothing
- * was written.
+ * Why these sessions idle.  Inside a transaction: NONE without evidence, which
+ * is that pauses like these do not come back (pgh_never_resumes), or that some
+ * were ended and hardly any came back; and NONE when the last statement does
+ * not tell (SET, SAVEPOINT, EXECUTE) and nothing was written.
  */
 extern PghPattern pgh_diagnose_leak(const PghLeakFacts *facts);
 

@@ -73,13 +73,25 @@ typedef struct PghFacts
 	PghTime		cancelled_at;	/* when its transaction's statement was
 								 * cancelled for age; 0 if it was not */
 	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
-	int32_t		blocking;		/* sessions waiting for this one */
+	int32_t		blocking;		/* processes that hang on this one, by any but
+								 * an advisory lock of its own */
+	int32_t		blocking_advisory;	/* those by its advisory locks only */
+	PghTime		advisory_since; /* since when somebody waits for one of these;
+								 * 0 = nobody does */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	int32_t		pid;
+	bool		talking;		/* its client has sent messages since that ask
+								 * for no statement: it is not idle */
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
+	bool		open;			/* its transaction is not over, though a part
+								 * of it may have failed */
+	uint8_t		rolled_back_for;	/* PghLimit for which we rolled back what
+									 * this block was about, else none */
 	bool		listening;		/* has LISTENed on a channel */
 	bool		advisory;		/* holds a session-level advisory lock */
+	bool		in_backup;		/* between pg_backup_start and pg_backup_stop */
 } PghFacts;
 
 typedef enum PghMode
@@ -88,6 +100,14 @@ typedef enum PghMode
 	PGH_MODE_OBSERVE,			/* decide and record, touch nobody */
 	PGH_MODE_OFF
 } PghMode;
+
+/* What a limit on an idle transaction ends. */
+typedef enum PghIdleAction
+{
+	PGH_IDLE_TERMINATE,			/* the session */
+	PGH_IDLE_ROLLBACK			/* the transaction, and the session only when
+								 * it stays idle afterwards */
+} PghIdleAction;
 
 /*
  * The limits, and with them the reasons for which something is done.  What
@@ -101,9 +121,12 @@ typedef enum PghLimit
 	PGH_LIMIT_IDLE_BLOCKER,
 	PGH_LIMIT_IDLE_WRITER,
 	PGH_LIMIT_IDLE_SESSION,
+	PGH_LIMIT_ADVISORY_BLOCKER,
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
 	PGH_LIMIT_HORIZON,
+	PGH_LIMIT_SESSION_LIFETIME,
+	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,
@@ -123,8 +146,10 @@ typedef struct PghLimits
 	int64_t		value[PGH_N_LIMITS];	/* microseconds or ids; 0 = no limit */
 	uint16_t	rule[PGH_N_LIMITS];
 	uint16_t	mode_rule;
-	uint16_t	exempt_rule;	/* the first matching rule with "exempt", or 0 */
+	uint16_t	idle_action_rule;
+	uint16_t	exempt_rule;	/* the rule that exempts it, or 0 */
 	PghMode		mode;
+	PghIdleAction idle_action;
 	bool		exempt_superusers;
 } PghLimits;
 
@@ -135,7 +160,8 @@ typedef enum PghAction
 	PGH_ACTION_TERMINATE,
 	PGH_ACTION_EVICT,
 	PGH_ACTION_REFUSE,
-	PGH_ACTION_WARN
+	PGH_ACTION_WARN,
+	PGH_ACTION_ROLLBACK
 } PghAction;
 
 /*

@@ -55,4 +55,10 @@ extern uint64_t pgh_fingerprint(const char *normalised, size_t length);
  */
 extern PghStatementKind pgh_statement_kind(const char *normalised);
 
+/*
+ * Does a statement that reads lock what it reads (FOR UPDATE, FOR SHARE)?
+ * That takes a transaction id, as writing does, and changes nothing.
+ */
+extern bool pgh_statement_locks_rows(const char *normalised);
+
 #endif							/* PGH_FINGERPRINT_H */

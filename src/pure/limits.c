@@ -20,6 +20,8 @@
 
 #define IDLE_IN_TRANSACTION_PRIMARY \
 	"terminating connection due to idle-in-transaction timeout"
+#define ROLLBACK_PRIMARY \
+	"transaction was rolled back due to idle-in-transaction timeout"
 #define ALLOWS "allows %s"
 
 const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
@@ -36,6 +38,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle for %s",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back, and close the session when the work is done.",
@@ -50,6 +53,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle for %s while another session waited for it",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back before the program waits for anything else, so that others need not wait for its locks.",
@@ -63,6 +67,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction that had written idle for %s",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back as soon as the rows are written.",
@@ -76,6 +81,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.max = MAX_XIDS,
 		.sqlstate = SQLSTATE_IDLE_IN_TRANSACTION,
 		.primary = IDLE_IN_TRANSACTION_PRIMARY,
+		.rollback_primary = ROLLBACK_PRIMARY,
 		.deed = "left a transaction idle that holds back VACUUM by %s transaction ids",
 		.allowance = ALLOWS,
 		.hint = "Commit or roll back when the rows are read: an open snapshot keeps VACUUM from removing dead rows in the whole server.",
@@ -92,6 +98,40 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.deed = "left a session idle for %s",
 		.allowance = ALLOWS,
 		.hint = "Close the session when the work is done, or let a connection pool do it.",
+	},
+	[PGH_LIMIT_ADVISORY_BLOCKER] = {
+		.name = "advisory_blocker_timeout",
+		.kind = PGH_KIND_IDLE,
+		.unit = PGH_UNIT_TIME,
+		.summary = "Terminates an idle session with an advisory lock that another one has waited for this long.",
+		.detail = NO_LIMIT,
+		.max = INT32_MAX,
+		.sqlstate = SQLSTATE_IDLE_SESSION,
+		.primary = "terminating connection due to advisory-blocker timeout",
+		.deed = "kept another session waiting for an advisory lock for %s while idle",
+		.allowance = ALLOWS,
+		.hint = "Unlock on the connection that locked: through a pool the unlock may have gone to another connection, where it does nothing. pg_advisory_xact_lock needs no unlock, since its lock ends with the transaction.",
+	},
+	[PGH_LIMIT_SESSION_LIFETIME] = {
+		.name = "session_lifetime",
+		.kind = PGH_KIND_SESSION,
+		.unit = PGH_UNIT_TIME,
+		.summary = "Terminates a session this old, less up to a tenth, when it is idle outside a transaction.",
+		.detail = NO_LIMIT,
+		.max = INT32_MAX,
+		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,
+		.primary = "terminating connection due to session lifetime",
+		.deed = "kept a session open for %s",
+		.allowance = "allows %s, less up to a tenth",
+		.hint = "Connect again: no transaction was open. A pool that checks a connection before it lends it does so by itself.",
+	},
+	[PGH_LIMIT_DRAIN] = {
+		.name = "drain",
+		.kind = PGH_KIND_SESSION,
+		.unit = PGH_UNIT_TIME,
+		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,
+		.primary = "terminating connection due to drain",
+		.hint = "Connect again: no transaction was open.",
 	},
 	[PGH_LIMIT_TRANSACTION] = {
 		.name = "transaction_timeout",

@@ -21,6 +21,15 @@ pgh_state_in_transaction_idle(PghState state)
 		state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
 }
 
+PghState
+pgh_state_for_limits(const PghFacts *facts)
+{
+	if (facts->talking && (facts->state == PGH_STATE_IDLE ||
+						   pgh_state_in_transaction_idle(facts->state)))
+		return PGH_STATE_ACTIVE;
+	return facts->state;
+}
+
 const char *
 pgh_exemption(const PghFacts *facts, const PghLimits *limits)
 {
@@ -58,13 +67,25 @@ consider(PghVerdict *best, const PghLimits *limits, PghLimit limit,
 	best->deadline = deadline;
 }
 
+/*
+ * What a limit on a session at rest does.  In a block whose transaction is over
+ * already there is nothing to roll back.
+ */
+static PghAction
+ending_by(const PghFacts *facts, const PghLimits *limits, PghLimit limit)
+{
+	return limits->idle_action == PGH_IDLE_ROLLBACK && facts->open &&
+		pgh_limit_info[limit].rollback_primary != NULL ?
+		PGH_ACTION_ROLLBACK : PGH_ACTION_TERMINATE;
+}
+
 /* A limit on how long the present state has lasted. */
 static void
 consider_idle(PghVerdict *best, const PghFacts *facts,
 			  const PghLimits *limits, PghLimit limit, PghTime now)
 {
 	if (limits->value[limit] > 0)
-		consider(best, limits, limit, PGH_ACTION_TERMINATE,
+		consider(best, limits, limit, ending_by(facts, limits, limit),
 				 time_plus(facts->state_start, limits->value[limit]),
 				 now - facts->state_start);
 }
@@ -76,9 +97,12 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 	const int64_t horizon = limits->value[PGH_LIMIT_HORIZON];
 
 	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_IN_TRANSACTION, now);
-	if (facts->blocking > 0)
+
+	/* What was rolled back for a shorter limit is given that once more. */
+	if (facts->blocking > 0 ||
+		facts->rolled_back_for == PGH_LIMIT_IDLE_BLOCKER)
 		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_BLOCKER, now);
-	if (facts->wrote)
+	if (facts->wrote || facts->rolled_back_for == PGH_LIMIT_IDLE_WRITER)
 		consider_idle(best, facts, limits, PGH_LIMIT_IDLE_WRITER, now);
 
 	/*
@@ -86,20 +110,46 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 	 * limit will be reached: it is exceeded now, or it does not act yet.
 	 */
 	if (horizon > 0 && (int64_t) facts->xmin_age >= horizon)
-		consider(best, limits, PGH_LIMIT_HORIZON, PGH_ACTION_TERMINATE,
+		consider(best, limits, PGH_LIMIT_HORIZON,
+				 ending_by(facts, limits, PGH_LIMIT_HORIZON),
 				 facts->state_start, facts->xmin_age);
 }
 
 /*
- * A session that waits for notifications or holds an advisory lock is idle on
- * purpose.  Only a rule that names the limit for it says that it is not.
+ * Somebody waits for an advisory lock of an idle session.  How long it has
+ * been idle does not count: what leaked it may lend the session out again.
  */
+static void
+consider_advisory_blocker(PghVerdict *best, const PghFacts *facts,
+						  const PghLimits *limits, PghTime now)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_ADVISORY_BLOCKER];
+
+	if (limit > 0 && facts->advisory_since != 0)
+		consider(best, limits, PGH_LIMIT_ADVISORY_BLOCKER,
+				 PGH_ACTION_TERMINATE,
+				 time_plus(facts->advisory_since, limit),
+				 now - facts->advisory_since);
+}
+
+/*
+ * A session that waits for notifications, holds an advisory lock or makes a
+ * backup is idle on purpose.  Only a rule that names the limit for it says that
+ * it is not.
+ */
+static bool
+idles_on_purpose(const PghFacts *facts, const PghLimits *limits,
+				 PghLimit limit)
+{
+	return (facts->listening || facts->advisory || facts->in_backup) &&
+		limits->rule[limit] == 0;
+}
+
 static void
 consider_idle_session(PghVerdict *best, const PghFacts *facts,
 					  const PghLimits *limits, PghTime now)
 {
-	if ((facts->listening || facts->advisory) &&
-		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
+	if (idles_on_purpose(facts, limits, PGH_LIMIT_IDLE_SESSION))
 		return;
 	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
 }
@@ -129,7 +179,7 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 		if (grace_ends > deadline)
 			deadline = grace_ends;
 	}
-	else if (facts->state == PGH_STATE_ACTIVE)
+	else if (pgh_state_for_limits(facts) == PGH_STATE_ACTIVE)
 		action = PGH_ACTION_CANCEL;
 	consider(best, limits, PGH_LIMIT_TRANSACTION, action, deadline,
 			 now - facts->xact_start);
@@ -138,28 +188,69 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 PghVerdict
 pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 {
+	const PghState state = pgh_state_for_limits(facts);
 	PghVerdict	best;
 
 	memset(&best, 0, sizeof(best));
 	best.deadline = PGH_NEVER;
 
 	if (pgh_exemption(facts, limits) != NULL ||
-		facts->state == PGH_STATE_UNKNOWN)
+		state == PGH_STATE_UNKNOWN)
 		return best;
 
-	if (pgh_state_in_transaction_idle(facts->state))
+	if (pgh_state_in_transaction_idle(state))
 		consider_idle_in_transaction(&best, facts, limits, now);
-	else if (facts->state == PGH_STATE_IDLE)
+	else if (state == PGH_STATE_IDLE)
 		consider_idle_session(&best, facts, limits, now);
+	if (state != PGH_STATE_ACTIVE)
+		consider_advisory_blocker(&best, facts, limits, now);
 	consider_transaction(&best, facts, limits, now);
 	return best;
+}
+
+/*
+ * From 0 to 65535.  Sessions that come at once have pids in a row; multiples
+ * of the golden section lie evenly, however many there are.
+ */
+static int64_t
+spread_pid(int32_t pid)
+{
+	return (int64_t) (((uint32_t) pid * UINT32_C(2654435769)) >> 16);
+}
+
+PghTime
+pgh_lifetime_ends(const PghFacts *facts, const PghLimits *limits)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_SESSION_LIFETIME];
+
+	if (limit <= 0 || facts->state == PGH_STATE_UNKNOWN ||
+		pgh_exemption(facts, limits) != NULL ||
+		idles_on_purpose(facts, limits, PGH_LIMIT_SESSION_LIFETIME))
+		return PGH_NEVER;
+	return time_plus(facts->backend_start,
+					 limit - limit / 10 * spread_pid(facts->pid) / 65536);
+}
+
+PghVerdict
+pgh_foresee(const PghFacts *facts, const PghLimits *limits, PghTime now)
+{
+	PghVerdict	verdict = pgh_decide(facts, limits, now);
+
+	if (pgh_state_for_limits(facts) == PGH_STATE_IDLE)
+		consider(&verdict, limits, PGH_LIMIT_SESSION_LIFETIME,
+				 PGH_ACTION_TERMINATE, pgh_lifetime_ends(facts, limits),
+				 now - facts->backend_start);
+	return verdict;
 }
 
 PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
-		verdict->decision.action != PGH_ACTION_TERMINATE ||
+		verdict->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
+		facts->rolled_back_for != PGH_LIMIT_NONE ||
+		(verdict->decision.action != PGH_ACTION_TERMINATE &&
+		 verdict->decision.action != PGH_ACTION_ROLLBACK) ||
 		pgh_limit_unit(verdict->decision.reason) != PGH_UNIT_TIME)
 		return PGH_NEVER;
 	return time_plus(facts->state_start, verdict->decision.limit / 10);

@@ -16,11 +16,15 @@
 /* Is this state an idle one inside a transaction, aborted or not? */
 extern bool pgh_state_in_transaction_idle(PghState state);
 
+/* What it does for every decision: one whose client talks is at work. */
+extern PghState pgh_state_for_limits(const PghFacts *facts);
+
 /*
  * Why this session is never refused, ended or evicted, or NULL if it may be:
  * "superuser", "rule", "track_activities".
  */
-extern const char *pgh_exemption(const PghFacts *facts, const PghLimits *limits);
+extern const char *pgh_exemption(const PghFacts *facts,
+								 const PghLimits *limits);
 
 /*
  * What happens to a session if it goes on doing what it does: the earliest
@@ -32,8 +36,26 @@ extern PghVerdict pgh_decide(const PghFacts *facts, const PghLimits *limits,
 							 PghTime now);
 
 /*
+ * From when on a session is to leave between two transactions because of its
+ * age: session_lifetime, less up to a tenth by its pid, so that those that
+ * came together do not go together.  PGH_NEVER when it may stay.  The session
+ * may be doing anything then: it goes at its next idle moment.
+ */
+extern PghTime pgh_lifetime_ends(const PghFacts *facts,
+								 const PghLimits *limits);
+
+/*
+ * What is to be shown of a session's future: the verdict, or that it is idle
+ * outside a transaction and its lifetime ends before.
+ */
+extern PghVerdict pgh_foresee(const PghFacts *facts, const PghLimits *limits,
+							  PghTime now);
+
+/*
  * When an idle transaction counts as a leak: idle for a tenth of the limit
- * that will end it.  PGH_NEVER for everything else.
+ * that will end it.  PGH_NEVER for everything else, for one that idles on after
+ * it was rolled back (it has counted), and where what ends it is an advisory
+ * lock.
  */
 extern PghTime pgh_leak_begins(const PghFacts *facts,
 							   const PghVerdict *verdict);

@@ -12,12 +12,16 @@
  * two that come at once see different sums, and no more than the limit get in.
  *
  * What a rule's cap, reserve or rate counts depends on the rules, which may
- * change at any reload, in different processes at different moments.  So
- * there is no counter to keep in step: under the lock of the rules' counters the sessions
- * that match are counted, and the slot is claimed before the lock is let go.
- * The lock is taken only where such a rule exists, and costs about 0.1
- * microseconds for each session then.  A session counts by the name that it
- * was let in with, which changes under that lock, too.
+ * change at any reload.  shared/rule_counters keeps how many sessions match
+ * each rule; under its lock the newcomer looks at the counts, and claims its
+ * slot and counts itself in before the lock is let go.  So a login costs the
+ * same however many sessions there are.  The lock is taken only where such a
+ * rule exists.  A session counts by the name that it was let in with, which
+ * changes under that lock, too.
+ *
+ * A backend that was forked before a reload may have rules that others have
+ * left behind.  It looks at all sessions to count by its own, and leaves it to
+ * the worker to count its session under the rules of the others.
  *
  * Names taken later
  * -----------------
@@ -90,23 +94,30 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		facts->cap_rule = i + 1;
 	if (arrival->is_rename)
 		return;
-	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 && pgh_rule_rate_is_used_up(i, now) &&
+	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 &&
+		arrival->rules_are_present && pgh_rule_rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
 		facts->rate_rule = i + 1;
 }
 
 static void
-consult_rules(PghArrival *arrival, PghSlot *slot)
+consult_rules(PghArrival *arrival)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz now = GetCurrentTimestamp();
 
-	pgh_count_rule_sessions(rules, slot, arrival->counts);
+	arrival->rules_are_present = pgh_follow_rules_locked();
+	memset(arrival->counts, 0, sizeof(arrival->counts));
+	if (pgh_rules_need_counts(rules))
+		pgh_count_rule_sessions(rules, now, arrival->counts);
+
+	/* One that takes another name was counted by the one before. */
+	for (int i = 0; i < rules->n && arrival->is_rename; i++)
+		arrival->counts[i] -= arrival->counts[i] > 0 &&
+			pgh_bits_test(&arrival->former, i);
 	for (int i = 0; i < rules->n; i++)
-	{
-		pgh_rule_counter_sync(i);
-		consult_rule(arrival, i, now);
-	}
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			consult_rule(arrival, i, now);
 }
 
 /*
@@ -152,29 +163,33 @@ ask_for_slots(const PghArrival *arrival)
 		pgh_want_slots();
 }
 
-/* Take what the rules' buckets hold for it. */
+/*
+ * Under the lock, if the rules of this process are those of everybody: count
+ * the session under them, and take what their buckets hold for a newcomer.
+ */
 static void
-take_rates(const PghArrival *arrival)
+count_under_rules(const PghArrival *arrival)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0 &&
-			pgh_bits_test(&arrival->bits, i))
+			!arrival->is_rename && pgh_bits_test(&arrival->bits, i))
 			pgh_rule_rate_take(i);
+	if (pgh_rules_are_counting())
+		pgh_rule_member_set(pgh_my_proc_number(), &arrival->bits);
 }
 
-/* Under the rules' lock: from here on it counts for the rules. */
+/* Take the slot, or the name. */
 static void
 let_in(const PghArrival *arrival, PghSlot *slot)
 {
 	if (arrival->is_rename)
 		pgh_slot_set_name(slot, arrival->who.application);
 	else
-	{
-		take_rates(arrival);
 		pgh_slot_claim(slot, &arrival->login, arrival->who.application);
-	}
+	if (arrival->rules_are_present)
+		count_under_rules(arrival);
 }
 
 /* ----------
@@ -191,7 +206,8 @@ describe(PghArrival *arrival, const PghLogin *login, const char *name)
 	strlcpy(arrival->who.user, login->user, PGH_NAME_LEN);
 	strlcpy(arrival->who.database, login->database, PGH_NAME_LEN);
 	arrival->who.address = login->address;
-	pgh_limits_for(&arrival->who, &arrival->bits, &arrival->limits);
+	pgh_limits_for(&arrival->who, GetCurrentTimestamp(), &arrival->bits,
+				   &arrival->limits);
 }
 
 /*
@@ -225,7 +241,7 @@ decide(PghArrival *arrival, PghSlot *slot)
 	if (counting)
 	{
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
-		consult_rules(arrival, slot);
+		consult_rules(arrival);
 	}
 	if (is_bound(arrival))
 	{
@@ -280,6 +296,10 @@ pgh_admit_session(const PghLogin *login, const char *name)
 
 	if (slot == NULL)
 		return;
+
+	/* Rules that no longer count anybody are as new as others. */
+	if (!rules_count_sessions())
+		pgh_follow_rules();
 	describe(&arrival, login, name);
 
 	/* Superusers may always use core's reserved slots. */
@@ -311,7 +331,8 @@ pgh_admit_name(PghSlot *slot, const char *name, uint64 transactions)
 	arrival.is_rename = true;
 	before = arrival.who;
 	memcpy(before.application, slot->name, PGH_NAME_LEN);
-	(void) pgh_rules_match(pgh_current_rules(), &before, &arrival.former);
+	(void) pgh_rules_match(pgh_current_rules(), &before,
+						   GetCurrentTimestamp(), &arrival.former);
 	arrival.facts.may_use_reserved = may_use_reserved || !competes(slot);
 	if (admit(&arrival, slot, transactions, &text))
 		return true;

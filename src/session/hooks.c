@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
@@ -29,9 +30,11 @@
 #include "session/admission.h"
 #include "session/listen.h"
 #include "session/refusal.h"
+#include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/members.h"
+#include "shared/rule_counters.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -81,6 +84,8 @@ emit_log(ErrorData *edata)
 	if (busy || !pgh_attached || edata->elevel < ERROR)
 		return;
 	busy = true;
+	if (edata->elevel == ERROR)
+		pgh_rollback_go_on_explaining();
 	if (!pgh_refusal_complete_message(edata) &&
 		!pgh_victim_complete_message(edata) && is_server_refusal(edata))
 		pg_atomic_fetch_add_u64(&pgh_totals->refused_by_server, 1);
@@ -146,14 +151,49 @@ follow_name(PghSlot *slot)
 							pg_atomic_read_u32(&slot->renames) + 1);
 }
 
-/* Remember a transaction that failed, for its block may go on. */
+/*
+ * Remember when a transaction ended: another one of the same message is not
+ * older than that.  (Core notes when a commit began that waits for a disk or
+ * a standby, which may be long before.)
+ */
 static void
-note_failure(PghSlot *slot)
+note_end(PghSlot *slot, TimestampTz xact_start)
+{
+	bool		timing = pg_atomic_read_u64(&pgh_worker_state->timing_since) != 0;
+
+	pg_atomic_write_u64(&slot->ended_at,
+						unlikely(timing) ? GetCurrentTimestamp() : 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->ended_xact_start, xact_start);
+}
+
+/*
+ * Remember a transaction that failed, for its block may go on; before its end
+ * is noted, since it may follow another one of the same message.
+ */
+static void
+note_failure(PghSlot *slot, TimestampTz xact_start)
 {
 	pg_atomic_write_u64(&slot->failed_xact_start,
-						GetCurrentTransactionStartTimestamp());
+						pgh_slot_own_start(slot, xact_start));
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->failed_transaction, transactions_ended);
+}
+
+/*
+ * Is this session between pg_backup_start() and pg_backup_stop()?  Core tells
+ * only the session itself.
+ */
+static void
+follow_backup(PghSlot *slot)
+{
+	static bool known = false;
+	bool		in_backup = get_backup_status() != SESSION_BACKUP_NONE;
+
+	if (likely(in_backup == known))
+		return;
+	known = in_backup;
+	pgh_slot_set_purpose(slot, PGH_IN_BACKUP, in_backup);
 }
 
 /*
@@ -174,11 +214,15 @@ at_transaction_event(XactEvent event, void *arg)
 		return;
 	if (slot != NULL)
 	{
+		TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
+
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
 		if (unlikely(transactions_ended == established_at))
 			pgh_member_establish(slot);
 		if (event == XACT_EVENT_ABORT)
-			note_failure(slot);
+			note_failure(slot, xact_start);
+		note_end(slot, xact_start);
+		follow_backup(slot);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)
@@ -215,7 +259,9 @@ end_session(int code, Datum arg)
 		(transactions_ended >= 0 && IsTransactionState());
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
+	pgh_victim_record(slot);
 	pgh_slot_release();
+	pgh_rule_member_leave(pgh_my_proc_number());
 	pgh_victim_finish(slot);
 	pgh_member_leave(slot, slot->login.roleid,
 					 transactions - Min(credited, transactions),
@@ -270,6 +316,25 @@ address_from_socket(const SockAddr *socket)
 	return address;
 }
 
+/*
+ * The process of the client, which Linux tells of a Unix-domain socket: a
+ * prefork server has a connection in each, a pool many in one.  0 if it cannot
+ * be told.
+ */
+static int
+client_process(const Port *port)
+{
+#ifdef SO_PEERCRED
+	struct ucred peer;
+	socklen_t	size = sizeof(peer);
+
+	if (port->raddr.addr.ss_family == AF_UNIX &&
+		getsockopt(port->sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		return peer.pid;
+#endif
+	return 0;
+}
+
 static void
 identify(const Port *port, PghLogin *login, char *name)
 {
@@ -280,7 +345,53 @@ identify(const Port *port, PghLogin *login, char *name)
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
+	login->client_pid = client_process(port);
 	look_up_role(port->user_name, login);
+}
+
+static bool
+rules_set_client_check(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (pgh_rule_sets(&rules->rule[i], PGH_RULE_CLIENT_CHECK))
+			return true;
+	return false;
+}
+
+/*
+ * A rule's client_check_interval is core's client_connection_check_interval,
+ * with the priority of ALTER ROLE ALL: more than the file's, less than that of
+ * a role, a database, the client or SET.  Nothing is raised if core does not
+ * take it.
+ */
+static void
+set_client_check(const PghLogin *login, const char *application)
+{
+	PghIdentity who;
+	PghRuleBits bits;
+	int			rule;
+	char		value[32];
+
+	if (likely(!rules_set_client_check()))
+		return;
+	memset(&who, 0, sizeof(who));
+	strlcpy(who.application, application, PGH_NAME_LEN);
+	strlcpy(who.user, login->user, PGH_NAME_LEN);
+	strlcpy(who.database, login->database, PGH_NAME_LEN);
+	who.address = login->address;
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
+	rule = pgh_rules_decider(pgh_current_rules(), &bits,
+							 PGH_RULE_CLIENT_CHECK);
+	if (rule == 0)
+		return;
+	snprintf(value, sizeof(value), INT64_FORMAT "ms",
+			 pgh_current_rules()->rule[rule - 1].value[PGH_RULE_CLIENT_CHECK] / 1000);
+	(void) set_config_option("client_connection_check_interval", value,
+							 PGC_SUSET, PGC_S_GLOBAL, GUC_ACTION_SET, true,
+							 LOG, false);
 }
 
 /*
@@ -299,6 +410,7 @@ begin_session(const Port *port)
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
 	pgh_admit_session(&login, name);
+	set_client_check(&login, name);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

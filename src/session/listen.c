@@ -27,6 +27,8 @@
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
+#include "session/rollback.h"
+
 /* A LISTEN or UNLISTEN that is pending; or a channel that is listened to. */
 typedef struct PghChannel
 {
@@ -250,6 +252,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString,
 	NodeTag		tag = nodeTag(pstmt->utilityStmt);
 	Node	   *statement = pstmt->utilityStmt;
 
+	if (tag == T_TransactionStmt && pgh_rolled_back)
+		pgh_rollback_check((TransactionStmt *) statement);
 	if (prev_process_utility)
 		prev_process_utility(pstmt, queryString, readOnlyTree, context,
 							 params, queryEnv, dest, qc);
@@ -325,7 +329,7 @@ pgh_listen_end(bool committed)
 	if (pending != NULL)
 		drop_level();
 	if (pgh_my_slot != NULL)
-		pg_atomic_write_u32(&pgh_my_slot->listening, n_listening > 0);
+		pgh_slot_set_purpose(pgh_my_slot, PGH_LISTENS, n_listening > 0);
 }
 
 void

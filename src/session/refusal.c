@@ -12,6 +12,7 @@
 #include "session/refusal.h"
 
 #include "storage/latch.h"
+#include "utils/timestamp.h"
 
 #include "session/tell.h"
 #include "shared/events.h"
@@ -43,6 +44,32 @@ fill_held(const PghArrival *arrival, PghRefusalFacts *told)
 		told->beside_newcomers = standing->newcomers > PGH_FEW_NEWCOMERS;
 }
 
+/*
+ * Slots that rules keep for others, as far as a client may know: from what a
+ * rule that goes by addresses keeps, it could tell how many sessions come from
+ * there.  So of such a rule the whole reserve counts, in use or not.
+ */
+static int
+kept_as_told(const PghArrival *arrival)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	TimestampTz now = GetCurrentTimestamp();
+	int			kept = 0;
+
+	if (arrival->facts.kept_for_others == 0)
+		return 0;
+	for (int i = 0; i < rules->n; i++)
+	{
+		const PghRule *rule = &rules->rule[i];
+		int32		reserve = rule->value[PGH_RULE_RESERVE];
+
+		if (!pgh_bits_test(&arrival->bits, i) && !pgh_rule_is_over(rule, now))
+			kept += pgh_rule_has_address(rule) ? reserve :
+				Max(reserve - arrival->counts[i], 0);
+	}
+	return kept;
+}
+
 static void
 fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 {
@@ -52,8 +79,11 @@ fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
 		told->beside_roles = false;
-		told->held = arrival->counts[told->rule - 1];
 		told->limit = rule->value[PGH_RULE_CONNECTIONS];
+
+		/* The cap is reached, and no more is said of who else is there. */
+		told->held = pgh_rule_has_address(rule) ? told->limit :
+			arrival->counts[told->rule - 1];
 	}
 	else
 		told->limit = told->reason == PGH_LIMIT_RESERVE ?
@@ -61,7 +91,8 @@ fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 }
 
 static void
-fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
+fill_refusal(const PghArrival *arrival, uint32 application, char *label,
+			 PghRefusalFacts *told)
 {
 	label[0] = '\0';
 	told->reason = arrival->refusal.reason;
@@ -70,11 +101,11 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	told->application = arrival->who.application;
 	told->available = Max(arrival->facts.available -
 						  (told->reason == PGH_LIMIT_RESERVE ? 0 :
-						   arrival->facts.kept_for_others), 0);
+						   kept_as_told(arrival)), 0);
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
 	fill_held(arrival, told);
-	pgh_fill_leak(&arrival->standing, told);
+	pgh_fill_leak(application, &arrival->login, &arrival->limits, told);
 	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
 		told->limit = arrival->facts.per_application;
 	if (told->rule > 0)
@@ -131,12 +162,15 @@ pgh_refusal_record(const PghArrival *arrival, PghSlot *slot,
 {
 	char		label[PGH_RULE_LABEL_LEN];
 	PghRefusalFacts told = {0};
+	uint32		application = pg_atomic_read_u32(&slot->arriving);
+	bool		observed = arrival->limits.mode == PGH_MODE_OBSERVE;
 	bool		record_it;
 
-	fill_refusal(arrival, label, &told);
-	pgh_refusal_add(pg_atomic_read_u32(&slot->arriving), told.reason,
-					arrival->limits.mode == PGH_MODE_OBSERVE,
-					&text->log_it, &record_it);
+	fill_refusal(arrival, application, label, &told);
+	pgh_refusal_add(application, told.reason, observed, &text->log_it,
+					&record_it);
+	if (observed)
+		pgh_member_count(slot, PGH_COUNT_WOULD_REFUSE);
 	if (record_it)
 		add_event(arrival, &told);
 	pgh_message_for_refusal(&told, text->primary, sizeof(text->primary),

@@ -22,6 +22,7 @@ typedef struct PghArrival
 	PghLimits	limits;
 	PghStanding standing;
 	PghNewcomer facts;
+	bool		rules_are_present;	/* its counts and rates are everybody's */
 	PghRefusal	refusal;
 	bool		is_rename;		/* it was let in before, under another name */
 	PghRuleBits former;			/* the rules that it matched by that */

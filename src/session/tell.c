@@ -4,7 +4,7 @@
  *	  Telling a client what its application leaks.
  *
  * Owns: what a refused and a new client hear of a leak, and the memory of who
- * was told lately.  Must not: tell a statement to another login role.
+ * was told lately.  Must not: tell of the sessions of another login role.
  *
  * The memory is a small table without a lock: a place, chosen by the hash of
  * application and address, holds the rest of the hash and the second in which
@@ -18,22 +18,64 @@
 #include "common/hashfn.h"
 #include "utils/timestamp.h"
 
+#include "look/scan.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
 #include "pure/policy.h"
 
-void
-pgh_fill_leak(const PghStanding *standing, PghRefusalFacts *told)
+/*
+ * The sessions of the newcomer's own role in this application that have been
+ * idle in a transaction for a while, taking its limits for theirs.
+ */
+static void
+count_own(uint32 application, const PghLogin *newcomer,
+		  const PghLimits *limits, PghRefusalFacts *told)
 {
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		PghLogin	login;
+		PghVerdict	verdict;
+		uint32		claim;
+
+		if (pgh_member_of(&pgh_slots[i]) != application ||
+			!pgh_slot_read(i, &login, &claim) ||
+			login.roleid != newcomer->roleid ||
+			!pgh_scan_session(i, &session) ||
+			session.changecount != claim)
+			continue;
+		verdict = pgh_decide(&session.facts, limits, now);
+		if (pgh_leak_begins(&session.facts, &verdict) > now)
+			continue;
+		told->leaking++;
+		told->leaking_for = Max(told->leaking_for,
+								now - session.facts.state_start);
+	}
+}
+
+/* Where strangers share a place, nothing is known of one. */
+void
+pgh_fill_leak(uint32 application, const PghLogin *newcomer,
+			  const PghLimits *limits, PghRefusalFacts *told)
+{
+	PghApplication *app = &pgh_applications[application];
 	PghLeak		leak;
 
-	told->leaking = standing->leaking;
-	told->leaking_for = GetCurrentTimestamp() - standing->leaking_since;
+	told->leaking = 0;
+	told->leaking_for = 0;
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
-	if (told->leaking <= 0 || !pgh_leak_find(standing->leaking_key, &leak))
+
+	/* What the worker saw within the last second says if to look at all. */
+	if (application != PGH_OTHERS && pg_atomic_read_u32(&app->leaking) > 0)
+		count_own(application, newcomer, limits, told);
+	if (told->leaking == 0 ||
+		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak) ||
+		leak.roleid != newcomer->roleid)
 		return;
-	told->pattern = pgh_leak_pattern(&leak, told->leaking);
+	told->pattern = pgh_leak_pattern(&leak);
 	pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
 
@@ -89,7 +131,7 @@ print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
 static void
 tell(const PghLeak *leak, TimestampTz now)
 {
-	PghPattern	pattern = pgh_leak_pattern(leak, 0);
+	PghPattern	pattern = pgh_leak_pattern(leak);
 	char		detail[PGH_STATEMENT_LEN + 128];
 
 	print_loss(leak, now, detail, sizeof(detail));

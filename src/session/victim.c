@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * session/victim.c
- *	  A backend that is asked to end, or to cancel its statement.
+ *	  A backend that is asked to end, to cancel its statement, or to roll back
+ *	  its transaction.
  *
  * Owns: the SIGUSR2 handler, what it has set, and the message that core then
  * raises.  Must not: look at other sessions.
@@ -15,8 +16,11 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "look/describe.h"
+#include "look/interrupt.h"
 #include "message.h"
-#include "pure/limits.h"
+#include "session/answer.h"
+#include "session/rollback.h"
 
 /* From the point of no return of a transaction to its end. */
 static volatile sig_atomic_t committing = false;
@@ -29,18 +33,41 @@ static volatile sig_atomic_t cancelling = false;
  * ----------
  */
 
+/*
+ * Forget a cancel, unless core has begun to raise it.
+ */
+static void
+take_back_cancel(PghSlot *slot)
+{
+	bool		in_time = cancelling && QueryCancelPending;
+
+	if (in_time)
+		cancelling = QueryCancelPending = false;
+	pgh_request_answer_recall(slot, in_time);
+}
+
 static void
 handle_request(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 	PghSlot    *slot = pgh_my_slot;
 
-	if (slot != NULL && pgh_request_answer(slot, committing))
+	if (slot != NULL && pgh_request_recalled(slot))
+		take_back_cancel(slot);
+	else if (slot != NULL && pgh_request_answer(slot, committing))
 	{
-		if (slot->request.decision.action == PGH_ACTION_CANCEL)
-			cancelling = QueryCancelPending = true;
-		else
-			ProcDiePending = true;
+		switch ((PghAction) slot->request.decision.action)
+		{
+			case PGH_ACTION_ROLLBACK:
+				pgh_interrupt_raise(pgh_roll_back);
+				break;
+			case PGH_ACTION_CANCEL:
+				cancelling = QueryCancelPending = true;
+				break;
+			default:
+				ProcDiePending = true;
+				break;
+		}
 		InterruptPending = true;
 		SetLatch(MyLatch);
 	}
@@ -70,18 +97,9 @@ is_our_message(const ErrorData *edata, PghSlot *slot)
 			edata->message_id != NULL &&
 			strcmp(edata->message_id,
 				   "canceling statement due to user request") == 0;
-	return pgh_request_accepted(slot) && edata->elevel == FATAL &&
+	return pgh_request_accepted(slot) && !pgh_request_is_rollback(slot) &&
+		edata->elevel == FATAL &&
 		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
-}
-
-/* What the session has reached by now, in the unit of its limit. */
-static int64
-measure_now(const PghRequest *request)
-{
-	if (pgh_limit_unit(request->decision.reason) == PGH_UNIT_XIDS)
-		return request->decision.measured;
-	return request->decision.measured +
-		Max(GetCurrentTimestamp() - request->measured_at, 0);
 }
 
 /*
@@ -95,7 +113,7 @@ complete_message(ErrorData *edata, PghSlot *slot)
 	PghMessage	message;
 
 	pgh_message_for_request(request, MyBEEntry->st_appname, slot->name,
-							measure_now(request), &message);
+							pgh_request_measure(request), &message);
 
 	/* The worker may have given up waiting for the cancel just now. */
 	if (request->decision.action == PGH_ACTION_CANCEL &&
@@ -163,17 +181,41 @@ pgh_victim_after_transaction(PghSlot *slot, bool aborted)
 }
 
 /*
+ * Nothing was recorded of one that was asked to leave, until it was sure that
+ * it does.  It still is what it was then.
+ */
+void
+pgh_victim_record(PghSlot *slot)
+{
+	PghSession	session;
+	PghEvent	event;
+
+	if (slot->request.leave == PGH_LEAVE_NONE || !pgh_request_accepted(slot) ||
+		!pgh_scan_session(pgh_my_proc_number(), &session))
+		return;
+	memset(&event, 0, sizeof(event));
+	event.decision = slot->request.decision;
+	event.decision.measured = pgh_request_measure(&slot->request);
+	event.outcome = PGH_OUTCOME_DONE;
+	pgh_describe_session(&session, &event, GetCurrentTimestamp());
+	(void) pgh_event_add(&event);
+}
+
+/*
  * An accepted one was carried out, whatever the last words on the wire were.  A
- * statement that was to be cancelled ended with its session.
+ * statement that was to be cancelled, or a transaction that was to be rolled
+ * back, ended with its session.
  */
 void
 pgh_victim_finish(PghSlot *slot)
 {
-	PghOutcome	accepted = slot->request.decision.action == PGH_ACTION_CANCEL ?
-		PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
+	PghAction	action = slot->request.decision.action;
+	PghOutcome	accepted = action == PGH_ACTION_CANCEL ||
+		action == PGH_ACTION_ROLLBACK ? PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
 
 	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted);
 	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE);
 	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED);
 	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED);
+	pgh_request_finish(slot, PGH_REQUEST_RECALLED, PGH_OUTCOME_SPARED);
 }

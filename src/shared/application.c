@@ -22,6 +22,9 @@ pgh_application_init(PghApplication *app)
 	pg_atomic_init_u64(&app->ended, 0);
 	pg_atomic_init_u64(&app->transactions, 0);
 	pg_atomic_init_u64(&app->session_time, 0);
+	pg_atomic_init_u64(&app->blocked_time, 0);
+	pg_atomic_init_u64(&app->slot_time, 0);
+	pg_atomic_init_u64(&app->horizon_xids, 0);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_init_u64(&app->count[i], 0);
 	for (int i = 0; i < PGH_N_LIMITS; i++)
@@ -65,6 +68,9 @@ pgh_application_reset(PghApplication *app)
 	pg_atomic_write_u64(&app->ended, 0);
 	pg_atomic_write_u64(&app->transactions, 0);
 	pg_atomic_write_u64(&app->session_time, 0);
+	pg_atomic_write_u64(&app->blocked_time, 0);
+	pg_atomic_write_u64(&app->slot_time, 0);
+	pg_atomic_write_u64(&app->horizon_xids, 0);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_write_u64(&app->count[i], 0);
 }
@@ -94,6 +100,24 @@ pgh_application_raise_peak(PghApplication *app, int32 connections)
 	raise_peak_to(app, connections, GetCurrentTimestamp());
 }
 
+static void
+add_cost(PghApplication *app, uint64 blocked_time, uint64 slot_time,
+		 uint64 horizon_xids)
+{
+	uint64		xids = pg_atomic_read_u64(&app->horizon_xids);
+
+	pg_atomic_fetch_add_u64(&app->blocked_time, blocked_time);
+	pg_atomic_fetch_add_u64(&app->slot_time, slot_time);
+	pg_atomic_write_u64(&app->horizon_xids, Max(xids, horizon_xids));
+}
+
+void
+pgh_application_charge(PghApplication *app, const PghCost *cost)
+{
+	add_cost(app, cost->blocked_time, cost->slot_time, cost->horizon_xids);
+	pgh_note_change();
+}
+
 /*
  * Peaks are not added up: they were at different times.  What both have at
  * this moment is seen when the next session comes.
@@ -112,6 +136,9 @@ pgh_application_add(PghApplication *from, PghApplication *to)
 							pg_atomic_read_u64(&from->transactions));
 	pg_atomic_fetch_add_u64(&to->session_time,
 							pg_atomic_read_u64(&from->session_time));
+	add_cost(to, pg_atomic_read_u64(&from->blocked_time),
+			 pg_atomic_read_u64(&from->slot_time),
+			 pg_atomic_read_u64(&from->horizon_xids));
 	pg_atomic_write_u64(&to->lost_at,
 						Max(lost_at, pg_atomic_read_u64(&from->lost_at)));
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
@@ -135,6 +162,9 @@ pgh_application_keep(PghApplication *app, PghKeptApplication *kept)
 	kept->ended = pg_atomic_read_u64(&app->ended);
 	kept->transactions = pg_atomic_read_u64(&app->transactions);
 	kept->session_time = pg_atomic_read_u64(&app->session_time);
+	kept->blocked_time = pg_atomic_read_u64(&app->blocked_time);
+	kept->slot_time = pg_atomic_read_u64(&app->slot_time);
+	kept->horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
 	kept->lost_at = pg_atomic_read_u64(&app->lost_at);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		kept->count[i] = pg_atomic_read_u64(&app->count[i]);
@@ -151,6 +181,7 @@ pgh_application_restore(PghApplication *app, const PghKeptApplication *kept)
 	pg_atomic_fetch_add_u64(&app->ended, kept->ended);
 	pg_atomic_fetch_add_u64(&app->transactions, kept->transactions);
 	pg_atomic_fetch_add_u64(&app->session_time, kept->session_time);
+	add_cost(app, kept->blocked_time, kept->slot_time, kept->horizon_xids);
 	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) kept->lost_at));
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_fetch_add_u64(&app->count[i], kept->count[i]);

@@ -20,6 +20,7 @@
 #define PGH_APPLICATION_H
 
 #include "shared/accounts.h"
+#include "shared/cost.h"
 #include "shared/totals.h"
 
 typedef struct PghApplication
@@ -46,6 +47,9 @@ typedef struct PghApplication
 	pg_atomic_uint64 transactions;	/* of sessions that ended or took another
 									 * name */
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
+	pg_atomic_uint64 blocked_time;	/* what its sessions cost: see PghCost */
+	pg_atomic_uint64 slot_time;
+	pg_atomic_uint64 horizon_xids;
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
 	pg_atomic_uint32 refusals[PGH_N_LIMITS];
 	pg_atomic_uint32 observed_refusals[PGH_N_LIMITS];
@@ -77,6 +81,9 @@ typedef struct PghKeptApplication
 	uint64		ended;
 	uint64		transactions;
 	uint64		session_time;
+	uint64		blocked_time;
+	uint64		slot_time;
+	uint64		horizon_xids;
 	TimestampTz lost_at;
 	uint64		count[PGH_N_COUNTERS];
 } PghKeptApplication;
@@ -102,6 +109,9 @@ extern void pgh_application_keep(PghApplication *app,
 								 PghKeptApplication *kept);
 extern void pgh_application_restore(PghApplication *app,
 									const PghKeptApplication *kept);
+
+/* Put down what a session cost others. */
+extern void pgh_application_charge(PghApplication *app, const PghCost *cost);
 
 /* "connections" at once is the most so far, if it is. */
 extern void pgh_application_raise_peak(PghApplication *app,

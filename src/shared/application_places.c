@@ -71,6 +71,7 @@ typedef struct PghTable
 PghApplication *pgh_applications = NULL;
 int			pgh_n_applications = 0;
 PghAccount *pgh_newcomers = NULL;
+void		(*pgh_place_moved) (uint32 into, uint32 from) = NULL;
 
 static PghTable *table;
 static uint32 *buckets;			/* pgh_max_applications of them */
@@ -151,12 +152,14 @@ pgh_place_wake(uint32 index)
 }
 
 /* Give a place back that has no sessions and is not resting. */
-void
-pgh_place_give_back(uint32 index)
+static void
+free_place(uint32 index, uint32 into)
 {
 	PghApplication *app = &pgh_applications[index];
 
 	unlink_place(index);
+	if (pgh_place_moved != NULL)
+		pgh_place_moved(into, index);
 	table->n_used--;
 	table->n_tentative -= app->tentative;
 	app->used = app->is_family = app->established = app->tentative = false;
@@ -164,6 +167,12 @@ pgh_place_give_back(uint32 index)
 	pgh_application_clear(app);
 	app->next = table->free;
 	table->free = index;
+}
+
+void
+pgh_place_give_back(uint32 index)
+{
+	free_place(index, PGH_OTHERS);
 }
 
 void
@@ -280,7 +289,7 @@ pgh_place_give_up(uint32 from, uint32 to)
 
 	alias->id = pgh_applications[from].id;
 	alias->became = pgh_applications[to].id;
-	pgh_place_give_back(from);
+	free_place(from, to);
 }
 
 /* ----------
@@ -295,6 +304,15 @@ compare_ids(const void *a, const void *b)
 	uint32		right = ((const PghApplicationId *) b)->id;
 
 	return left == right ? 0 : left < right ? -1 : 1;
+}
+
+uint32
+pgh_place_alias(uint32 id)
+{
+	for (uint32 i = 0; i < Min(table->n_aliases, PGH_ALIASES); i++)
+		if (table->alias[i].id == id)
+			return table->alias[i].became;
+	return id;
 }
 
 int
@@ -347,8 +365,8 @@ pgh_place_ids(PghApplicationId *ids)
  */
 
 /* One for the others, and those that are only asked for. */
-static int
-count_places(void)
+int
+pgh_application_places(void)
 {
 	return 1 + pgh_max_applications + PGH_TENTATIVE_PLACES;
 }
@@ -363,7 +381,7 @@ Size
 pgh_places_size(void)
 {
 	return add_size(add_size(MAXALIGN(sizeof(PghTable)), size_buckets()),
-					mul_size(count_places(), sizeof(PghApplication)));
+					mul_size(pgh_application_places(), sizeof(PghApplication)));
 }
 
 void
@@ -372,7 +390,7 @@ pgh_places_init(void *area)
 	table = area;
 	buckets = (uint32 *) ((char *) area + MAXALIGN(sizeof(PghTable)));
 	pgh_applications = (PghApplication *) ((char *) buckets + size_buckets());
-	pgh_n_applications = count_places();
+	pgh_n_applications = pgh_application_places();
 	pgh_newcomers = &table->newcomers;
 	for (int i = 0; i < pgh_n_applications; i++)
 		pgh_application_init(&pgh_applications[i]);

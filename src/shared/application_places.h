@@ -75,9 +75,22 @@ extern bool pgh_place_is_spare(void);
 /* Something is counted for the others. */
 extern void pgh_place_note_others(void);
 
+/* What has become of an id, as far as that is known. */
+extern uint32 pgh_place_alias(uint32 id);
+
 /* Copy all ids that mean something; there is room for the most. */
 extern int	pgh_place_ids(PghApplicationId *ids);
 extern int	pgh_place_most_ids(void);
+
+/*
+ * What is kept elsewhere for place "from" is that of "into" from now on; set
+ * by who keeps it when shared memory is set up.  Called under the table's
+ * lock; the one lock that may be taken inside it is the callee's.
+ */
+extern void (*pgh_place_moved) (uint32 into, uint32 from);
+
+/* How many places there are; once max_applications is fixed. */
+extern int	pgh_application_places(void);
 
 extern Size pgh_places_size(void);
 extern void pgh_places_init(void *area);

@@ -265,6 +265,35 @@ pgh_application_establish(uint32 index)
 		pgh_place_rest(index);
 }
 
+uint32
+pgh_application_by_id(uint32 index, uint32 id)
+{
+	if (pgh_applications[index].id == id)
+		return index;
+	id = pgh_place_alias(id);
+	for (int i = 1; i < pgh_n_applications; i++)
+		if (pgh_applications[i].used && pgh_applications[i].id == id)
+			return i;
+	return PGH_OTHERS;
+}
+
+uint32
+pgh_application_follow(uint32 index, uint32 id)
+{
+	if (index == PGH_NO_APPLICATION || pgh_applications[index].id == id)
+		return index;
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_application_by_id(index, id);
+	pgh_unlock(&pgh_applications_part);
+	return index;
+}
+
+uint32
+pgh_application_id(uint32 index)
+{
+	return index == PGH_NO_APPLICATION ? 0 : pgh_applications[index].id;
+}
+
 PghApplicationId *
 pgh_application_ids(int *n)
 {
@@ -377,5 +406,5 @@ PghPart		pgh_applications_part = {
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(2, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(3, sizeof(PghKeptApplication)),
 };

@@ -59,10 +59,23 @@ extern void pgh_application_establish(uint32 index);
 /* The place that a name counts in, PGH_NO_APPLICATION if it has none. */
 extern uint32 pgh_application_find(const char *name);
 
+/*
+ * Where an application is that had this id in place "index" a while ago: in
+ * the place of its family, if it has become part of that, or in that of the
+ * others, if its place was taken back.
+ */
+extern uint32 pgh_application_by_id(uint32 index, uint32 id);
+
 /* ----------
  * Without the lock
  * ----------
  */
+
+/* The same, for what may have changed again a moment later. */
+extern uint32 pgh_application_follow(uint32 index, uint32 id);
+
+/* The id of what is in a place. */
+extern uint32 pgh_application_id(uint32 index);
 
 /*
  * The names that ids stand for, in the order of the ids; the caller owns the

@@ -87,6 +87,7 @@ uint64
 pgh_event_add(PghEvent *event)
 {
 	event->occurred_at = GetCurrentTimestamp();
+	event->resumed_after = -1;
 	pgh_lock(&pgh_events_part, LW_EXCLUSIVE);
 	event->event_id = events->next_id++;
 	append(event);
@@ -116,14 +117,30 @@ find_after(int ring, uint64 id)
 
 /* A refusal is finished when it is recorded. */
 void
-pgh_event_finish(uint64 event_id, PghOutcome outcome)
+pgh_event_finish(uint64 event_id, PghAction action, PghOutcome outcome)
 {
 	PghEvent   *event;
 
 	pgh_lock(&pgh_events_part, LW_EXCLUSIVE);
 	event = find_after(OTHERS, event_id - 1);
 	if (event != NULL && event->event_id == event_id)
+	{
+		event->decision.action = action;
 		event->outcome = outcome;
+	}
+	pgh_unlock(&pgh_events_part);
+	pgh_note_change();
+}
+
+void
+pgh_event_resumed(uint64 event_id, TimestampTz at)
+{
+	PghEvent   *event;
+
+	pgh_lock(&pgh_events_part, LW_EXCLUSIVE);
+	event = find_after(OTHERS, event_id - 1);
+	if (event != NULL && event->event_id == event_id)
+		event->resumed_after = Max(at - event->occurred_at, 0);
 	pgh_unlock(&pgh_events_part);
 	pgh_note_change();
 }

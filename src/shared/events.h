@@ -38,6 +38,7 @@ typedef struct PghEvent
 	int32		blocking;
 	Oid			roleid;
 	int64		transaction_age;	/* microseconds; -1 outside a transaction */
+	int64		resumed_after;	/* microseconds; -1 = it did not */
 	uint64		query_id;
 	PghIdentity who;
 	char		trace_id[PGH_TRACE_ID_LEN]; /* "" = none */
@@ -52,8 +53,18 @@ extern PghPart pgh_events_part;
  */
 extern uint64 pgh_event_add(PghEvent *event);
 
-/* Set the outcome of an event, if the ring still has it. */
-extern void pgh_event_finish(uint64 event_id, PghOutcome outcome);
+/*
+ * Set the outcome of an event, if the ring still has it, and what was done: a
+ * transaction that could not be rolled back ends with its session.
+ */
+extern void pgh_event_finish(uint64 event_id, PghAction action,
+							 PghOutcome outcome);
+
+/*
+ * The session that an event is about went back to work by itself at this
+ * time, if the ring still has it.
+ */
+extern void pgh_event_resumed(uint64 event_id, TimestampTz at);
 
 /*
  * Copy the oldest event that is newer than the one with this id; false when

@@ -56,11 +56,12 @@ pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint)
 }
 
 static PghStatementKind
-kind_of(const char *query)
+kind_of(const char *query, bool *locks_rows)
 {
 	char		shape[PGH_QUERY_LEN + 8];
 
 	(void) pgh_normalise(query, strlen(query), shape, sizeof(shape));
+	*locks_rows = pgh_statement_locks_rows(shape);
 	return pgh_statement_kind(shape);
 }
 
@@ -100,6 +101,8 @@ add_client(PghLeak *leak, const PghAddress *address)
 	for (int i = 0; i < leak->n_clients; i++)
 		if (leak->clients[i] == hash)
 			return;
+	if (leak->n_clients < PGH_LEAK_ADDRESSES)
+		leak->addresses[leak->n_clients] = *address;
 	if (leak->n_clients < PGH_MAX_LEAK_CLIENTS)
 		leak->clients[leak->n_clients++] = hash;
 }
@@ -122,7 +125,8 @@ pgh_leak_see(const PghSighting *sighting)
 {
 	uint64		fingerprint;
 	uint64		key = pgh_leak_key(sighting, &fingerprint);
-	PghStatementKind kind = kind_of(sighting->query);
+	bool		locks_rows;
+	PghStatementKind kind = kind_of(sighting->query, &locks_rows);
 	TimestampTz now = GetCurrentTimestamp();
 	PghLeak    *leak;
 	int			i;
@@ -135,6 +139,7 @@ pgh_leak_see(const PghSighting *sighting)
 	leak->roleid = sighting->roleid;
 	leak->state = sighting->state;
 	leak->wrote = sighting->wrote;
+	leak->locks_rows = locks_rows;
 	leak->last_seen = now;
 	leak->sessions++;
 	leak->transactions += sighting->transactions + 1;	/* and the open one */
@@ -165,20 +170,69 @@ pgh_leaks_still_seen(const uint64 *keys, int n)
 	pgh_unlock(&pgh_leaks_part);
 }
 
+static int
+compare_costs(const void *key, const void *cost)
+{
+	uint64		left = *(const uint64 *) key;
+	uint64		right = ((const PghLeakCost *) cost)->key;
+
+	return left == right ? 0 : left < right ? -1 : 1;
+}
+
+void
+pgh_leaks_charge(const PghLeakCost *costs, int n)
+{
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		const PghLeakCost *found = bsearch(&leaks[i].key, costs, n,
+										   sizeof(PghLeakCost), compare_costs);
+
+		if (found != NULL)
+		{
+			leaks[i].blocked_time += found->cost.blocked_time;
+			leaks[i].horizon_xids = Max(leaks[i].horizon_xids,
+										found->cost.horizon_xids);
+		}
+	}
+	pgh_unlock(&pgh_leaks_part);
+	pgh_note_change();
+}
+
 /* Under the lock: one more, of a series or the first of a new one. */
 static void
-count_ended(PghLeak *leak, TimestampTz now)
+count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
 {
+	leak->ended++;
+	leak->rolled_back += rolled_back;
+	if (rolled_back)
+		return;
 	if (now - leak->last_ended > PGH_REMEMBER_LOSS)
 		leak->lately_ended = 0;
 	if (leak->lately_ended++ == 0)
 		leak->lately_since = now;
-	leak->ended++;
 	leak->last_ended = now;
 }
 
 void
-pgh_leak_ended(uint64 key)
+pgh_leak_pause_ended(uint64 key, int64 length, bool resumed)
+{
+	int			i;
+
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
+	i = find(key);
+	if (i >= 0)
+	{
+		leaks[i].resumed += resumed;
+		leaks[i].longest_pause = Max(leaks[i].longest_pause, length);
+		leaks[i].slot_time += Max(length, 0);
+	}
+	pgh_unlock(&pgh_leaks_part);
+	pgh_note_change();
+}
+
+void
+pgh_leak_ended(uint64 key, bool rolled_back)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
@@ -186,7 +240,7 @@ pgh_leak_ended(uint64 key)
 	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-		count_ended(&leaks[i], now);
+		count_ended(&leaks[i], rolled_back, now);
 	pgh_unlock(&pgh_leaks_part);
 }
 
@@ -247,7 +301,7 @@ pgh_leak_lost(const char *application, Oid roleid, TimestampTz since,
 }
 
 PghPattern
-pgh_leak_pattern(const PghLeak *leak, int sessions_now)
+pgh_leak_pattern(const PghLeak *leak)
 {
 	PghLeakFacts facts;
 
@@ -255,7 +309,9 @@ pgh_leak_pattern(const PghLeak *leak, int sessions_now)
 	facts.state = leak->state;
 	facts.wrote = leak->wrote;
 	facts.last_statement = leak->statement;
-	facts.sessions_now = sessions_now;
+	facts.locks_rows = leak->locks_rows;
+	facts.periods = leak->sessions;
+	facts.resumed = leak->resumed;
 	facts.clients = leak->n_clients;
 	facts.ended = leak->ended;
 	facts.transactions_per_session = leak->sessions == 0 ? 0 :
@@ -315,5 +371,5 @@ PghPart		pgh_leaks_part = {
 	.reset = reset_leaks,
 	.save = save_leaks,
 	.load = load_leaks,
-	.format = PGH_FORMAT(1, sizeof(PghLeak)),
+	.format = PGH_FORMAT(2, sizeof(PghLeak)),
 };

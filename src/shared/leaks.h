@@ -11,11 +11,13 @@
 #define PGH_LEAKS_H
 
 #include "pure/diagnosis.h"
+#include "shared/cost.h"
 #include "shared/part.h"
 
 /* Groups of leaks that are kept, and client addresses told apart in each. */
 #define PGH_MAX_LEAKS 500
 #define PGH_MAX_LEAK_CLIENTS 32
+#define PGH_LEAK_ADDRESSES 5	/* of those, the ones that are kept */
 
 /* Idle transactions that come from one place. */
 typedef struct PghLeak
@@ -27,10 +29,18 @@ typedef struct PghLeak
 	uint8		state;			/* PghState, when last seen */
 	uint8		statement;		/* PghStatementKind of the example */
 	bool		wrote;			/* when last seen */
+	bool		locks_rows;		/* the example is a SELECT .. FOR UPDATE, say */
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
-	uint64		ended;			/* sessions that a limit ended */
-	uint64		sessions;		/* sessions that were seen */
+	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
+	uint64		ended;			/* sessions or transactions that a limit ended */
+	uint64		rolled_back;	/* of them: only the transaction */
+	uint64		sessions;		/* pauses that were seen, of any session */
+	uint64		resumed;		/* of these: the client came back to them */
+	int64		longest_pause;	/* of those that are over; microseconds */
+	int64		slot_time;		/* what those took together */
+	int64		blocked_time;	/* how long others waited for it, added up */
+	int64		horizon_xids;	/* that VACUUM was held back by, at most */
 	uint64		transactions;	/* that they had made by then, together */
 	TimestampTz first_seen;
 	TimestampTz last_seen;
@@ -81,8 +91,24 @@ extern uint64 pgh_leak_see(const PghSighting *sighting);
  */
 extern void pgh_leaks_still_seen(const uint64 *keys, int n);
 
-/* A session of this group was ended. */
-extern void pgh_leak_ended(uint64 key);
+/* What sessions of a group cost others; slot_time is not put down here. */
+typedef struct PghLeakCost
+{
+	uint64		key;
+	PghCost		cost;
+} PghLeakCost;
+
+/* Put that down; each key once, in ascending order. */
+extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
+
+/*
+ * A pause that was seen is over, after so many microseconds: the client came
+ * back to it, or else its session has ended.
+ */
+extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed);
+
+/* A session of this group was ended, or only its transaction. */
+extern void pgh_leak_ended(uint64 key, bool rolled_back);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
 extern bool pgh_leak_read(int i, PghLeak *leak);
@@ -99,6 +125,6 @@ extern bool pgh_leak_lost(const char *application, Oid roleid,
 						  TimestampTz since, PghLeak *leak);
 
 /* What is wrong with a group, from what is kept of it. */
-extern PghPattern pgh_leak_pattern(const PghLeak *leak, int sessions_now);
+extern PghPattern pgh_leak_pattern(const PghLeak *leak);
 
 #endif							/* PGH_LEAKS_H */

@@ -68,16 +68,6 @@ assess(uint32 index, uint32 before, Oid role, PghStanding *standing)
 		standing->newcomers = count_newcomers(before, role, own - self);
 }
 
-static void
-find_leak(PghApplication *app, Oid role, PghStanding *standing)
-{
-	if (standing->others || pg_atomic_read_u32(&app->leaking_role) != role)
-		return;
-	standing->leaking = pg_atomic_read_u32(&app->leaking);
-	standing->leaking_since = pg_atomic_read_u64(&app->leaking_since);
-	standing->leaking_key = pg_atomic_read_u64(&app->leaking_key);
-}
-
 void
 pgh_member_arrive(PghSlot *slot, const char *name, Oid role, bool named,
 				  PghStanding *standing)
@@ -90,7 +80,6 @@ pgh_member_arrive(PghSlot *slot, const char *name, Oid role, bool named,
 	if (named)
 		pgh_application_establish(index);
 	assess(index, pg_atomic_read_u32(&slot->application), role, standing);
-	find_leak(&pgh_applications[index], role, standing);
 	pgh_application_count_in(index, role);
 	pg_atomic_write_u32(&slot->arriving, index);
 	pgh_unlock(&pgh_applications_part);

@@ -26,11 +26,6 @@ typedef struct PghStanding
 								 * its role and a few for each other one; 0 if
 								 * its own is not */
 	bool		others;			/* it shares its place with strangers */
-
-	/* The leak of its role, as the worker saw it. */
-	int32		leaking;
-	TimestampTz leaking_since;
-	uint64		leaking_key;
 } PghStanding;
 
 /*
@@ -63,7 +58,7 @@ extern void pgh_member_establish(PghSlot *slot);
 /* Add one to a counter of the server and of the session's application. */
 extern void pgh_member_count(PghSlot *slot, PghCounter counter);
 
-/* The same for one that a limit ended because of a leak. */
+/* Add one to a counter for one that a limit ended because of a leak. */
 extern void pgh_member_lost(PghSlot *slot);
 
 /* What a session counts for, or asks to count for; PGH_NO_APPLICATION. */

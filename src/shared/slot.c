@@ -13,6 +13,9 @@
 
 #include "utils/timestamp.h"
 
+#include "shared/worker_state.h"
+
+/* A name that is changing is read again, but not for ever. */
 #define PGH_MAX_NAME_READS 1000
 
 PghSlot    *pgh_slots = NULL;
@@ -51,15 +54,18 @@ pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
 	slot->login.pid = MyProcPid;
 	slot->login.beentry = MyBEEntry;
 	slot->login.login_at = GetCurrentTimestamp();
-	slot->observed_state_start = 0;
-	slot->observed_xact_start = 0;
 	pg_atomic_write_u64(&slot->transactions, 0);
 	pg_atomic_write_u64(&slot->credited, 0);
 	pg_atomic_write_u32(&slot->renames, 0);
-	pg_atomic_write_u32(&slot->listening, 0);
+	pg_atomic_write_u32(&slot->on_purpose, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
+	pg_atomic_write_u64(&slot->ended_xact_start, 0);
+	pg_atomic_write_u64(&slot->ended_at, 0);
+	pg_atomic_write_u64(&slot->talking_in, 0);
 	pg_atomic_write_u64(&slot->failed_xact_start, 0);
 	pg_atomic_write_u64(&slot->failed_transaction, 0);
+	pg_atomic_write_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
 	end_change(slot);
@@ -67,10 +73,57 @@ pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
 	pgh_my_slot = slot;
 }
 
+/*
+ * Core's entry tells for the last time what the session is doing, so what the
+ * worker last saw can be told from what came after that.  If somebody's word is
+ * still there, that is the session which the worker knows, and this one has
+ * come and gone since.  The start of a transaction that has failed is
+ * remembered here.
+ */
+static void
+leave_word(PghSlot *slot)
+{
+	volatile PgBackendStatus *entry = MyBEEntry;
+	PghDeparture *departure = &slot->departure;
+	BackendState state = entry->st_state;
+
+	if (pg_atomic_read_u32(&departure->claim) != 0)
+		return;
+	departure->application = pg_atomic_read_u32(&slot->application);
+	departure->idle = state == STATE_IDLE || state == STATE_IDLEINTRANSACTION ||
+		state == STATE_IDLEINTRANSACTION_ABORTED;
+	departure->at = GetCurrentTimestamp();
+	departure->state_start = entry->st_state_start_timestamp;
+	departure->activity_start = entry->st_activity_start_timestamp;
+	departure->xact_start = state == STATE_IDLEINTRANSACTION_ABORTED ?
+		(TimestampTz) pg_atomic_read_u64(&slot->failed_xact_start) :
+		pgh_slot_own_start(slot, entry->st_xact_start_timestamp);
+	pg_write_barrier();
+	pg_atomic_write_u32(&departure->claim,
+						pg_atomic_read_u32(&slot->changecount));
+}
+
+bool
+pgh_slot_departure(int index, uint32 changecount, PghDeparture *copy)
+{
+	PghDeparture *departure = &pgh_slots[index].departure;
+	uint32		claim = pg_atomic_read_u32(&departure->claim);
+
+	if (claim == 0)
+		return false;
+	pg_read_barrier();
+	memcpy(copy, departure, sizeof(*copy));
+	pg_memory_barrier();
+	pg_atomic_write_u32(&departure->claim, 0);
+	return claim == changecount;
+}
+
 void
 pgh_slot_release(void)
 {
 	PghSlot    *slot = pgh_my_slot;
+
+	leave_word(slot);
 
 	/* From here on our signal handler does nothing. */
 	pgh_my_slot = NULL;
@@ -94,6 +147,7 @@ pgh_slot_set_name(PghSlot *slot, const char *name)
 {
 	pg_atomic_fetch_add_u32(&slot->name_changes, 1);
 	pg_write_barrier();
+	memset(slot->name, 0, PGH_NAME_LEN);
 	strlcpy(slot->name, name, PGH_NAME_LEN);
 	pg_write_barrier();
 	pg_atomic_fetch_add_u32(&slot->name_changes, 1);
@@ -129,6 +183,21 @@ pgh_slot_credit(PghSlot *slot, uint64 transactions)
 			return transactions - credited;
 	}
 	return 0;
+}
+
+TimestampTz
+pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start)
+{
+	TimestampTz ended_at;
+
+	if (xact_start == 0 ||
+		(TimestampTz) pg_atomic_read_u64(&slot->ended_xact_start) != xact_start)
+		return xact_start;
+	pg_read_barrier();
+	ended_at = pg_atomic_read_u64(&slot->ended_at);
+	if (ended_at == 0)
+		ended_at = pg_atomic_read_u64(&pgh_worker_state->timing_since);
+	return Max(ended_at, xact_start);
 }
 
 bool
@@ -174,13 +243,19 @@ init_slots(void *area)
 		pg_atomic_init_u32(&slot->name_changes, 0);
 		pg_atomic_init_u64(&slot->transactions, 0);
 		pg_atomic_init_u64(&slot->credited, 0);
-		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->on_purpose, 0);
 		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
+		pg_atomic_init_u64(&slot->ended_at, 0);
+		pg_atomic_init_u64(&slot->ended_xact_start, 0);
+		pg_atomic_init_u64(&slot->talking_in, 0);
 		pg_atomic_init_u64(&slot->failed_xact_start, 0);
 		pg_atomic_init_u64(&slot->failed_transaction, 0);
+		pg_atomic_init_u32(&slot->rolled_back_for, PGH_LIMIT_NONE);
+		pg_atomic_init_u64(&slot->rolled_back_transaction, 0);
 		pg_atomic_init_u64(&slot->accepted_in, 0);
+		pg_atomic_init_u32(&slot->departure.claim, 0);
 		pg_atomic_init_u32(&slot->request_state, PGH_REQUEST_FREE);
 	}
 }

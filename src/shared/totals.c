@@ -32,8 +32,24 @@ pgh_counter_for(PghAction action)
 			return PGH_COUNT_EVICTED;
 		case PGH_ACTION_REFUSE:
 			return PGH_COUNT_REFUSED;
+		case PGH_ACTION_ROLLBACK:
+			return PGH_COUNT_ROLLED_BACK;
 		default:
 			return PGH_COUNT_TERMINATED;
+	}
+}
+
+PghCounter
+pgh_counter_for_observed(PghAction action)
+{
+	switch (action)
+	{
+		case PGH_ACTION_EVICT:
+			return PGH_COUNT_WOULD_EVICT;
+		case PGH_ACTION_REFUSE:
+			return PGH_COUNT_WOULD_REFUSE;
+		default:
+			return PGH_COUNT_WOULD_TERMINATE;
 	}
 }
 

@@ -27,9 +27,13 @@ typedef enum PghCounter
 	PGH_COUNT_EVICTED,
 	PGH_COUNT_CANCELLED,
 	PGH_COUNT_SPARED,
-	PGH_COUNT_REFUSED
+	PGH_COUNT_REFUSED,
+	PGH_COUNT_ROLLED_BACK,
+	PGH_COUNT_WOULD_TERMINATE,	/* what is only observed */
+	PGH_COUNT_WOULD_EVICT,
+	PGH_COUNT_WOULD_REFUSE
 } PghCounter;
-#define PGH_N_COUNTERS (PGH_COUNT_REFUSED + 1)
+#define PGH_N_COUNTERS (PGH_COUNT_WOULD_REFUSE + 1)
 
 typedef struct PghTotals
 {
@@ -44,6 +48,9 @@ extern PghTotals *pgh_totals;
 
 /* The counter that an action which was carried out adds to. */
 extern PghCounter pgh_counter_for(PghAction action);
+
+/* The same of one that is only observed. */
+extern PghCounter pgh_counter_for_observed(PghAction action);
 
 /* Note that something changed that is kept on disk. */
 static inline void

@@ -54,6 +54,7 @@ init_worker_state(void *area)
 	pg_atomic_init_u64(&pgh_worker_state->last_pass, 0);
 	pg_atomic_init_u64(&pgh_worker_state->pass_duration, 0);
 	pg_atomic_init_u64(&pgh_worker_state->growth, 0);
+	pg_atomic_init_u64(&pgh_worker_state->timing_since, 0);
 	pg_atomic_init_u64(&pgh_worker_state->clock_set_at, 0);
 	pg_atomic_init_u64(&pgh_worker_state->clock_set_from, 0);
 }

@@ -10,6 +10,8 @@
  * dozing						W the worker; R connecting backends; atomic.
  *								A stale read costs one needless wake-up, or
  *								leaves the worker to its one-second heartbeat
+ * timing_since				W the worker; R anyone; atomic.  A stale read
+ *								leaves one end of a transaction unnoted
  * clock_set_at, clock_set_from	W the worker, clock_set_from first; R anyone;
  *								atomics
  * slots_wanted					a PghSlotsWanted; W connecting backends, the
@@ -40,6 +42,9 @@ typedef struct PghWorkerState
 	pg_atomic_uint64 last_pass; /* TimestampTz */
 	pg_atomic_uint64 pass_duration; /* microseconds */
 	pg_atomic_uint64 growth;	/* slots per minute, in thousandths; int64 */
+	pg_atomic_uint64 timing_since;	/* since when sessions note the ends of
+									 * their transactions; 0 = they do not,
+									 * for nobody's age is limited */
 	pg_atomic_uint64 clock_set_at;	/* when the system clock was last set, by
 									 * its new time; 0 = never */
 	pg_atomic_uint64 clock_set_from;	/* and by its old time */

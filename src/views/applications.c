@@ -16,6 +16,7 @@
 
 #include "pure/diagnosis.h"
 #include "pure/policy.h"
+#include "shared/behaviour.h"
 #include "shared/leaks.h"
 #include "shared/members.h"
 
@@ -36,6 +37,13 @@ typedef struct PghLive
 	int			abandoned;		/* as pgh_session_is_abandoned() has it */
 	int			at_work;		/* of those, as count_at_once() goes by */
 	int			at_once;		/* the most that this was */
+	int			late;			/* of the abandoned: began when others had
+								 * been silent for a while */
+	TimestampTz first_silence;	/* when the first of them fell silent; or 0 */
+	int			used_again;		/* as pgh_session_is_used_again() has it */
+	int			silent;			/* idle outside of a transaction for a while */
+	int			processes;		/* of clients */
+	bool		process_unknown;	/* of one at least */
 	int			renamed;		/* had another name before */
 	int			lent;			/* as pgh_session_is_lent() has it */
 	int			n_clients;
@@ -43,6 +51,8 @@ typedef struct PghLive
 	int			arrived;		/* took this name, not yet counted so */
 	int			departed;		/* counted under it, has another by now */
 	TimestampTz oldest_xact;	/* 0 = none */
+	int			hidden;			/* whose states the current user may not see */
+	uint32		place;			/* its own, in the table; or beyond it */
 } PghLive;
 
 /* Count distinct client addresses, up to a bound. */
@@ -59,14 +69,20 @@ add_client(PghLive *live, const PghAddress *address)
 		live->clients[live->n_clients++] = hash;
 }
 
+/* With the one that is open. */
+static int64
+transactions_of(const PghSession *session)
+{
+	return session->transactions +
+		(session->facts.xact_start != 0 &&
+		 session->facts.state != PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
+}
+
 static bool
 is_abandoned(const PghSession *session, TimestampTz now)
 {
-	int64		transactions = session->transactions +
-		(session->facts.xact_start != 0 &&
-		 session->facts.state != PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
-
-	return pgh_session_is_abandoned(&session->facts, transactions, now);
+	return pgh_session_is_abandoned(&session->facts,
+									transactions_of(session), now);
 }
 
 static void
@@ -75,10 +91,15 @@ add_session(PghLive *live, const PghSession *session, TimestampTz now)
 	TimestampTz xact_start = session->facts.xact_start;
 
 	live->connections++;
+	live->hidden += !pgh_may_see(session->login.roleid);
 	live->transactions += session->transactions - session->credited;
 	live->renamed += session->facts.renames > 0;
 	live->lent += pgh_session_is_lent(&session->facts);
 	live->abandoned += is_abandoned(session, now);
+	live->used_again += pgh_session_is_used_again(&session->facts,
+												  transactions_of(session));
+	live->silent += session->facts.state == PGH_STATE_IDLE &&
+		now - session->facts.state_start >= PGH_CALL_SILENCE;
 	add_client(live, &session->login.address);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		live->active++;
@@ -124,6 +145,10 @@ count_at_once(PghLive *live, PghTurn *turns, int n)
 
 		its->at_work += turns[i].change;
 		its->at_once = Max(its->at_once, its->at_work);
+		if (turns[i].change < 0 && its->first_silence == 0)
+			its->first_silence = turns[i].at;
+		its->late += turns[i].change > 0 && its->first_silence != 0 &&
+			turns[i].at - its->first_silence >= PGH_CALL_SILENCE;
 	}
 }
 
@@ -138,9 +163,65 @@ add_turns(PghTurn *turns, const PghSession *session, uint32 application)
 }
 
 /* ----------
+ * How many processes are they of?
+ * ----------
+ */
+
+typedef struct PghClient
+{
+	uint32		application;
+	int			pid;
+} PghClient;
+
+static int
+compare_clients(const void *a, const void *b)
+{
+	const PghClient *left = a;
+	const PghClient *right = b;
+
+	if (left->application != right->application)
+		return left->application < right->application ? -1 : 1;
+	return left->pid - right->pid;
+}
+
+static void
+count_processes(PghLive *live, PghClient *clients, int n)
+{
+	qsort(clients, n, sizeof(PghClient), compare_clients);
+	for (int i = 0; i < n; i++)
+	{
+		PghLive    *its = &live[clients[i].application];
+
+		its->process_unknown |= clients[i].pid == 0;
+		its->processes += i == 0 ||
+			compare_clients(&clients[i], &clients[i - 1]) != 0;
+	}
+}
+
+/* ----------
  * hygiene.applications
  * ----------
  */
+
+/* What the worker remembers of it, and what goes on at this moment. */
+static void
+add_behaviour(PghApplicationFacts *facts, uint32 application,
+			  const PghLive *live, TimestampTz now)
+{
+	PghBehaviour behaviour;
+	double		resumed;
+
+	if (application >= (uint32) pgh_n_applications ||
+		!pgh_behaviour_read(application, &behaviour))
+		return;
+	resumed = pgh_histogram_count(&behaviour.resumed[PGH_PERIOD_IDLE],
+								  PGH_CALL_SILENCE);
+	facts->silences_resumed = (int64) resumed;
+	facts->silences = live->silent + (int64)
+		(resumed + pgh_histogram_count(&behaviour.lost[PGH_PERIOD_IDLE],
+									   PGH_CALL_SILENCE));
+	facts->observed_for = Max(now - behaviour.since, 0);
+}
 
 static void
 append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
@@ -157,6 +238,9 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	facts.idle_in_transaction = live->idle_in_transaction;
 	facts.abandoned = live->abandoned;
 	facts.abandoned_at_once = live->at_once;
+	facts.abandoned_late = live->late;
+	facts.used_again = live->used_again;
+	facts.processes = live->process_unknown ? 0 : live->processes;
 	facts.renamed = live->renamed;
 	facts.lent = live->lent;
 	facts.clients = live->n_clients;
@@ -171,9 +255,47 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	facts.mean_session = ended == 0 ? 0 :
 		(int64) pg_atomic_read_u64(&app->session_time) / ended;
 	facts.live_transactions = live->transactions;
-	facts.observed_for = now -
-		(TimestampTz) pg_atomic_read_u64(&pgh_totals->stats_since);
+	add_behaviour(&facts, live->place, live, now);
 	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
+}
+
+/* active, idle, idle_in_transaction */
+static void
+append_states(PghRow *row, const PghLive *live)
+{
+	if (live->hidden > 0)
+	{
+		pgh_row_nulls(row, 3);
+		return;
+	}
+	pgh_row_int32(row, live->active);
+	pgh_row_int32(row, live->idle);
+	pgh_row_int32(row, live->idle_in_transaction);
+}
+
+/* Transactions that end tell when their session has been at work. */
+static void
+append_transactions(PghRow *row, PghApplication *app, const PghLive *live)
+{
+	if (live->hidden > 0)
+		pgh_row_null(row);
+	else
+		pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
+					  live->transactions);
+}
+
+/*
+ * would_terminate, would_evict, would_refuse: nothing was done then, so these
+ * say only what its sessions did.
+ */
+static void
+append_observed(PghRow *row, PghApplication *app, const PghLive *live)
+{
+	for (int i = PGH_COUNT_WOULD_TERMINATE; i <= PGH_COUNT_WOULD_REFUSE; i++)
+		if (live->hidden > 0)
+			pgh_row_null(row);
+		else
+			pgh_row_int64(row, pg_atomic_read_u64(&app->count[i]));
 }
 
 static void
@@ -187,14 +309,13 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_begin(row);
 	pgh_row_text(row, app->name);
 	pgh_row_int32(row, live->connections);
-	pgh_row_int32(row, live->active);
-	pgh_row_int32(row, live->idle);
-	pgh_row_int32(row, live->idle_in_transaction);
+	append_states(row, live);
 	pgh_row_int32(row, Max(peak, live->connections));
 	pgh_row_timestamp(row, live->connections > peak ? now :
 					  (TimestampTz) pg_atomic_read_u64(&app->peak_at));
 	pgh_row_float8(row, 100.0 * live->connections / usable);
-	pgh_row_interval(row, pgh_age(live->oldest_xact, now));
+	pgh_row_interval(row, live->hidden > 0 ? -1 :
+					 pgh_age(live->oldest_xact, now));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
@@ -202,14 +323,19 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_CANCELLED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_SPARED]));
-	pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
-				  live->transactions);
+	append_transactions(row, app, live);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	if (app->tentative)
-		pgh_row_null(row);		/* strangers: nothing is known of them all */
+	if (live->hidden > 0 || app->tentative)
+		pgh_row_null(row);		/* of strangers nothing is known together */
 	else
 		append_diagnosis(row, app, live, now);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
+	append_observed(row, app, live);
+	pgh_row_interval(row, pg_atomic_read_u64(&app->blocked_time));
+	pgh_row_interval(row, live->hidden > 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&app->slot_time));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->horizon_xids));
 }
 
 /*
@@ -281,6 +407,8 @@ list_live(TimestampTz now)
 	PghListing	listing = begin_listing();
 	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
 										sizeof(PghTurn)));
+	PghClient  *clients = palloc(mul_size(pgh_n_slots, sizeof(PghClient)));
+	int			n_clients = 0;
 	int			n_turns = 0;
 
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -293,6 +421,8 @@ list_live(TimestampTz now)
 			continue;
 		row = row_of_session(&listing, &session);
 		add_session(&listing.live[row], &session, now);
+		clients[n_clients].application = row;
+		clients[n_clients++].pid = session.login.client_pid;
 		if (is_abandoned(&session, now))
 		{
 			add_turns(&turns[n_turns], &session, row);
@@ -305,6 +435,7 @@ list_live(TimestampTz now)
 		}
 	}
 	count_at_once(listing.live, turns, n_turns);
+	count_processes(listing.live, clients, n_clients);
 	return listing;
 }
 
@@ -372,6 +503,7 @@ add_live(PghLive *sum, const PghLive *live)
 	sum->active += live->active;
 	sum->idle += live->idle;
 	sum->idle_in_transaction += live->idle_in_transaction;
+	sum->hidden += live->hidden;
 	sum->transactions += live->transactions;
 	sum->arrived += live->arrived;
 	sum->departed += live->departed;
@@ -440,6 +572,7 @@ pgh_application_list(PG_FUNCTION_ARGS)
 			add_live(&live, &listing.live[i]);
 			continue;
 		}
+		listing.live[i].place = i;
 		build_application(&row, &app, &listing.live[i], now);
 		pgh_row_end(&row, fcinfo);
 	}

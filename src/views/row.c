@@ -11,9 +11,11 @@
 #include "views/row.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -30,6 +32,13 @@ pgh_row_null(PghRow *row)
 	Assert(row->n < PGH_MAX_COLUMNS);
 	row->value[row->n] = (Datum) 0;
 	row->null[row->n++] = true;
+}
+
+void
+pgh_row_nulls(PghRow *row, int n)
+{
+	while (n-- > 0)
+		pgh_row_null(row);
 }
 
 void
@@ -110,24 +119,51 @@ pgh_row_query(PghRow *row, const char *raw)
 	pgh_row_text(row, pnstrdup(raw, pg_mbcliplen(raw, length, length)));
 }
 
-void
-pgh_row_address(PghRow *row, const PghAddress *address)
+/* NULL for anything but an IP address. */
+static inet *
+make_inet(const PghAddress *address)
 {
 	inet	   *ip;
 	int			length = address->family == PGH_ADDRESS_INET ? 4 : 16;
 
 	if (address->family != PGH_ADDRESS_INET &&
 		address->family != PGH_ADDRESS_INET6)
-	{
-		pgh_row_null(row);
-		return;
-	}
+		return NULL;
 	ip = palloc0(sizeof(inet));
 	ip_family(ip) = length == 4 ? PGSQL_AF_INET : PGSQL_AF_INET6;
 	ip_bits(ip) = length * 8;
 	memcpy(ip_addr(ip), address->bytes, length);
 	SET_INET_VARSIZE(ip);
-	pgh_row_datum(row, InetPGetDatum(ip));
+	return ip;
+}
+
+void
+pgh_row_address(PghRow *row, const PghAddress *address)
+{
+	inet	   *ip = make_inet(address);
+
+	if (ip == NULL)
+		pgh_row_null(row);
+	else
+		pgh_row_datum(row, InetPGetDatum(ip));
+}
+
+void
+pgh_row_addresses(PghRow *row, const PghAddress *addresses, int n)
+{
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+	int			found = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		inet	   *ip = make_inet(&addresses[i]);
+
+		if (ip != NULL)
+			values[found++] = InetPGetDatum(ip);
+	}
+	pgh_row_datum(row, PointerGetDatum(construct_array(values, found, INETOID,
+													   -1, false,
+													   TYPALIGN_INT)));
 }
 
 void
@@ -143,8 +179,14 @@ pgh_row_end(PghRow *row, FunctionCallInfo fcinfo)
 }
 
 bool
+pgh_may_see_all(void)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+bool
 pgh_may_see(Oid roleid)
 {
-	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+	return pgh_may_see_all() ||
 		(OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid));
 }

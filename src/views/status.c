@@ -33,6 +33,7 @@ typedef struct PghPresent
 	int			idle;
 	int			idle_in_transaction;
 	TimestampTz oldest_xact;	/* 0 = none */
+	int			hidden;			/* whose states the current user may not see */
 } PghPresent;
 
 static void
@@ -41,6 +42,7 @@ add_session(PghPresent *present, const PghSession *session)
 	TimestampTz xact_start = session->facts.xact_start;
 
 	present->connections++;
+	present->hidden += !pgh_may_see(session->login.roleid);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		present->active++;
 	else if (session->facts.state == PGH_STATE_IDLE)
@@ -81,6 +83,21 @@ append_slots(PghRow *row, const PghPresent *present)
 	return available;
 }
 
+/* active, idle, idle_in_transaction, oldest_transaction */
+static void
+append_states(PghRow *row, const PghPresent *present, TimestampTz now)
+{
+	if (present->hidden > 0)
+	{
+		pgh_row_nulls(row, 4);
+		return;
+	}
+	pgh_row_int32(row, present->active);
+	pgh_row_int32(row, present->idle);
+	pgh_row_int32(row, present->idle_in_transaction);
+	pgh_row_interval(row, pgh_age(present->oldest_xact, now));
+}
+
 /* growth_per_minute, exhaustion_in */
 static void
 append_forecast(PghRow *row, int available)
@@ -95,7 +112,7 @@ append_forecast(PghRow *row, int available)
 static void
 append_totals(PghRow *row)
 {
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
+	for (int i = PGH_COUNT_TERMINATED; i <= PGH_COUNT_REFUSED; i++)
 		pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[i]));
 	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->refused_by_server));
 }
@@ -114,6 +131,19 @@ append_worker(PghRow *row)
 	pgh_row_interval(row, last_pass == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&pgh_worker_state->pass_duration));
 	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_totals->stats_since));
+}
+
+/* rolled_back, idle_action */
+static void
+append_rollback(PghRow *row)
+{
+	PghLimits	limits;
+
+	pgh_server_limits(&limits);
+	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_ROLLED_BACK]));
+	pgh_row_text(row, pgh_can_roll_back &&
+				 limits.idle_action == PGH_IDLE_ROLLBACK ?
+				 "rollback" : "terminate");
 }
 
 /*
@@ -151,15 +181,14 @@ pgh_status(PG_FUNCTION_ARGS)
 
 	warn_of_prepared(PG_GETARG_INT64(0));
 	pgh_row_begin(&row);
+	pgh_row_text(&row, PGH_VERSION);
 	pgh_row_text(&row, mode_name(pgh_mode));
 	available = append_slots(&row, &present);
-	pgh_row_int32(&row, present.active);
-	pgh_row_int32(&row, present.idle);
-	pgh_row_int32(&row, present.idle_in_transaction);
-	pgh_row_interval(&row, pgh_age(present.oldest_xact, now));
+	append_states(&row, &present, now);
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);
+	append_rollback(&row);
 	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }

@@ -10,6 +10,7 @@
  */
 #include "worker/act.h"
 
+#include "look/describe.h"
 #include "message.h"
 #include "pure/limits.h"
 #include "pure/policy.h"
@@ -17,26 +18,8 @@
 #include "shared/members.h"
 #include "shared/request.h"
 #include "shared/rule_labels.h"
-
-/* The fields of an event that describe a session. */
-static void
-describe(PghEvent *event, const PghSession *session, TimestampTz now)
-{
-	const PghFacts *facts = &session->facts;
-
-	event->has_session = true;
-	event->pid = session->login.pid;
-	event->roleid = session->login.roleid;
-	event->who = session->who;
-	memcpy(event->trace_id, session->trace_id, PGH_TRACE_ID_LEN);
-	event->state = facts->state;
-	event->wrote = facts->wrote;
-	event->blocking = facts->blocking;
-	event->transaction_age = facts->xact_start ?
-		Max(now - facts->xact_start, 0) : -1;
-	event->query_id = session->query_id;
-	pgh_scan_query(session, event->query, sizeof(event->query));
-}
+#include "shared/settings.h"
+#include "worker/watch.h"
 
 static void
 fill_request(PghRequest *request, const PghSession *session,
@@ -44,9 +27,10 @@ fill_request(PghRequest *request, const PghSession *session,
 {
 	memset(request, 0, sizeof(*request));
 	request->decision = verdict->decision;
+	request->generation = pgh_settings_here();
 	request->measured_at = now;
 	request->state_start = session->facts.state_start;
-	request->xact_start = session->facts.xact_start;
+	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
 
 	/*
@@ -54,16 +38,25 @@ fill_request(PghRequest *request, const PghSession *session,
 	 * that is too old and at work is cancelled, and ended whatever it does
 	 * once its grace is over.
 	 */
-	request->must_be_idle = session->facts.state != PGH_STATE_ACTIVE;
+	request->must_be_idle =
+		pgh_state_for_limits(&session->facts) != PGH_STATE_ACTIVE;
+	request->rolled_back =
+		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
+		session->facts.blocking == 0;
 	request->rules_version = pgh_rule_labels_version();
 }
 
+/*
+ * One that idles on after its transaction was rolled back was seen in that
+ * already, and shows nothing of its program that is new.
+ */
 uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
 	PghIdentity who = pgh_scan_leaker(session);
 	PghSighting sighting;
+	uint64		fingerprint;
 
 	pgh_scan_query(session, query, sizeof(query));
 	if (query[0] == '\0')
@@ -75,16 +68,22 @@ pgh_note_leak(const PghSession *session)
 	sighting.query_id = session->query_id;
 	sighting.transactions = session->transactions;
 	sighting.query = query;
+	if (session->facts.rolled_back_for != PGH_LIMIT_NONE)
+		return pgh_leak_key(&sighting, &fingerprint);
 	return pgh_leak_see(&sighting);
 }
 
-/* An idle transaction that is ended belongs to a leak, with its advice. */
+/*
+ * An idle transaction that is ended belongs to a leak, with its advice.  Not
+ * one that is ended for an advisory lock: the transaction is not what is wrong.
+ */
 static void
 attach_leak(PghRequest *request, const PghSession *session)
 {
 	static PghLeak leak;		/* large, and only the worker is here */
 
-	if (!pgh_state_in_transaction_idle(session->facts.state))
+	if (request->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
+		!pgh_state_in_transaction_idle(session->facts.state))
 		return;
 	request->leak = session->leak;
 	if (request->leak == 0 || !pgh_leak_find(request->leak, &leak))
@@ -92,7 +91,7 @@ attach_leak(PghRequest *request, const PghSession *session)
 	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
 	{
 		leak.ended++;			/* this one */
-		request->pattern = pgh_leak_pattern(&leak, 0);
+		request->pattern = pgh_leak_pattern(&leak);
 	}
 }
 
@@ -105,24 +104,53 @@ record(const PghSession *session, const PghVerdict *verdict,
 	memset(&event, 0, sizeof(event));
 	event.decision = verdict->decision;
 	event.outcome = outcome;
-	describe(&event, session, now);
+	pgh_describe_session(session, &event, now);
 	return pgh_event_add(&event);
 }
 
-/* Was this very thing recorded already, while observing? */
-static bool
-already_observed(PghSlot *slot, const PghSession *session, PghLimit reason)
+/* When what this sort of limit is about began. */
+static TimestampTz
+start_of(const PghSession *session, PghLimitKind kind)
 {
-	bool		of_transaction = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION;
-	TimestampTz *seen = of_transaction ?
-		&slot->observed_xact_start : &slot->observed_state_start;
-	TimestampTz start = of_transaction ?
-		session->facts.xact_start : session->facts.state_start;
+	switch (kind)
+	{
+		case PGH_KIND_TRANSACTION:
+			return session->facts.xact_start;
+		case PGH_KIND_SESSION:
+			return session->facts.backend_start;
+		default:
+			return session->facts.state_start;
+	}
+}
 
-	if (*seen == start)
-		return true;
-	*seen = start;
-	return false;
+/*
+ * Observing frees nothing, so what was due stays due.  It is counted once for
+ * each spell or transaction, and recorded once an hour for each limit of a
+ * session: a pool that comes back to its pauses must not wash out the ring.
+ */
+static bool
+is_to_be_counted(PghWatchDetails *details, const PghSession *session,
+				 PghLimit reason)
+{
+	TimestampTz *counted = &details->counted_start[reason];
+	TimestampTz start = start_of(session, pgh_limit_kind(reason));
+
+	if (*counted == start)
+		return false;
+	*counted = start;
+	return true;
+}
+
+static bool
+is_to_be_recorded(PghWatchDetails *details, PghLimit reason, TimestampTz now)
+{
+	TimestampTz *recorded_at = &details->recorded_at[reason];
+
+	if (*recorded_at != 0 && now - *recorded_at < USECS_PER_HOUR &&
+		now >= *recorded_at)
+		return false;
+	*recorded_at = now;
+	return true;
 }
 
 static void
@@ -130,16 +158,27 @@ observe(const PghSession *session, const PghVerdict *verdict,
 		const PghRequest *request, TimestampTz now)
 {
 	PghMessage	message;
+	PghWatchDetails *details = pgh_watches[session->index].details;
+	PghLimit	reason = verdict->decision.reason;
+	uint64		event_id;
 
-	if (already_observed(&pgh_slots[session->index], session,
-						 verdict->decision.reason))
+	if (!is_to_be_counted(details, session, reason))
 		return;
-	record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	pgh_member_count(&pgh_slots[session->index],
+					 pgh_counter_for_observed(verdict->decision.action));
+	if (!is_to_be_recorded(details, reason, now))
+		return;
+	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
+	if (session->facts.state != PGH_STATE_ACTIVE)
+		details->observed_event = event_id;
 	pgh_message_for_request(request, session->name, session->who.application,
 							verdict->decision.measured, &message);
 	ereport(LOG,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
+					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+			 verdict->decision.action == PGH_ACTION_ROLLBACK ?
+			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
 					session->login.pid, pgh_limit_name(verdict->decision.reason)),
@@ -156,6 +195,22 @@ note_cancel(const PghSession *session, TimestampTz now)
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->cancelled_xact_start,
 						session->facts.xact_start);
+}
+
+bool
+pgh_act_leave(const PghSession *session, const PghDecision *decision,
+			  PghLeave leave, int32 drain, TimestampTz now)
+{
+	PghRequest	request;
+
+	memset(&request, 0, sizeof(request));
+	request.decision = *decision;
+	request.leave = leave;
+	request.generation = pgh_settings_here();
+	request.measured_at = now;
+	request.rules_version = pgh_rule_labels_version();
+	request.drain = drain;
+	return pgh_request_post(session->index, session->changecount, &request);
 }
 
 bool
@@ -181,7 +236,8 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 		return true;
 
 	/* It left between our look and our signal. */
-	pgh_event_finish(request.event_id, PGH_OUTCOME_SPARED);
+	pgh_event_finish(request.event_id, request.decision.action,
+					 PGH_OUTCOME_SPARED);
 	pgh_member_count(&pgh_slots[session->index], PGH_COUNT_SPARED);
 	return false;
 }

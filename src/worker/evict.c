@@ -65,21 +65,20 @@ pgh_evict_start(void)
 }
 
 /*
- * May this one never be evicted?  Outside a transaction, one that listens or
- * holds an advisory lock is idle on purpose.
+ * May this one never be evicted?  Outside a transaction, one that listens,
+ * holds an advisory lock or makes a backup is idle on purpose.
  */
 static bool
-is_untouchable(const PghSession *session, PghRound round)
+is_untouchable(const PghSession *session, const PghLimits *limits,
+			   PghRound round)
 {
-	const PghLimits *limits = pgh_watch_limits(session->index,
-											   session->changecount);
-
 	return limits == NULL ||
 		limits->mode == PGH_MODE_OFF ||
 		(limits->mode == PGH_MODE_OBSERVE && round == PGH_ROUND_ENFORCE) ||
 		pgh_exemption(&session->facts, limits) != NULL ||
 		(session->facts.state == PGH_STATE_IDLE &&
-		 (session->facts.listening || session->facts.advisory));
+		 (session->facts.listening || session->facts.advisory ||
+		  session->facts.in_backup));
 }
 
 /*
@@ -87,14 +86,14 @@ is_untouchable(const PghSession *session, PghRound round)
  * slot that nobody else may have.
  */
 static bool
-is_in_reserve(const PghSession *session)
+is_in_reserve(const PghSession *session, TimestampTz now)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_RESERVE] >= rule_sessions[i] &&
 			rules->rule[i].value[PGH_RULE_RESERVE] > 0 &&
-			pgh_rule_matches(&rules->rule[i], &session->who))
+			pgh_rule_matches(&rules->rule[i], &session->who, now))
 			return true;
 	return false;
 }
@@ -104,16 +103,18 @@ is_in_reserve(const PghSession *session)
  * match on the way.
  */
 static int
-kept_for_reserves(void)
+kept_for_reserves(TimestampTz now)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 	int			kept = 0;
 
 	if (!pgh_rules_reserve(rules))
 		return 0;
-	pgh_count_rule_sessions(rules, NULL, rule_sessions);
+	pgh_count_rule_sessions(rules, now, rule_sessions);
 	for (int i = 0; i < rules->n; i++)
-		kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] - rule_sessions[i], 0);
+		if (!pgh_rule_is_over(&rules->rule[i], now))
+			kept += Max(rules->rule[i].value[PGH_RULE_RESERVE] -
+						rule_sessions[i], 0);
 	return kept;
 }
 
@@ -194,13 +195,16 @@ group_by_statement(int n, int used)
 
 static void
 fill_candidate(PghCandidate *candidate, const PghSession *session,
-			   PghRound round)
+			   PghRound round, TimestampTz now)
 {
+	const PghLimits *limits = pgh_watch_limits(session->index,
+											   session->changecount);
+
 	candidate->session = session->index;
-	candidate->state = session->facts.state;
+	candidate->state = pgh_state_for_limits(&session->facts);
 	candidate->state_start = session->facts.state_start;
-	candidate->untouchable = is_untouchable(session, round) ||
-		is_in_reserve(session);
+	candidate->untouchable = is_untouchable(session, limits, round) ||
+		is_in_reserve(session, now);
 }
 
 static void
@@ -233,7 +237,7 @@ gather(PghRound round, TimestampTz now)
 			continue;
 		fill_common(&common[n], &session, n);
 		pgh_clock_correct(&session.facts, now);
-		fill_candidate(&candidates[n], &session, round);
+		fill_candidate(&candidates[n], &session, round, now);
 		n++;
 	}
 	used = group_by_role(n);
@@ -317,6 +321,57 @@ somebody_is_observed(void)
 }
 
 /*
+ * How short slots are.  "used" is the number in use, "n_sessions" how many of
+ * them belong to sessions that were let in.
+ */
+static PghShortage
+measure_shortage(int used, int n_sessions, TimestampTz now)
+{
+	PghShortage shortage;
+	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+
+	shortage.available = MaxConnections - pgh_reserved_slots() - used +
+		pgh_watch_departing() - kept_for_reserves(now);
+	shortage.undecided = Max(used - n_sessions, 0);
+	shortage.headroom = pgh_effective_headroom();
+	shortage.refused_lately = refused_at != 0 &&
+		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
+	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
+	return shortage;
+}
+
+/*
+ * It was taken for one that leaves, and counted on; now it has to be one of
+ * those that nobody counts on.
+ */
+bool
+pgh_evicts_again(const PghSession *session, const PghLimits *limits,
+				 TimestampTz now)
+{
+	int			used = pgh_scan_used_slots();
+	int			n = gather(PGH_ROUND_ENFORCE, now);
+	PghShortage shortage = measure_shortage(used, n, now);
+	TimestampTz ripe_at;
+
+	shortage.available -= pgh_watch_is_departing(session->index);
+	if (!pgh_slots_are_short(&shortage))
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		PghCandidate *candidate = &candidates[i];
+
+		if (candidate->session != session->index)
+			continue;
+		candidate->untouchable =
+			is_untouchable(session, limits, PGH_ROUND_ENFORCE) ||
+			is_in_reserve(session, now);
+		return pgh_choose_eviction(candidate, 1, tallies, &shortage, now,
+								   &ripe_at) == 0;
+	}
+	return false;
+}
+
+/*
  * A leak that is being evicted stays a leak when only two of it are left, and
  * the next pass sees it so; within one pass too, since the tallies shrink.
  *
@@ -326,18 +381,10 @@ somebody_is_observed(void)
 TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
-	PghShortage shortage;
-	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+	PghShortage shortage = measure_shortage(used, n_sessions, now);
 	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
 
-	shortage.available = MaxConnections - pgh_reserved_slots() - used +
-		pgh_watch_departing() - kept_for_reserves();
-	shortage.undecided = Max(used - n_sessions, 0);
-	shortage.headroom = pgh_effective_headroom();
-	shortage.refused_lately = refused_at != 0 &&
-		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;
-	shortage.min_idle = (int64) pgh_headroom_min_idle * 1000;
 	if (!pgh_slots_are_short(&shortage))
 		return PGH_NEVER;
 

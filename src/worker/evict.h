@@ -14,6 +14,14 @@
 extern void pgh_evict_start(void);
 
 /*
+ * Would this session, which was asked to leave and did not, be chosen now, by
+ * the slots and the sessions of this moment?  "limits" are those that hold for
+ * it.
+ */
+extern bool pgh_evicts_again(const PghSession *session,
+							 const PghLimits *limits, TimestampTz now);
+
+/*
  * End sessions, least harm first, while slots are short.  "used" is the
  * number of slots in use, "n_sessions" how many of them belong to sessions
  * that were let in.  Returns when to look again: PGH_NEVER while slots

@@ -23,6 +23,7 @@
  */
 #include "worker/loop.h"
 
+#include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -32,13 +33,17 @@
 #include "utils/timestamp.h"
 
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "look/scan.h"
+#include "message.h"
+#include "pure/limits.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
-#include "shared/rule_counters.h"
 #include "shared/rule_labels.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
+#include "worker/incident.h"
 #include "worker/pass.h"
 #include "worker/pressure.h"
 #include "worker/sampler.h"
@@ -133,8 +138,9 @@ look_at_slots(int n_sessions, TimestampTz now)
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
-		pgh_pressure_sample(used, now);
+		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
 		pgh_sampler_look(used, now);
+		pgh_incident_look(used, now);
 		if (second)
 		{
 			last_second = now;
@@ -149,6 +155,22 @@ look_at_slots(int n_sessions, TimestampTz now)
 	return muted_until != 0 ? Min(next_look, muted_until) : next_look;
 }
 
+/*
+ * What sessions may do follows from rules that may have ended since the last
+ * pass, or, when the clock was set back, hold again.  Returns when the next
+ * one ends.
+ */
+static TimestampTz
+let_rules_end(TimestampTz now, bool clock_was_set)
+{
+	static TimestampTz next_end = PGH_NEVER;
+
+	if (now >= next_end || clock_was_set)
+		pgh_watch_forget();
+	next_end = pgh_rules_next_end(pgh_current_rules(), now);
+	return next_end;
+}
+
 /* One pass; returns when the next one must be. */
 static TimestampTz
 do_pass(int *n_sessions)
@@ -156,6 +178,7 @@ do_pass(int *n_sessions)
 	bool		clock_was_set;
 	TimestampTz start = pgh_clock_read(&clock_was_set);
 	int64		shortest = pgh_shortest_limit();
+	TimestampTz rules_end = let_rules_end(start, clock_was_set);
 	TimestampTz next;
 	TimestampTz next_look;
 
@@ -163,7 +186,7 @@ do_pass(int *n_sessions)
 		pgh_watch_clock_set(start);
 	next = pgh_pass(start, n_sessions);
 	next_look = look_at_slots(*n_sessions, start);
-	next = Min(next, next_look);
+	next = Min(Min(next, rules_end), next_look);
 	if (*n_sessions > 0 && shortest < PGH_HEARTBEAT)
 		next = Min(next, start + shortest);
 	next = Min(next, start + PGH_HEARTBEAT);
@@ -223,14 +246,79 @@ sleep_until(TimestampTz next)
 		pg_usleep(left);
 }
 
+/* Say once that what is set cannot be had on this server. */
+static void
+complain_of_no_rollback(void)
+{
+	static bool told = false;
+
+	if (told || pgh_can_roll_back || !pgh_rollback_is_wanted())
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot roll back idle transactions on this server"),
+			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
+}
+
+/*
+ * Sessions note the ends of their transactions only while somebody's age is
+ * limited: it takes a look at the clock.
+ */
+static void
+set_timing(void)
+{
+	if (!pgh_ages_are_limited())
+		pg_atomic_write_u64(&pgh_worker_state->timing_since, 0);
+	else if (pg_atomic_read_u64(&pgh_worker_state->timing_since) == 0)
+		pg_atomic_write_u64(&pgh_worker_state->timing_since,
+							GetCurrentTimestamp());
+}
+
+/* The settings have been read, or read again. */
+static void
+apply_settings(void)
+{
+	pgh_follow_rules();
+	pgh_rule_labels_publish();
+	set_timing();
+	complain_of_no_rollback();
+}
+
 static void
 reload_settings(void)
 {
 	ConfigReloadPending = false;
+	pgh_settings_reading();
 	ProcessConfigFile(PGC_SIGHUP);
-	pgh_rule_labels_publish();
-	pgh_rule_counters_sync();
+	apply_settings();
 	pgh_watch_forget();
+}
+
+/* What holds from now on, in one line of the log. */
+static void
+announce(void)
+{
+	const char *mode = GetConfigOption("pg_hygiene.mode", false, false);
+	StringInfoData limits;
+
+	initStringInfo(&limits);
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+	{
+		char		value[32];
+
+		if (!pgh_limit_is_setting(i) || pgh_limit_setting[i] == 0)
+			continue;
+		pgh_print_limit(i, pgh_limit_unit(i) == PGH_UNIT_TIME ?
+						pgh_limit_setting[i] * INT64CONST(1000) :
+						pgh_limit_setting[i], value, sizeof(value));
+		appendStringInfo(&limits, "%s=%s, ", pgh_limit_name(i), value);
+	}
+	ereport(LOG,
+			(errmsg("pg_hygiene %s is watching: mode=%s, %sheadroom=%d, rules: %d",
+					PGH_VERSION, mode, limits.data, pgh_effective_headroom(),
+					pgh_current_rules()->n)));
+	pfree(limits.data);
 }
 
 /* The worker: look, act, sleep. */
@@ -241,9 +329,10 @@ watch_sessions(void)
 
 	pgh_pass_start();
 	pgh_evict_start();
-	pgh_rule_labels_publish();
-	pgh_rule_counters_sync();
+	pgh_incident_start();
+	apply_settings();
 	report_for_duty();
+	announce();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(pass_context);

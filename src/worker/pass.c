@@ -15,12 +15,16 @@
  */
 #include "worker/pass.h"
 
-#include "look/blockers.h"
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
 #include "shared/members.h"
 #include "shared/totals.h"
 #include "worker/act.h"
+#include "worker/evict.h"
+#include "worker/ledger.h"
+#include "worker/leave.h"
+#include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -40,12 +44,14 @@ static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
 /* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
-static const int32 *blocking_seen = NULL;
+static const PghBlocked *blocked_seen = NULL;
 
 void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_ledger_start();
+	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -58,15 +64,42 @@ went_back(const PghFacts *facts)
 		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
 }
 
-/* Read a session again, and resolve its limits if it became another one. */
-static bool
-refresh(int index, PghWatch *watch, PghSession *session)
+/* A session that is new, or took another name: whose, and which rules'. */
+static void
+identify(int index, PghWatch *watch, PghSession *session)
 {
 	PghRuleBits bits;
+
+	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
+				   &watch->details->limits);
+	pgh_count_session(index, &session->who, &bits);
+	strlcpy(watch->details->application, session->who.application,
+			PGH_NAME_LEN);
+}
+
+/* What it does, and what others do that matters to it. */
+static void
+follow_state(PghWatch *watch, const PghFacts *facts)
+{
+	const PghState state = pgh_state_for_limits(facts);
+	const int64 *limit = watch->details->limits.value;
+
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
+	watch->ages = watch->idle_transaction && limit[PGH_LIMIT_HORIZON] > 0;
+	watch->locks_count = watch->idle_transaction ||
+		(facts->advisory && limit[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
+}
+
+/* Read a session again, and resolve its limits if it became another one. */
+static bool
+refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
+{
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
 	{
+		pgh_periods_follow(index, watch, NULL, now);
 		watch->live = false;
 		return false;
 	}
@@ -74,17 +107,11 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->changecount == session->changecount &&
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
-	{
-		pgh_limits_for(&session->who, &bits, &watch->details->limits);
-		strlcpy(watch->details->application, session->who.application,
-				PGH_NAME_LEN);
-	}
+		identify(index, watch, session);
+	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
-		watch->retry_at = 0;
-		watch->blocking = 0;
-		watch->used = false;
-		watch->details->spell = -1;
+		pgh_watch_begin(watch);
 	}
 	if (watch->details->spell != session->facts.state_start)
 	{
@@ -95,14 +122,11 @@ refresh(int index, PghWatch *watch, PghSession *session)
 		watch->details->statement = 0;
 		watch->used |= went_back(&session->facts);
 	}
-	session->facts.blocking = watch->blocking;
+	if (watch->blocks)
+		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
 	watch->details->role = session->login.roleid;
-	watch->busy = session->facts.state == PGH_STATE_ACTIVE ||
-		pgh_state_in_transaction_idle(session->facts.state);
-	watch->idle_transaction = pgh_state_in_transaction_idle(session->facts.state);
-	watch->ages = watch->idle_transaction &&
-		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
+	follow_state(watch, &session->facts);
 	watch->live = true;
 	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -152,12 +176,32 @@ note(int index, PghWatch *watch)
  * the transaction that others waited for since then.  So before it is ended
  * for blocking, the lock table is looked at once more in this pass.
  */
-static const int32 *
-blocking_in_pass(void)
+static const PghBlocked *
+blocked_in_pass(void)
 {
-	if (blocking_seen == NULL)
-		blocking_seen = pgh_blocking_now();
-	return blocking_seen;
+	if (blocked_seen == NULL)
+		blocked_seen = pgh_blocked_now(pgh_ledger_moments());
+	return blocked_seen;
+}
+
+/* Take over who hangs on a session; returns whether limits may ask for that. */
+static bool
+follow_blocked(PghWatch *watch, const PghBlocked *blocked)
+{
+	PghBlocked *before = &watch->details->blocked;
+	bool		blocks = false;
+	bool		changed = false;
+
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		blocks |= blocked->queue[i].n > 0;
+	if (!blocks && !watch->blocks)
+		return false;
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		changed |= blocked->queue[i].n != before->queue[i].n;
+	changed |= blocked->advisory_since != before->advisory_since;
+	watch->blocks = blocks;
+	*before = *blocked;
+	return changed;
 }
 
 /* What is to be done about a session, and when, by what holds this moment. */
@@ -170,15 +214,41 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if (verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER ||
+	if ((verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER &&
+		 verdict.decision.reason != PGH_LIMIT_ADVISORY_BLOCKER) ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
-	facts.blocking = watch->blocking;
+	(void) follow_blocked(watch, &blocked_in_pass()[index]);
+	pgh_note_blocked(session, &watch->details->blocked);
+	facts = session->facts;
+	pgh_clock_correct(&facts, now);
 	return pgh_decide(&facts, limits, now);
 }
 
-/* Decide on a session, and act if it is due. */
+/* Act on what is due of the session, and plan what is not. */
+static void
+heed(PghWatch *watch, const PghSession *session, const PghVerdict *verdict,
+	 TimestampTz now)
+{
+	if (verdict->deadline == PGH_NEVER ||
+		watch->details->limits.mode == PGH_MODE_OFF)
+		return;
+	plan_note(watch, session, verdict);
+	if (verdict->deadline + PGH_REPLY_MARGIN > now)
+		watch->deadline = verdict->deadline + PGH_REPLY_MARGIN;
+	else if (pgh_act(session, verdict, watch->details->limits.mode, now))
+	{
+		watch->asked = true;
+		if (verdict->decision.action == PGH_ACTION_CANCEL)
+			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+	}
+}
+
+/*
+ * Decide on a session, and act if it is due.  Whether it is to leave comes
+ * last: that waits for a moment which may never come, and nothing is to wait
+ * for it.
+ */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
 {
@@ -186,32 +256,57 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	PghVerdict	verdict;
 
 	watch->deadline = PGH_NEVER;
-	if (!refresh(index, watch, &session) || watch->asked)
+	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
-	if (verdict.deadline == PGH_NEVER ||
-		watch->details->limits.mode == PGH_MODE_OFF)
-		return;
-	plan_note(watch, &session, &verdict);
-	if (verdict.deadline + PGH_REPLY_MARGIN > now)
-		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
-	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
+	heed(watch, &session, &verdict, now);
+	if (!watch->asked)
 	{
-		watch->asked = true;
-		if (verdict.decision.action == PGH_ACTION_CANCEL)
-			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+		TimestampTz leaves = pgh_leave_attend(watch, &session, now);
+
+		watch->deadline = Min(watch->deadline, leaves);
 	}
+}
+
+/*
+ * Is what was asked of this session still what is to be done about it?  That
+ * it was asked to cancel is no reason not to be asked again.
+ */
+static bool
+decides_again(int index, PghWatch *watch, const PghRequest *request,
+			  TimestampTz now)
+{
+	const PghDecision *asked = &request->decision;
+	PghSession	session;
+	PghVerdict	verdict;
+
+	if (!refresh(index, watch, &session, now) ||
+		watch->details->limits.mode != PGH_MODE_ENFORCE)
+		return false;
+	if (asked->action == PGH_ACTION_EVICT)
+		return pgh_evicts_again(&session, &watch->details->limits, now);
+	if (asked->action == PGH_ACTION_CANCEL)
+		session.facts.cancelled_at = 0;
+	verdict = decide_now(index, watch, &session, now);
+	return verdict.deadline != PGH_NEVER &&
+		verdict.deadline + PGH_REPLY_MARGIN <= now &&
+		verdict.decision.action == asked->action &&
+		verdict.decision.reason == asked->reason &&
+		verdict.decision.rule == asked->rule &&
+		verdict.decision.limit == asked->limit;
 }
 
 /* After hygiene.reset() what still leaks has to be noted again. */
 static void
-follow_reset(void)
+follow_reset(TimestampTz now)
 {
 	TimestampTz since = pg_atomic_read_u64(&pgh_totals->stats_since);
 
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_ledger_reset();
+	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		pgh_watches[i].noted = false;
@@ -246,33 +341,33 @@ publish_usage(void)
 }
 
 /*
- * What changes about an idle transaction while it is at rest: others may begin
- * to wait for it, and its xmin grows old.  Is there one to be judged again?
+ * What changes about an idle session while it is at rest: others may begin to
+ * wait for it, and its xmin grows old.  Is there one to be judged again?  And
+ * what it costs is put down.
  */
 static bool
-look_around(void)
+look_around(TimestampTz now)
 {
-	bool		idle_transactions = false;
+	bool		locks_count = false;
 	bool		changed = false;
-	const int32 *blocking;
 
-	for (int i = 0; i < pgh_n_slots && !idle_transactions; i++)
-		idle_transactions = pgh_watches[i].live && pgh_watches[i].idle_transaction;
-	if (!idle_transactions)
-		return false;
+	for (int i = 0; i < pgh_n_slots && !locks_count; i++)
+		locks_count = pgh_watches[i].live && pgh_watches[i].locks_count;
 
-	blocking = blocking_in_pass();
-	for (int i = 0; i < pgh_n_slots; i++)
+	/* One that was made in the middle of the pass lacks the last moments. */
+	blocked_seen = NULL;
+	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
 
-		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
+		if (follow_blocked(watch, &blocked_in_pass()[i]) ||
+			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
-		watch->blocking = blocking[i];
 	}
+	pgh_ledger_look(blocked_seen, now);
 	return changed;
 }
 
@@ -281,7 +376,7 @@ static TimestampTz
 attend(int index, PghWatch *watch, TimestampTz now)
 {
 	if (watch->asked)
-		pgh_reap(index, watch, now);
+		pgh_reap(index, watch, decides_again, now);
 	if (!at_rest(index, watch) || watch->deadline <= now)
 		judge(index, watch, now);
 	if (!watch->live)
@@ -318,14 +413,16 @@ pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
 
-	blocking_seen = NULL;
+	blocked_seen = NULL;
+	pgh_leave_follow();
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
 		last_look = now;
-		follow_reset();
+		follow_reset(now);
 		publish_usage();
-		if (look_around())
+		pgh_periods_count_needs(now);
+		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}
 	return Min(next, last_look + USECS_PER_SEC);

@@ -3,59 +3,29 @@
  * worker/pressure.c
  *	  How connection slots fill up: growth, and the warning at warn_at.
  *
- * Owns: the readings of the last minute.  Must not: end or refuse anything.
+ * Owns: the readings of the last minutes.  Must not: end or refuse anything.
  * For the worker only.
  *
  *-------------------------------------------------------------------------
  */
 #include "worker/pressure.h"
 
-#include "utils/timestamp.h"
-
+#include "pure/forecast.h"
 #include "shared/applications.h"
 #include "shared/events.h"
 #include "shared/worker_state.h"
 
-#define PGH_READINGS 61			/* a minute of seconds, and its end */
 #define PGH_NAMED_APPLICATIONS 3
-#define PGH_SHORTEST_TREND (5 * USECS_PER_SEC)
 
 /* Below warn_at by this many percent of the slots the warning is over. */
 #define PGH_WARN_HYSTERESIS 5
 
-typedef struct PghReading
+static PghForecast forecast;
+
+static int
+usable_slots(void)
 {
-	TimestampTz at;
-	int			used;
-} PghReading;
-
-static PghReading readings[PGH_READINGS];
-static int	n_readings = 0;		/* since the worker started */
-
-/* Slots per minute over the last minute, in thousandths. */
-static int64
-growth(const PghReading *newest)
-{
-	int			oldest = n_readings > PGH_READINGS ?
-		n_readings % PGH_READINGS : 0;
-	int64		elapsed = newest->at - readings[oldest].at;
-
-	/* A rate taken over less than that is noise. */
-	if (elapsed < PGH_SHORTEST_TREND)
-		return 0;
-	return (int64) (newest->used - readings[oldest].used) *
-		USECS_PER_MINUTE * 1000 / elapsed;
-}
-
-static void
-add_reading(int used, TimestampTz now)
-{
-	PghReading *reading = &readings[n_readings % PGH_READINGS];
-
-	reading->at = now;
-	reading->used = used;
-	n_readings++;
-	pg_atomic_write_u64(&pgh_worker_state->growth, (uint64) growth(reading));
+	return Max(MaxConnections - pgh_reserved_slots(), 1);
 }
 
 /* "orders 61, web 8, checkout 2": who holds the most. */
@@ -130,7 +100,7 @@ warn(int used, int usable, int percent)
 static void
 check_warning(int used)
 {
-	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
+	int			usable = usable_slots();
 	int			percent = (int) ((int64) used * 100 / usable);
 	bool		warned = pg_atomic_read_u32(&pgh_worker_state->warned) != 0;
 
@@ -155,11 +125,13 @@ check_warning(int used)
 }
 
 void
-pgh_pressure_sample(int used, TimestampTz now)
+pgh_pressure_sample(int used, int stuck, TimestampTz now)
 {
-	if (n_readings == 0 ||
-		now - readings[(n_readings - 1) % PGH_READINGS].at >= USECS_PER_SEC ||
-		now < readings[(n_readings - 1) % PGH_READINGS].at)
-		add_reading(used, now);
+	if (pgh_reading_due(&forecast, now))
+	{
+		pgh_forecast_add(&forecast, now, used, stuck);
+		pg_atomic_write_u64(&pgh_worker_state->growth, (uint64)
+							pgh_forecast_growth(&forecast, usable_slots()));
+	}
 	check_warning(used);
 }

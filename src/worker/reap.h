@@ -11,9 +11,17 @@
 #include "worker/watch.h"
 
 /*
- * Look at the request of a session that has one, or may have: record its
- * outcome, or ask again.
+ * Would the same be decided about this session again, by what holds now?  The
+ * session still does what it did when it was asked.
  */
-extern void pgh_reap(int index, PghWatch *watch, TimestampTz now);
+typedef bool (*PghDecidesAgain) (int index, PghWatch *watch,
+								 const PghRequest *request, TimestampTz now);
+
+/*
+ * Look at the request of a session that has one, or may have: record its
+ * outcome, or ask again, or take it back, as "decides_again" has it.
+ */
+extern void pgh_reap(int index, PghWatch *watch,
+					 PghDecidesAgain decides_again, TimestampTz now);
 
 #endif							/* PGH_REAP_H */

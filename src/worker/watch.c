@@ -43,6 +43,24 @@ pgh_watch_start(void)
 }
 
 void
+pgh_watch_begin(PghWatch *watch)
+{
+	PghWatchDetails *details = watch->details;
+
+	watch->retry_at = 0;
+	watch->blocks = false;
+	memset(&details->blocked, 0, sizeof(PghBlocked));
+	watch->used = false;
+	details->spell = -1;
+	details->leave_at = 0;
+	details->leave_after = 0;
+	details->leave_activity = PGH_NO_CHANGECOUNT;
+	details->observed_event = 0;
+	memset(details->counted_start, 0, sizeof(details->counted_start));
+	memset(details->recorded_at, 0, sizeof(details->recorded_at));
+}
+
+void
 pgh_watch_forget(void)
 {
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -145,15 +163,61 @@ pgh_watch_sample(PghSample *sample)
 	}
 }
 
+int
+pgh_watch_idle_transactions(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+		n += pgh_watches[i].live && pgh_watches[i].idle_transaction;
+	return n;
+}
+
+int
+pgh_watch_leaking(uint32 application, int *oldest)
+{
+	int			n = 0;
+
+	*oldest = -1;
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		const PghWatch *watch = &pgh_watches[i];
+
+		if (!watch->live || !watch->idle_transaction ||
+			pgh_member_of(&pgh_slots[i]) != application)
+			continue;
+		n++;
+		if (*oldest < 0 ||
+			watch->details->spell < pgh_watches[*oldest].details->spell)
+			*oldest = i;
+	}
+	return n;
+}
+
+int
+pgh_watch_blocked(void)
+{
+	int			most = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+		if (pgh_watches[i].live && pgh_watches[i].idle_transaction)
+			most = Max(most, pgh_watches[i].details->blocked.queue[PGH_QUEUE_DATA].n);
+	return most;
+}
+
 /* Will it be gone soon?  Not one that has said no for a while. */
-static bool
-is_departing(int index)
+bool
+pgh_watch_is_departing(int index)
 {
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
 
+	if (slot->request.leave != PGH_LEAVE_NONE)
+		return watch->live && watch->asked &&
+			pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
 	return watch->live && watch->asked &&
 		slot->request.decision.action != PGH_ACTION_CANCEL &&
+		slot->request.decision.action != PGH_ACTION_ROLLBACK &&
 		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
 		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
 }
@@ -164,6 +228,6 @@ pgh_watch_departing(void)
 	int			n = 0;
 
 	for (int i = 0; i < pgh_n_slots; i++)
-		n += is_departing(i);
+		n += pgh_watch_is_departing(i);
 	return n;
 }

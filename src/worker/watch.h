@@ -8,7 +8,7 @@
 #ifndef PGH_WATCH_H
 #define PGH_WATCH_H
 
-#include "look/scan.h"
+#include "look/blockers.h"
 #include "pure/samples.h"
 
 /* With more than this between two questions it is not about to leave. */
@@ -22,6 +22,15 @@ typedef struct PghWatchDetails
 	uint64		statement;		/* what it ran last; 0 = not looked at yet */
 	Oid			role;
 	int64		retry_after;
+	PghBlocked	blocked;		/* who hung on it at the last look */
+	TimestampTz leave_at;		/* when to ask it to leave, once it is to */
+	int64		leave_after;	/* microseconds between two such questions */
+	int			leave_activity; /* its activity_changecount at the last one */
+	uint64		observed_event; /* of this spell, while it lasts; 0 = none */
+
+	/* What was already counted, and recorded, in observe mode. */
+	TimestampTz counted_start[PGH_N_LIMITS];
+	TimestampTz recorded_at[PGH_N_LIMITS];
 	PghLimits	limits;
 	char		application[PGH_NAME_LEN];	/* the limits were resolved for */
 } PghWatchDetails;
@@ -39,7 +48,8 @@ typedef struct PghWatch
 	bool		ages;			/* its deadline depends on the age of its xmin */
 	uint32		changecount;	/* the slot's claim */
 	int			activity_changecount;	/* core's; none = look again */
-	int32		blocking;		/* who waits for it, a second ago at most */
+	bool		blocks;			/* somebody hung on it at the last look */
+	bool		locks_count;	/* it matters who waits for its locks */
 	PgBackendStatus *beentry;
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
@@ -54,6 +64,9 @@ extern PghWatch *pgh_watches;
 
 /* Allocate the memory of the worker; once, in the current context. */
 extern void pgh_watch_start(void);
+
+/* Another session has the slot. */
+extern void pgh_watch_begin(PghWatch *watch);
 
 /* Forget what was resolved: the settings have changed. */
 extern void pgh_watch_forget(void);
@@ -91,7 +104,23 @@ extern uint64 pgh_watch_leak(int index);
  */
 extern void pgh_watch_sample(PghSample *sample);
 
+/* How many sessions were idle in a transaction in the last pass. */
+extern int	pgh_watch_idle_transactions(void);
+
+/*
+ * How many sessions of this application were idle in a transaction in the
+ * last pass, and the slot of the one that had been so for the longest (-1 if
+ * there is none).
+ */
+extern int	pgh_watch_leaking(uint32 application, int *oldest);
+
+/* The most sessions that waited for one that is idle in a transaction. */
+extern int	pgh_watch_blocked(void);
+
 /* How many sessions have been asked to end, and will be gone soon. */
 extern int	pgh_watch_departing(void);
+
+/* Is this session one of those? */
+extern bool pgh_watch_is_departing(int index);
 
 #endif							/* PGH_WATCH_H */

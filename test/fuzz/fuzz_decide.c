@@ -56,24 +56,33 @@ make_facts(const uint8_t *head, PghFacts *facts)
 		facts->cancelled_at = now - make_age(head[5]);
 	memcpy(&facts->xmin_age, head + 6, 4);
 	facts->blocking = head[10] % 4;
+	if (head[11] % 4 == 3)
+		facts->advisory_since = now - make_age(head[11]);
+	facts->pid = head[11];
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
+	facts->open = head[13] % 4 > 1;
+	facts->rolled_back_for = head[13] / 4 % PGH_N_LIMITS;
 	facts->listening = head[14] % 4 == 3;
 	facts->advisory = head[15] % 4 == 3;
+	facts->in_backup = head[15] % 8 == 5;
 }
 
 static void
 make_server_wide(const uint8_t *head, PghLimits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
-	for (int i = 0, byte = 16; i < PGH_N_LIMITS && byte < 23; i++)
+	for (int i = 0, n = 0; i < PGH_N_LIMITS; i++)
 	{
+		uint8_t		byte = head[16 + n % 7];
+
 		if (!pgh_limit_is_setting((PghLimit) i))
 			continue;
-		limits->value[i] = head[byte] % 2 ? make_age(head[byte]) : 0;
-		byte++;
+		limits->value[i] = byte % 2 ? make_age(byte) : 0;
+		n++;
 	}
 	limits->mode = (PghMode) (head[23] % 3);
+	limits->idle_action = (PghIdleAction) (head[23] / 3 % 2);
 	limits->exempt_superusers = head[24] % 2;
 }
 
@@ -120,16 +129,17 @@ resolve(const PghRuleSet *set, const PghIdentity *who,
 	PghRuleBits bits;
 	int32_t		n = 0;
 
-	REQUIRE(pgh_rules_match(set, who, &bits) <= set->n);
+	REQUIRE(pgh_rules_match(set, who, now, &bits) <= set->n);
 	for (int32_t i = 0; i < PGH_MAX_RULES; i++)
 	{
 		bool		matches = i < set->n &&
-			pgh_rule_matches(&set->rule[i], who);
+			pgh_rule_matches(&set->rule[i], who, now);
 
 		REQUIRE(pgh_bits_test(&bits, i) == matches);
+		REQUIRE(!matches || !pgh_rule_is_over(&set->rule[i], now));
 		n += matches;
 	}
-	REQUIRE(pgh_rules_match(set, who, &bits) == n);
+	REQUIRE(pgh_rules_match(set, who, now, &bits) == n);
 	pgh_rules_resolve(set, &bits, server_wide, limits);
 }
 
@@ -139,7 +149,7 @@ first_rule(const PghRuleSet *set, const PghIdentity *who, int setting)
 {
 	for (int32_t i = 0; i < set->n; i++)
 		if (pgh_rule_sets(&set->rule[i], setting) &&
-			pgh_rule_matches(&set->rule[i], who))
+			pgh_rule_matches(&set->rule[i], who, now))
 			return (uint16_t) (i + 1);
 	return 0;
 }
@@ -148,6 +158,8 @@ static void
 check_first_match(const PghRuleSet *set, const PghIdentity *who,
 				  const PghLimits *server_wide, const PghLimits *limits)
 {
+	uint16_t	exempt;
+
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
 		uint16_t	rule = first_rule(set, who, i);
@@ -162,7 +174,16 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 			(limits->mode_rule > 0 ?
 			 set->rule[limits->mode_rule - 1].value[PGH_RULE_MODE] :
 			 (int64_t) server_wide->mode));
-	REQUIRE(limits->exempt_rule == first_rule(set, who, PGH_RULE_EXEMPT));
+	REQUIRE(limits->idle_action_rule ==
+			first_rule(set, who, PGH_RULE_IDLE_ACTION));
+	REQUIRE((int64_t) limits->idle_action ==
+			(limits->idle_action_rule > 0 ?
+			 set->rule[limits->idle_action_rule - 1].value[PGH_RULE_IDLE_ACTION] :
+			 (int64_t) server_wide->idle_action));
+	exempt = first_rule(set, who, PGH_RULE_EXEMPT);
+	if (exempt > 0 && set->rule[exempt - 1].value[PGH_RULE_EXEMPT] == 0)
+		exempt = 0;
+	REQUIRE(limits->exempt_rule == exempt);
 }
 
 /* "!=" of a selector alone is the opposite of it. */
@@ -175,9 +196,10 @@ check_negation(const PghRuleSet *set, const PghIdentity *who)
 		bool		matched;
 
 		rule.n_selectors = 1;
-		matched = pgh_rule_matches(&rule, who);
+		rule.has = 0;			/* it does not end */
+		matched = pgh_rule_matches(&rule, who, now);
 		rule.selector[0].negated = !rule.selector[0].negated;
-		REQUIRE(pgh_rule_matches(&rule, who) != matched);
+		REQUIRE(pgh_rule_matches(&rule, who, now) != matched);
 	}
 }
 
@@ -202,6 +224,9 @@ check_verdict(const PghFacts *facts, const PghLimits *limits)
 		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION);
 	if (verdict.decision.action == PGH_ACTION_CANCEL)
 		REQUIRE(facts->state == PGH_STATE_ACTIVE);
+	else if (verdict.decision.action == PGH_ACTION_ROLLBACK)
+		REQUIRE(facts->open && limits->idle_action == PGH_IDLE_ROLLBACK &&
+				pgh_state_in_transaction_idle(facts->state));
 	else
 		REQUIRE(verdict.decision.action == PGH_ACTION_TERMINATE);
 
@@ -243,35 +268,106 @@ check_higher_limits(const PghFacts *facts, const PghLimits *limits,
 	}
 }
 
-/* The same rules behind one more, which exempts the session or misses it. */
+/* One more rule in front, which exempts the session or misses it. */
 static void
 check_one_more_rule(const char *text, const PghFacts *facts,
 					const PghIdentity *who, const PghLimits *server_wide,
 					const PghLimits *limits)
 {
+	static const char *const missed[] = {
+		"user!=*:exempt,idle_session_timeout=1;",
+		"user=*:exempt,mode=off,until=2001-01-01T00:00Z;"
+	};
 	char		longer[MAX_TEXT + 64];
 	PghRuleSet *set;
 	PghLimits	other;
 
-	strcpy(longer, text);
-	strcat(longer, ";user=*:exempt");
+	strcpy(longer, "user=*:exempt;");
+	strcat(longer, text);
 	set = parse(longer);
 	if (set == NULL)
-		return;					/* there were 256 already, or none */
+		return;					/* there were 256 already */
 	resolve(set, who, server_wide, &other);
 	REQUIRE(other.exempt_rule > 0);
 	REQUIRE(pgh_decide(facts, &other, now).decision.action == PGH_ACTION_NONE);
 	free(set);
 
-	strcpy(longer, "user!=*:exempt,idle_session_timeout=1;");
-	strcat(longer, text);
-	set = parse(longer);
-	REQUIRE(set != NULL);
-	resolve(set, who, server_wide, &other);
-	REQUIRE(memcmp(other.value, limits->value, sizeof(other.value)) == 0);
-	REQUIRE(other.mode == limits->mode);
-	REQUIRE((other.exempt_rule > 0) == (limits->exempt_rule > 0));
-	free(set);
+	for (size_t i = 0; i < sizeof(missed) / sizeof(missed[0]); i++)
+	{
+		strcpy(longer, missed[i]);
+		strcat(longer, text);
+		set = parse(longer);
+		REQUIRE(set != NULL);
+		resolve(set, who, server_wide, &other);
+		REQUIRE(memcmp(other.value, limits->value, sizeof(other.value)) == 0);
+		REQUIRE(other.mode == limits->mode);
+		REQUIRE((other.exempt_rule > 0) == (limits->exempt_rule > 0));
+		free(set);
+	}
+}
+
+/* A rule that another one hides may be taken out without any effect. */
+static void
+check_hidden_rules(const PghRuleSet *set, const PghIdentity *who,
+				   const PghLimits *server_wide, const PghLimits *limits)
+{
+	for (int32_t rule = 1; rule <= set->n; rule++)
+	{
+		const int32_t hider = pgh_rules_hider(set, rule, now);
+		size_t		size;
+		char	   *text;
+		PghRuleSet *others;
+		PghLimits	other;
+
+		REQUIRE(hider >= 0 && hider < rule);
+		if (hider == 0)
+			continue;
+		REQUIRE(!pgh_rule_matches(&set->rule[rule - 1], who, now) ||
+				pgh_rule_matches(&set->rule[hider - 1], who, now));
+		size = pgh_rules_print_without(set, rule, NULL, 0) + 1;
+		text = malloc(size);
+		REQUIRE(pgh_rules_print_without(set, rule, text, size) == size - 1);
+		others = parse(text);
+		if (others != NULL)		/* not too long, as printed */
+		{
+			REQUIRE(others->n == set->n - 1);
+			resolve(others, who, server_wide, &other);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					memcmp(other.value, limits->value,
+						   sizeof(other.value)) == 0);
+			REQUIRE(other.exempt_rule > 0 || limits->exempt_rule > 0 ||
+					other.mode == limits->mode);
+			REQUIRE((other.exempt_rule > 0) == (limits->exempt_rule > 0));
+		}
+		free(others);
+		free(text);
+	}
+}
+
+/* Whoever looks again whenever a rule ends has missed nothing. */
+static void
+check_ends(const PghRuleSet *set)
+{
+	PghTime		at = now;
+	PghTime		next;
+
+	while ((next = pgh_rules_next_end(set, at)) != PGH_NEVER)
+	{
+		int32_t		ended = 0;
+
+		REQUIRE(next > at);
+		for (int32_t i = 0; i < set->n; i++)
+		{
+			const PghRule *rule = &set->rule[i];
+
+			REQUIRE(pgh_rule_is_over(rule, next - 1) ==
+					pgh_rule_is_over(rule, at));
+			ended += pgh_rule_is_over(rule, next) &&
+				!pgh_rule_is_over(rule, at);
+		}
+		REQUIRE(ended > 0);
+		at = next;
+	}
 }
 
 int
@@ -297,6 +393,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	resolve(set, &who, &server_wide, &limits);
 	check_first_match(set, &who, &server_wide, &limits);
+	check_ends(set);
+	check_hidden_rules(set, &who, &server_wide, &limits);
 	check_negation(set, &who);
 	check_verdict(&facts, &limits);
 	check_no_escape(&facts, &limits);

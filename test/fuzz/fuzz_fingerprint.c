@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pure/comment.h"
 #include "pure/fingerprint.h"
 
 /* Stop here as a crash would, in every build. */
@@ -95,10 +96,29 @@ check_shape(const char *text, size_t len, size_t size)
 	REQUIRE(pgh_fingerprint(shape, shape_len) ==
 			pgh_fingerprint(again, again_len));
 	REQUIRE(pgh_statement_kind(shape) <= PGH_STATEMENT_UTILITY);
+	REQUIRE(!pgh_statement_locks_rows(shape) ||
+			pgh_statement_kind(shape) == PGH_STATEMENT_READ);
 	if (shape_len == 0 && size > len)
 		REQUIRE(pgh_statement_kind(shape) == PGH_STATEMENT_NONE);
 	free(shape);
 	free(again);
+}
+
+/* What a statement says of its program never leaves its buffer. */
+static void
+check_comment(const char *text, size_t len, size_t size)
+{
+	char	   *query = malloc(len + 1);
+	char	   *out = malloc(size);
+	char		trace[PGH_TRACE_ID_LEN];
+
+	memcpy(query, text, len);
+	query[len] = '\0';
+	REQUIRE(!pgh_find_source(query, out, size) || strlen(out) < size);
+	REQUIRE(!pgh_find_trace(query, trace) ||
+			strlen(trace) == PGH_TRACE_ID_LEN - 1);
+	free(query);
+	free(out);
 }
 
 int
@@ -110,6 +130,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	len = size - 2;
+	check_comment(text, len, data[0] + 1);
 	check_shape(text, len, len + 1);
 	check_shape(text, len, (data[0] + 256 * (size_t) data[1]) % (len + 1) + 1);
 	return 0;

@@ -88,6 +88,8 @@ check_round_trip(const PghRuleSet *set)
 		REQUIRE(strcmp(text, again) == 0);
 		free(copy);
 	}
+	REQUIRE(pgh_rules_print_with(set, set, NULL, 0) ==
+			(set->n > 0 ? 2 * len + 2 : 0));
 	for (size_t size = 0; size < 80 && size < len + 2; size++)
 		check_short_print(set, text, size);
 	check_short_print(set, text, len / 2);

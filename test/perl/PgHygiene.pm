@@ -22,6 +22,7 @@ PgHygiene - what the TAP tests of pg_hygiene share
 
   # whoever has more time keeps it
   configure($node, rules => 'application=batch: idle_in_transaction_timeout=1h');
+  one('CREATE ROLE other LOGIN');
   my $batch = client('batch', user => 'other', 'BEGIN');
   is(of_session('limit_setting', $batch), '1h', 'the limit in force');
   two_passes($node);

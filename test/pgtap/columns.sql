@@ -1,7 +1,7 @@
 -- Every view has the columns of its documentation, in their order and with
 -- their types: programs select them by name, people read them by place.
 BEGIN;
-SELECT plan(19);
+SELECT plan(21);
 
 CREATE FUNCTION pg_temp.columns_of(name regclass)
 RETURNS TABLE (column_name text, type_name text)
@@ -20,7 +20,9 @@ SELECT views_are('hygiene', ARRAY[
 	'leaks',
 	'rules',
 	'horizon',
-	'samples'],
+	'samples',
+	'behaviour',
+	'incidents'],
 	'these are all views');
 
 SELECT results_eq(
@@ -49,7 +51,9 @@ SELECT results_eq(
 		('worker_pid', 'integer'),
 		('last_pass', 'timestamp with time zone'),
 		('pass_duration', 'interval'),
-		('stats_since', 'timestamp with time zone')$$,
+		('stats_since', 'timestamp with time zone'),
+		('rolled_back', 'bigint'),
+		('idle_action', 'text')$$,
 	'hygiene.status: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.status', 'hygiene.status can be read');
 
@@ -76,7 +80,9 @@ SELECT results_eq(
 		('limit_setting', 'text'),
 		('ends_in', 'interval'),
 		('query_id', 'bigint'),
-		('query', 'text')$$,
+		('query', 'text'),
+		('advisory_locks', 'integer'),
+		('longest_wait', 'interval')$$,
 	'hygiene.sessions: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.sessions', 'hygiene.sessions can be read');
 
@@ -101,7 +107,14 @@ SELECT results_eq(
 		('spared', 'bigint'),
 		('transactions', 'bigint'),
 		('mean_session', 'interval'),
-		('diagnosis', 'text')$$,
+		('diagnosis', 'text'),
+		('rolled_back', 'bigint'),
+		('would_terminate', 'bigint'),
+		('would_evict', 'bigint'),
+		('would_refuse', 'bigint'),
+		('blocked_time', 'interval'),
+		('slot_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.applications: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.applications', 'hygiene.applications can be read');
 
@@ -127,6 +140,7 @@ SELECT results_eq(
 		('blocking', 'integer'),
 		('query_id', 'bigint'),
 		('query', 'text'),
+		('resumed_after', 'interval'),
 		('trace_id', 'text')$$,
 	'hygiene.events: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.events', 'hygiene.events can be read');
@@ -145,9 +159,35 @@ SELECT results_eq(
 		('last_seen', 'timestamp with time zone'),
 		('clients', 'integer'),
 		('example_query', 'text'),
-		('diagnosis', 'text')$$,
+		('diagnosis', 'text'),
+		('rolled_back', 'bigint'),
+		('resumed', 'bigint'),
+		('longest_pause', 'interval'),
+		('slot_time', 'interval'),
+		('source', 'text'),
+		('trace_id', 'text'),
+		('client_addrs', 'inet[]'),
+		('blocked_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.leaks: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.leaks', 'hygiene.leaks can be read');
+
+SELECT results_eq(
+	$$SELECT * FROM pg_temp.columns_of('hygiene.behaviour')$$,
+	$$VALUES
+		('application_name', 'text'),
+		('kind', 'text'),
+		('periods', 'bigint'),
+		('resumed', 'bigint'),
+		('p50', 'interval'),
+		('p90', 'interval'),
+		('p99', 'interval'),
+		('longest_resumed', 'interval'),
+		('longest', 'interval'),
+		('open_now', 'integer'),
+		('since', 'timestamp with time zone')$$,
+	'hygiene.behaviour: columns and types in their order');
+SELECT lives_ok('SELECT * FROM hygiene.behaviour', 'hygiene.behaviour can be read');
 
 SELECT results_eq(
 	$$SELECT * FROM pg_temp.columns_of('hygiene.rules')$$,

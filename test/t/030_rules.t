@@ -352,6 +352,45 @@ is(of_session('rules, limit_setting', $lucky), '{}|10min', 'nor is it shown');
 $lucky->close;
 
 #
+# A rule that ends by itself: the worker wakes at that moment.
+#
+
+# Seconds from a rule's end to the end of a session that it had exempted; less
+# than nothing if that came too early.
+sub time_of_end
+{
+	my ($until, $epoch) = split /\|/, one(
+		q{SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+			extract(epoch FROM t)
+		FROM date_trunc('ms', now() + '1500 ms') t});
+
+	configure($node,
+		rules => "application=later: exempt, until=$until; "
+		  . 'application=later: idle_in_transaction_timeout=50ms');
+	my $client = idle_in_transaction('later');
+
+	is(of_session('rules, exempt', $client), '{1,2}|rule 1', 'a rule that has not ended');
+	is($client->wait_closed->{C}, '25P03', 'its end ends whom it exempted');
+	cmp_ok($client->{closed_at}, '>=', $epoch, 'not before');
+	return $client->{closed_at} - $epoch;
+}
+
+cmp_ok(best_of(\&time_of_end), '<', 0.1, 'at that moment');
+is( one('SELECT string_agg(sessions::text, chr(32) ORDER BY rule) FROM hygiene.rules'),
+	'0 0', 'a rule that has ended is still shown');
+my $later = client('later');
+is(of_session('rules, exempt', $later), '{2}|', 'and matches nobody');
+$later->close;
+
+# Its caps and reserves are gone with it.
+configure($node,
+	rules => 'application=later: connections=1, until=2020-01-01T00:00Z; '
+	  . 'application=other: reserve=97, until=2020-01-01T00:00Z');
+my @later = map { client('later') } 1 .. 3;
+is(scalar(grep { $_->{error} } @later), 0, 'what a rule kept or capped is free when it has ended');
+gone(@later);
+
+#
 # A changed application_name holds within a second.
 #
 configure(
@@ -502,13 +541,15 @@ my @mistakes = (
 	[ 'too far a horizon', 'user=a: horizon_limit=2000000001', 'expected a whole number from 0 to 2000000000, found "2000000001"', 23 ],
 	[ 'bad mode', 'user=a: mode=on', 'expected "enforce", "observe" or "off", found "on"', 14 ],
 	[ 'missing "="', 'user=a: connections 5', 'expected "=", found "5"', 21 ],
-	[ 'a value where none is', 'user=a: exempt=on', 'expected ",", ";" or the end of the rules, found "="', 15 ],
+	[ 'a word that is none', 'user=a: exempt=yes', 'expected "on" or "off", found "yes"', 16 ],
+	[ 'not a time', 'user=a: exempt, until=tomorrow', 'expected a time such as 2026-11-24T08:00Z or 2026-11-24T10:00+02:00, found "tomorrow"', 23 ],
+	[ 'not a day', 'user=a: exempt, until=2026-02-29T08:00Z', 'expected a time that exists, in the years 2000 to 9999, found "2026-02-29T08:00Z"', 23 ],
 	[ 'a setting twice', 'user=a: exempt, mode=off, exempt', 'expected each setting only once in a rule, found "exempt"', 27 ],
 	[ 'too long a pattern', 'user=' . 'x' x 64 . ': exempt', 'expected a pattern of at most 63 bytes, found "' . 'x' x 47 . '"', 6 ],
 	[ 'too many selectors', "$EIGHT user=b: exempt", 'expected at most 8 selectors in a rule, found "user"', 57 ],
 	[ 'too many rules', join('; ', ('user=a: exempt') x 257), 'expected at most 256 rules, found "user"', 256 * 16 + 1 ],
 	[ 'empty rule', "$OK;; $OK", 'expected a rule, found ";"', length("$OK;") + 1 ],
-	[ 'empty rule at the end', "$OK;", 'expected a rule at the end, position', length("$OK;") + 1 ],
+	[ 'empty rule at the end', "$OK;;", 'expected a rule, found ";"', length("$OK;") + 1 ],
 	[ 'after a good rule', "$OK; usr=b: exempt", 'expected "application", "user", "database" or "address", found "usr"', length("$OK; ") + 1 ],
 	[ 'after other letters', 'user=jürgen user=ß database: exempt', 'expected "=" or "!=", found ":"', 28 ],
 );

@@ -2,13 +2,7 @@
 # What it costs that a session's channels are remembered, and that they are
 # remembered rightly, whatever LISTENs and UNLISTENs a transaction has.
 
-use strict;
-use warnings;
-
 use PgHygiene;
-use PgHygiene::Client;
-use PostgreSQL::Test::Utils;
-use Test::More;
 
 plan skip_all => 'the kernel does not count what a process uses'
   if !-r '/proc/self/schedstat';
@@ -33,7 +27,7 @@ sub cost_of
 
 	for (1 .. 3)
 	{
-		my $client = PgHygiene::Client->new($node, application => 'listener');
+		my $client = client('listener');
 
 		$client->query($_) for @$before;
 		my $start = processor_time($client->{pid});
@@ -95,7 +89,7 @@ my @with = map { cost_of(@$_) } \@commit, \@again, \@unlisten;
 
 # Each transaction is random, and there are few names, so that they meet.
 srand 13;
-my $session = PgHygiene::Client->new($node, application => 'random');
+my $session = client('random');
 my @wrong;
 
 sub random_statements

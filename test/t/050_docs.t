@@ -105,7 +105,7 @@ my @rule_settings =
   table(section($doc{'doc/rules.md'}, 'What a rule can set'));
 my @names = map { literal($_->[0]) } @rule_settings;
 my %only_in_rules =
-  map { $_ => 1 } qw(connections reserve connect_rate exempt);
+  map { $_ => 1 } qw(connections reserve connect_rate exempt until);
 
 same_names(
 	\@names,
@@ -116,7 +116,8 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
-	  : $value eq 'none' ? $name
+	  : $value =~ /^none/ ? $name
+	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
 	  : "$name=7";
 
@@ -324,6 +325,15 @@ $client = client('orders', 'BEGIN', 'UPDATE t SET i = 4');
 $client->wait_closed;
 heard($client, 'idle_writer_timeout');
 
+with_settings(advisory_blocker_timeout => '100ms');
+$client = client('worker', 'SELECT pg_advisory_lock(1)');
+$waiter = client('waiter');
+$waiter->send_query('SELECT pg_advisory_lock(1)');
+$client->wait_closed;
+heard($client, 'advisory_blocker_timeout');
+$waiter->wait_ready;
+$waiter->close;
+
 with_settings(horizon_limit => '2');
 $client =
   client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1');
@@ -448,7 +458,8 @@ my $boss = PgHygiene::Client->new($node,
 my @mistakes = (
 	q{ALTER SYSTEM SET pg_hygiene.rules = 'application=web: idle_in_transaction_timeout=30sec'},
 	q{SELECT * FROM hygiene.check_rules('application=web-* usr=app: connections=40')},
-	q{SELECT * FROM hygiene.check_rules('application=web-*')}
+	q{SELECT * FROM hygiene.check_rules('application=web-*')},
+	q{SELECT * FROM hygiene.suggest(2)}
 );
 for my $sql (@mistakes)
 {

@@ -45,18 +45,18 @@ sub identity
 }
 
 #
-# A full history of the largest texts.
+# A full history of the largest texts.  What is only observed is recorded once
+# an hour for each limit of a session, so each round needs new ones.
 #
 sub fill
 {
-	my @clients = map {
-		client('fills')
-	} 1 .. $FILLERS;
 	my $asker = client('asks');
 	my $statement = 0;
 
 	while ($statement < $MAX_EVENTS)
 	{
+		my @clients = map { client('fills') } 1 .. $FILLERS;
+
 		for my $client (@clients)
 		{
 			my $sql = 'BEGIN; SELECT 1 AS c' . ++$statement % $LEAKS . ', ';
@@ -72,9 +72,8 @@ sub fill
 			die 'not observed in time' if time > $give_up;
 			usleep(10_000);
 		}
-		$_->query('ROLLBACK') for @clients;
+		$_->close for @clients;
 	}
-	$_->close for @clients;
 	return;
 }
 

@@ -116,9 +116,8 @@ is( leaks(
 	't|t|t|t',
 	'first_seen after a tenth of the limit, last_seen, oldest_now');
 is(leaks('ended', $main), '0', 'none was ended');
-like(leaks('diagnosis', $main), qr/^A SELECT opened a transaction/, 'diagnosis of three');
-is(leaks('count(diagnosis), count(*)', 'sessions_now < 3'), '0|4',
-	'none of one or two, which may be somebody thinking');
+is(leaks('count(diagnosis), count(*)', 'true'), '0|5',
+	'no diagnosis of a few that may come back');
 
 #
 # Ended.

@@ -21,6 +21,7 @@ static const char *const pattern_names[PGH_N_PATTERNS] = {
 	[PGH_PATTERN_WRITE_NEVER_COMMITTED] = "WRITE_NEVER_COMMITTED",
 	[PGH_PATTERN_ABORTED_NEVER_ROLLED_BACK] = "ABORTED_NEVER_ROLLED_BACK",
 	[PGH_PATTERN_BEGIN_WITHOUT_WORK] = "BEGIN_WITHOUT_WORK",
+	[PGH_PATTERN_WAITS_IN_TRANSACTION] = "WAITS_IN_TRANSACTION",
 	[PGH_PATTERN_POOL_PER_CALL] = "POOL_PER_CALL",
 	[PGH_PATTERN_NO_POOLING] = "NO_POOLING",
 	[PGH_PATTERN_POOL_TOO_LARGE] = "POOL_TOO_LARGE",
@@ -90,7 +91,8 @@ diagnose_leak(char *s)
 	};
 	Word		words[] = {
 		STATE_WORDS, {"read"}, {"write"}, {"begin"}, {"utility"}, {"other"},
-		{"empty"}, {"wrote"}, {"now"}, {"ended"}, {"clients"}, {"each"}
+		{"empty"}, {"wrote"}, {"periods"}, {"ended"}, {"clients"}, {"each"},
+		{"resumed"}, {"locks"}
 	};
 	PghLeakFacts facts;
 
@@ -101,10 +103,12 @@ diagnose_leak(char *s)
 	facts.state = states[choose(words, 0, N_STATES - 1)];
 	facts.last_statement = kinds[choose(words, 6, 11)];
 	facts.wrote = words[12].given;
-	facts.sessions_now = (int32_t) words[13].value;
+	facts.periods = words[13].value;
 	facts.ended = words[14].value;
 	facts.clients = (int32_t) words[15].value;
 	facts.transactions_per_session = words[16].value;
+	facts.resumed = words[17].value;
+	facts.locks_rows = words[18].given;
 	return pattern_names[pgh_diagnose_leak(&facts)];
 }
 
@@ -116,7 +120,8 @@ diagnose_application(char *s)
 		{"idle_in_transaction"}, {"abandoned"}, {"clients"}, {"peak"},
 		{"peak_active"}, {"opened"}, {"closed"}, {"ended"}, {"terminated"},
 		{"transactions"}, {"live_transactions"}, {"each"}, {"s"}, {"ms"},
-		{"renamed"}, {"lent"}, {"at_once"}
+		{"renamed"}, {"lent"}, {"at_once"}, {"late"}, {"used_again"},
+		{"processes"}, {"silences"}, {"silences_resumed"}
 	};
 	PghApplicationFacts facts;
 
@@ -143,6 +148,11 @@ diagnose_application(char *s)
 	facts.renamed = (int32_t) words[18].value;
 	facts.lent = (int32_t) words[19].value;
 	facts.abandoned_at_once = (int32_t) words[20].value;
+	facts.abandoned_late = (int32_t) words[21].value;
+	facts.used_again = (int32_t) words[22].value;
+	facts.processes = (int32_t) words[23].value;
+	facts.silences = words[24].value;
+	facts.silences_resumed = words[25].value;
 	return pattern_names[pgh_diagnose_application(&facts)];
 }
 
@@ -162,6 +172,8 @@ judge_session(char *s)
 	facts.backend_start = NOW - words[N_STATES].value * 1000;
 	facts.state_start = NOW - words[N_STATES + 1].value * 1000;
 	facts.renames = (int32_t) words[N_STATES + 3].value;
+	if (pgh_session_is_used_again(&facts, words[N_STATES + 2].value))
+		return "used again";
 	return pgh_session_is_abandoned(&facts, words[N_STATES + 2].value, NOW) ?
 		"abandoned" : "in use";
 }

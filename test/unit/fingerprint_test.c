@@ -218,10 +218,47 @@ test_fingerprints(void)
 		   "only what belongs to the shape counts");
 }
 
+/* FOR UPDATE and the like at the end of a statement that reads. */
+static void
+test_locks(void)
+{
+	static const struct
+	{
+		const char *text;
+		bool		locks;
+	}			texts[] = {
+		{"SELECT * FROM t FOR UPDATE", true},
+		{"select a from t where id = 4 for no key update skip locked", true},
+		{"SELECT 1 FROM t FOR /* all */ SHARE", true},
+		{"SELECT 1 FROM t FOR KEY SHARE", true},
+		{"WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE NOWAIT", true},
+		{"BEGIN; SELECT a FROM t FOR UPDATE OF t", true},
+		{"DECLARE c CURSOR FOR SELECT a FROM t FOR UPDATE", true},
+		{"SELECT * FROM t", false},
+		{"SELECT substring(a FOR 3) FROM t", false},
+		{"SELECT 'x for update' FROM t -- for update", false},
+		{"SELECT \"for\" update FROM t", false},
+		{"DECLARE c CURSOR FOR SELECT a FROM t", false},
+		{"UPDATE t SET a = (SELECT 1 FROM s FOR UPDATE)", false},
+		{"SELECT 1 FROM t FOR", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		char		shape[TABLE_LINE_LEN];
+
+		normalise(texts[i].text, strlen(texts[i].text), shape, sizeof(shape));
+		tap_ok(pgh_statement_locks_rows(shape) == texts[i].locks, "%s: %s",
+			   texts[i].text, texts[i].locks ? "locks" : "does not lock");
+	}
+}
+
 int
 main(void)
 {
 	test_table();
+	test_locks();
 	test_short_buffers();
 	test_bytes();
 	test_long_list();

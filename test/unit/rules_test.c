@@ -10,6 +10,7 @@
  *	rules_match.tbl   identity, selectors -> matches or not
  *	rules_print.tbl   text -> the form in which it is printed
  *	rules_error.tbl   text -> position and words of the complaint
+ *	rules_hidden.tbl  text -> which of its rules have no effect
  *
  * To be run in the project's top folder.
  *
@@ -137,6 +138,8 @@ read_state(const char **s, PghFacts *facts)
 	facts->state_start = NOW - read_time(*s, s);
 	if (facts->state != PGH_STATE_IDLE)
 		facts->xact_start = facts->state_start;
+	facts->open = facts->state == PGH_STATE_ACTIVE ||
+		facts->state == PGH_STATE_IDLE_IN_TRANSACTION;
 }
 
 static void
@@ -152,6 +155,13 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xact_start = NOW - read_time(s, &s);
 		else if (skip_words(&s, "cancelled "))
 			facts->cancelled_at = NOW - read_time(s, &s);
+		else if (skip_words(&s, "session "))
+			facts->backend_start = NOW - read_time(s, &s);
+		else if (skip_words(&s, "pid "))
+		{
+			facts->pid = (int32_t) strtol(s, &end, 10);
+			s = end;
+		}
 		else if (skip_words(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
@@ -162,14 +172,28 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xmin_age = (uint32_t) strtoul(s, &end, 10);
 			s = end;
 		}
+		else if (skip_words(&s, "rolled back for idle_in_transaction_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_IN_TRANSACTION;
+		else if (skip_words(&s, "rolled back for idle_blocker_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_BLOCKER;
+		else if (skip_words(&s, "rolled back for idle_writer_timeout"))
+			facts->rolled_back_for = PGH_LIMIT_IDLE_WRITER;
+		else if (skip_words(&s, "rolled back for horizon_limit"))
+			facts->rolled_back_for = PGH_LIMIT_HORIZON;
+		else if (skip_words(&s, "open"))
+			facts->open = true;
 		else if (skip_words(&s, "wrote"))
 			facts->wrote = true;
 		else if (skip_words(&s, "superuser"))
 			facts->superuser = true;
 		else if (skip_words(&s, "listening"))
 			facts->listening = true;
+		else if (skip_words(&s, "wanted "))
+			facts->advisory_since = NOW - read_time(s, &s);
 		else if (skip_words(&s, "advisory"))
 			facts->advisory = true;
+		else if (skip_words(&s, "in backup"))
+			facts->in_backup = true;
 		else
 			break;
 	}
@@ -200,6 +224,11 @@ read_server_wide(const char *s, PghLimits *limits)
 		if (skip_words(&s, "mode=observe"))
 		{
 			limits->mode = PGH_MODE_OBSERVE;
+			continue;
+		}
+		if (skip_words(&s, "idle_action=rollback"))
+		{
+			limits->idle_action = PGH_IDLE_ROLLBACK;
 			continue;
 		}
 		for (i = 0; i < PGH_N_LIMITS; i++)
@@ -273,7 +302,7 @@ static void
 describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		 size_t size)
 {
-	PghVerdict	verdict = pgh_decide(facts, limits, NOW);
+	PghVerdict	verdict = pgh_foresee(facts, limits, NOW);
 	const char *exemption = pgh_exemption(facts, limits);
 	char		length[64];
 
@@ -294,7 +323,8 @@ describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		return;
 	}
 	append(buf, size, "%s %s", verdict.decision.action == PGH_ACTION_CANCEL ?
-		   "cancel" : "terminate", pgh_limit_name(verdict.decision.reason));
+		   "cancel" : verdict.decision.action == PGH_ACTION_ROLLBACK ?
+		   "rollback" : "terminate", pgh_limit_name(verdict.decision.reason));
 	if (verdict.decision.rule > 0)
 		append(buf, size, " rule %d", verdict.decision.rule);
 	pgh_print_duration(verdict.decision.limit, length, sizeof(length));
@@ -345,7 +375,7 @@ test_verdicts(void)
 		}
 		else
 		{
-			pgh_rules_match(set, &who, &bits);
+			pgh_rules_match(set, &who, NOW, &bits);
 			pgh_rules_resolve(set, &bits, &server_wide, &limits);
 			describe(&facts, &limits, got, sizeof(got));
 		}
@@ -377,7 +407,7 @@ test_matches(void)
 		snprintf(text, sizeof(text), "%s:exempt", table.field[1]);
 		set = parse(text, &error);
 		if (set != NULL)
-			got = pgh_rules_match(set, &who, &bits) == 1 ? "yes" : "no";
+			got = pgh_rules_match(set, &who, NOW, &bits) == 1 ? "yes" : "no";
 		tap_is_text(got, table.field[2], "rules_match.tbl line %d: %s",
 					table.line, text);
 		free(set);
@@ -434,6 +464,36 @@ test_errors(void)
 				 table.field[1], table.field[2], table.field[3]);
 		tap_is_text(got, want, "rules_error.tbl line %d: %s",
 					table.line, table.field[0]);
+		free(set);
+	}
+}
+
+static void
+test_hidden(void)
+{
+	TestTable	table;
+
+	table_open(&table, "test/unit/rules_hidden.tbl");
+	while (table_next(&table, 2))
+	{
+		PghParseError error;
+		PghRuleSet *set;
+		char		got[256] = "";
+
+		set = parse(table.field[0], &error);
+		if (set == NULL)
+			append(got, sizeof(got), "error at %d: expected %s",
+				   error.position, error.expected);
+		for (int i = 1; set != NULL && i <= set->n; i++)
+		{
+			int			hider = pgh_rules_hider(set, i, NOW);
+
+			if (hider > 0)
+				append(got, sizeof(got), "%s%d by %d",
+					   *got != '\0' ? ", " : "", i, hider);
+		}
+		tap_is_text(*got != '\0' ? got : "none", table.field[1],
+					"rules_hidden.tbl line %d: %s", table.line, table.field[0]);
 		free(set);
 	}
 }
@@ -620,7 +680,7 @@ test_many_rules(void)
 	snprintf(whole, sizeof(whole), "%s%s", text, last);
 	set = parse(whole, &error);
 	tap_ok(set != NULL, "256 different rules parse");
-	tap_is_int(pgh_rules_match(set, &who, &bits), 1, "one of them matches");
+	tap_is_int(pgh_rules_match(set, &who, NOW, &bits), 1, "one of them matches");
 	tap_ok(pgh_bits_test(&bits, 255), "it is the last");
 	pgh_rules_resolve(set, &bits, &server_wide, &limits);
 	tap_is_int(limits.exempt_rule, 256, "it exempts");
@@ -629,11 +689,143 @@ test_many_rules(void)
 	tap_ok(limits.mode == PGH_MODE_OBSERVE && limits.mode_rule == 0,
 		   "the mode stays the server's");
 	strcpy(who.user, "b");
-	tap_is_int(pgh_rules_match(set, &who, &bits), 255, "all others match");
+	tap_is_int(pgh_rules_match(set, &who, NOW, &bits), 255, "all others match");
 	pgh_rules_resolve(set, &bits, &server_wide, &limits);
 	tap_is_int(limits.mode_rule, 1, "the first of them decides");
 	free(set);
 	free(text);
+}
+
+/* The worker must wake whenever a rule ends. */
+static void
+test_ends(void)
+{
+	static const char text[] =
+	"user=a: exempt, until=2031-09-09T01:46:40Z;"
+	"user=b: exempt, until=2031-09-09T01:46:42Z;"
+	"user=c: exempt; user=d: exempt, until=2031-09-09T01:46:41Z";
+	PghParseError error;
+	PghRuleSet *set = parse(text, &error);
+
+	tap_is_int(pgh_rules_next_end(set, 0), NOW, "the first end");
+	tap_is_int(pgh_rules_next_end(set, NOW - 1), NOW, "just before it");
+	tap_is_int(pgh_rules_next_end(set, NOW), NOW + 1000000, "the next one");
+	tap_is_int(pgh_rules_next_end(set, NOW + 1999999), NOW + 2000000,
+			   "the last one");
+	tap_is_int(pgh_rules_next_end(set, NOW + 2000000), PGH_NEVER,
+			   "no more of them");
+	tap_ok(!pgh_rule_is_over(&set->rule[0], NOW - 1) &&
+		   pgh_rule_is_over(&set->rule[0], NOW) &&
+		   !pgh_rule_is_over(&set->rule[2], PGH_NEVER),
+		   "a rule is over from its moment on");
+	free(set);
+}
+
+/* Who decides about settings that are no limits. */
+static void
+test_decider(void)
+{
+	PghParseError error;
+	PghRuleBits bits;
+	PghIdentity who = {.user = "a"};
+	PghRuleSet *set = parse("user=b: reserve=1; user=a: mode=off;"
+							"user=*: reserve=2, mode=observe", &error);
+
+	pgh_rules_match(set, &who, NOW, &bits);
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_MODE), 2,
+			   "the first that matches");
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_RESERVE), 3,
+			   "the first that sets it");
+	tap_is_int(pgh_rules_decider(set, &bits, PGH_RULE_EXEMPT), 0,
+			   "no rule at all");
+	free(set);
+}
+
+/* The whole text for one rule more or less. */
+static void
+test_edits(void)
+{
+	PghParseError error;
+	PghRuleSet *set = parse("user=a:exempt;user=b:mode=off;user=c:reserve=1",
+							&error);
+	PghRuleSet *added = parse("user=d: exempt=off", &error);
+	PghRuleSet *none = parse("", &error);
+	PghRuleSet *two = parse("user=\"e e\":exempt;address=local:exempt", &error);
+	char		buf[128];
+
+	tap_is_int((int64_t) pgh_rules_print_with(set, added, buf, sizeof(buf)),
+			   71, "the length with one more");
+	tap_is_text(buf, "user=d: exempt=off; user=a: exempt; user=b: mode=off; "
+				"user=c: reserve=1", "with one more in front");
+	pgh_rules_print_with(none, two, buf, sizeof(buf));
+	tap_is_text(buf, "user=\"e e\": exempt; address=local: exempt",
+				"with the first two");
+	pgh_rules_print_with(added, none, buf, sizeof(buf));
+	tap_is_text(buf, "user=d: exempt=off", "with none more");
+	tap_is_int((int64_t) pgh_rules_print_with(set, added, buf, 24), 71,
+			   "the length of what does not fit");
+	tap_is_text(buf, "user=d: exempt=off; ...", "which is cut");
+	pgh_rules_print_without(set, 1, buf, sizeof(buf));
+	tap_is_text(buf, "user=b: mode=off; user=c: reserve=1", "without the first");
+	pgh_rules_print_without(set, 2, buf, sizeof(buf));
+	tap_is_text(buf, "user=a: exempt; user=c: reserve=1", "without the second");
+	pgh_rules_print_without(set, 3, buf, sizeof(buf));
+	tap_is_text(buf, "user=a: exempt; user=b: mode=off", "without the third");
+	pgh_rules_print_without(added, 1, buf, sizeof(buf));
+	tap_is_text(buf, "", "without the only one");
+	free(set);
+	free(added);
+	free(none);
+	free(two);
+}
+
+/* The rule for pg_dump, which a new text loses if nobody thinks of it. */
+static void
+test_default(void)
+{
+	static const struct
+	{
+		const char *text;
+		bool		lacks;
+	}			sample[] = {
+		{"application=pg_dump: exempt", false},
+		{"", false},
+		{"user=a: exempt", true},
+		{"user=a: mode=off; application=pg_*: exempt", false},
+		{"application=pg_dump user=backup: exempt", false},
+		{"application=pg_dump: exempt=off", false},
+		{"application=pg_dump: mode=off", true},
+		{"application!=pg_dump: exempt", true},
+		{"application=pg_dumpall: exempt", true},
+		{"application=pg_dump: exempt, until=2020-01-01T00:00Z", true},
+	};
+
+	for (size_t i = 0; i < sizeof(sample) / sizeof(sample[0]); i++)
+	{
+		PghParseError error;
+		PghRuleSet *set = parse(sample[i].text, &error);
+
+		tap_ok(pgh_rules_lack_default(set, NOW) == sample[i].lacks,
+			   "the default in \"%s\"", sample[i].text);
+		free(set);
+	}
+}
+
+static void
+test_single_names(void)
+{
+	PghParseError error;
+	PghRuleSet *set = parse("user=a user=a* database!=d user=?: exempt;"
+							"user=\"\" address=local: exempt", &error);
+	const PghSelector *sel = set->rule[0].selector;
+
+	tap_ok(pgh_selector_is_name(&sel[0]) && !pgh_selector_is_name(&sel[1]) &&
+		   pgh_selector_is_name(&sel[2]) && !pgh_selector_is_name(&sel[3]),
+		   "a pattern is no name");
+	sel = set->rule[1].selector;
+	tap_ok(pgh_selector_is_name(&sel[0]) && !pgh_selector_is_name(&sel[1]),
+		   "nor is an address");
+	free(set);
 }
 
 /* Names that would keep a recursive matcher busy for years. */
@@ -651,10 +843,10 @@ test_hostile_globs(void)
 		strcat(text, "*a");
 	strcat(text, "b: exempt");
 	set = parse(text, &error);
-	tap_ok(set != NULL && pgh_rules_match(set, &who, &bits) == 0,
+	tap_ok(set != NULL && pgh_rules_match(set, &who, NOW, &bits) == 0,
 		   "many stars that do not match");
 	who.application[PGH_NAME_LEN - 2] = 'b';
-	tap_ok(set != NULL && pgh_rules_match(set, &who, &bits) == 1,
+	tap_ok(set != NULL && pgh_rules_match(set, &who, NOW, &bits) == 1,
 		   "many stars that match");
 	free(set);
 }
@@ -666,12 +858,18 @@ main(void)
 	test_matches();
 	test_prints();
 	test_errors();
+	test_hidden();
 	test_sizes();
 	test_found();
 	test_truncation();
 	test_durations();
 	test_names();
 	test_many_rules();
+	test_ends();
+	test_decider();
+	test_edits();
+	test_default();
+	test_single_names();
 	test_hostile_globs();
 	return tap_done();
 }

@@ -158,3 +158,36 @@ pgh_statement_kind(const char *normalised)
 		}
 	}
 }
+
+/* "for update", "for no key update", "for share", "for key share" */
+static bool
+begins_locking(const char *at, const char *end)
+{
+	static const char *const words[] = {"update", "no", "share", "key"};
+	PghToken	token = pgh_next_token(at, end);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (pgh_token_is_word(&token, words[i]))
+			return true;
+	return false;
+}
+
+bool
+pgh_statement_locks_rows(const char *normalised)
+{
+	const char *at = normalised;
+	const char *end = at + strlen(at);
+
+	if (pgh_statement_kind(normalised) != PGH_STATEMENT_READ)
+		return false;
+	for (;;)
+	{
+		PghToken	token = pgh_next_token(at, end);
+
+		if (token.kind == PGH_TOKEN_END)
+			return false;
+		at = token.end;
+		if (pgh_token_is_word(&token, "for") && begins_locking(at, end))
+			return true;
+	}
+}

@@ -52,8 +52,8 @@ skip_cast(const char *at, const char *end)
 			if (token.kind != PGH_TOKEN_VALUE && c != ',')
 				return at;
 		}
-		else if (token.kind != PGH_TOKEN_WORD && token.kind != PGH_TOKEN_QUOTED &&
-				 c != '.' && c != ':')
+		else if (token.kind != PGH_TOKEN_WORD &&
+				 token.kind != PGH_TOKEN_QUOTED && c != '.' && c != ':')
 			return at;
 		at = token.end;
 	}

@@ -249,8 +249,8 @@ clip_end(const char *text, size_t len)
 	do
 	{
 		before = len;
-		while (len > 0 && (pgh_is_blank(text[len - 1]) || text[len - 1] == ';' ||
-						   text[len - 1] == ','))
+		while (len > 0 && (pgh_is_blank(text[len - 1]) ||
+						   text[len - 1] == ';' || text[len - 1] == ','))
 			len--;
 		len = clip_character(text, len);
 	} while (len < before);

@@ -127,7 +127,8 @@ skip_dollar(const char *at, const char *end)
 static const char *
 skip_number(const char *at, const char *end)
 {
-	const bool	hex = end - at >= 2 && at[0] == '0' && pgh_to_lower(at[1]) == 'x';
+	const bool	hex = end - at >= 2 &&
+		at[0] == '0' && pgh_to_lower(at[1]) == 'x';
 
 	for (; at < end; at++)
 	{
@@ -165,7 +166,8 @@ read_word(PghToken *token, const char *end)
 	}
 	else
 	{
-		while (at < end && (starts_word(*at) || pgh_is_digit(*at) || *at == '$'))
+		while (at < end &&
+			   (starts_word(*at) || pgh_is_digit(*at) || *at == '$'))
 			at++;
 		token->end = at;
 	}
@@ -196,7 +198,8 @@ pgh_next_token(const char *at, const char *end)
 	}
 	else if (*at == '\'')
 		token.end = skip_quoted(at, end, false);
-	else if (pgh_is_digit(*at) || (*at == '.' && end - at >= 2 && pgh_is_digit(at[1])))
+	else if (pgh_is_digit(*at) ||
+			 (*at == '.' && end - at >= 2 && pgh_is_digit(at[1])))
 		token.end = skip_number(at, end);
 	else if (*at == '$' && skip_dollar(at, end) > at)
 		token.end = skip_dollar(at, end);

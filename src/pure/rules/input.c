@@ -36,7 +36,8 @@ pgh_find_word_end(const char *at)
 }
 
 bool
-pgh_reject_span(PghParser *p, const char *at, const char *end, const char *expected)
+pgh_reject_span(PghParser *p, const char *at, const char *end,
+				const char *expected)
 {
 	size_t		len = 0;
 

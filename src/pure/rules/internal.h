@@ -23,7 +23,9 @@ typedef enum PghValueType
 	PGH_VALUE_DURATION,			/* 30s, 1.5min; kept in microseconds */
 	PGH_VALUE_NUMBER,			/* a whole number */
 	PGH_VALUE_WORD,				/* one of a few; kept as its index */
-	PGH_VALUE_NONE				/* the name alone says it; kept as 1 */
+	PGH_VALUE_FLAG,				/* on, which goes without saying, or off */
+	PGH_VALUE_MOMENT			/* 2026-11-24T08:00Z; microseconds since
+								 * PostgreSQL's epoch */
 } PghValueType;
 
 typedef struct PghSettingInfo
@@ -32,7 +34,7 @@ typedef struct PghSettingInfo
 	PghRuleSetting setting;		/* or the PghLimit that it is */
 	PghValueType type;
 	int64_t		max;			/* of a number */
-	const char *const *words;	/* the words, then NULL */
+	const char *const *words;	/* of a word or flag; NULL behind the last */
 	const char *expected;		/* what to say when the value is wrong */
 } PghSettingInfo;
 
@@ -91,9 +93,16 @@ extern bool pgh_reject_span(PghParser *p, const char *at, const char *end,
 /* The same for the word that starts at "at". */
 extern bool pgh_reject(PghParser *p, const char *at, const char *expected);
 
-/* value.c: the "= value" of a setting; false after a complaint. */
+/*
+ * value.c: the "= value" of a setting, or nothing for a flag that is on; false
+ * after a complaint.
+ */
 extern bool pgh_parse_value(PghParser *p, const PghSettingInfo *info,
 							int64_t *value);
+
+/* moment.c: a moment that is next, false after a complaint; and back. */
+extern bool pgh_parse_moment(PghParser *p, int64_t *moment);
+extern void pgh_put_moment(PghOutput *out, int64_t moment);
 
 /* Does this character end a pattern that has no quotes? */
 static inline bool
@@ -101,6 +110,19 @@ pgh_ends_pattern(char c)
 {
 	return c == '\0' || pgh_is_blank(c) || strchr(";:,=\"", c) != NULL;
 }
+
+/* match.c: does this name match the glob? */
+extern bool pgh_glob_matches(const char *glob, const char *name);
+
+/*
+ * Does "glob" match every name that "other" matches?  False also where that
+ * cannot be told by going through both once.
+ */
+extern bool pgh_glob_covers(const char *glob, const char *other);
+
+/* Is every address of the block "inner", or "local", in "outer"? */
+extern bool pgh_block_covers(const PghSelector *outer,
+							 const PghSelector *inner);
 
 /* The IPv4 address within an IPv6 one of the form ::ffff:a.b.c.d, or NULL. */
 static inline const uint8_t *

@@ -31,12 +31,13 @@ step_length(const char *s)
 }
 
 /*
- * Does this name match the glob?  When a match behind '*' fails, only the
- * last '*' need take one character more: what an earlier one could take
- * besides, the last one can take as well.
+ * Go through both once.  When a match behind '*' fails, only the last '*'
+ * need take one character more: what an earlier one could take besides, the
+ * last one can take as well.  If the name is a glob itself, its '*' stands for
+ * any characters or none, so only a '*' can take it.
  */
-static bool
-glob_matches(const char *glob, const char *name)
+static inline bool
+walk_glob(const char *glob, const char *name, bool name_is_glob)
 {
 	const char *star = NULL;	/* behind the last '*' seen */
 	const char *retry = NULL;	/* where the text behind it was tried */
@@ -48,7 +49,7 @@ glob_matches(const char *glob, const char *name)
 			star = ++glob;
 			retry = name;
 		}
-		else if (*glob == '?')
+		else if (*glob == '?' && !(name_is_glob && *name == '*'))
 		{
 			glob++;
 			name += step_length(name);
@@ -72,6 +73,37 @@ glob_matches(const char *glob, const char *name)
 	return *glob == '\0';
 }
 
+bool
+pgh_glob_matches(const char *glob, const char *name)
+{
+	return walk_glob(glob, name, false);
+}
+
+static bool
+is_utf8(const char *s)
+{
+	while (*s != '\0')
+	{
+		const size_t length = pgh_character_length(s, 4);
+
+		if (length == 0)
+			return false;
+		s += length;
+	}
+	return true;
+}
+
+/*
+ * A name is cut into characters from its beginning on.  A pattern that is no
+ * text could match a part of one, so nothing is said about it.
+ */
+bool
+pgh_glob_covers(const char *glob, const char *other)
+{
+	return strcmp(glob, other) == 0 ||
+		(is_utf8(glob) && is_utf8(other) && walk_glob(glob, other, true));
+}
+
 /* Do the first "bits" bits agree? */
 static bool
 same_prefix(const uint8_t *a, const uint8_t *b, int bits)
@@ -81,6 +113,17 @@ same_prefix(const uint8_t *a, const uint8_t *b, int bits)
 	if (memcmp(a, b, (size_t) whole) != 0)
 		return false;
 	return bits % 8 == 0 || ((a[whole] ^ b[whole]) >> (8 - bits % 8)) == 0;
+}
+
+bool
+pgh_block_covers(const PghSelector *outer, const PghSelector *inner)
+{
+	if (outer->address.family != inner->address.family)
+		return false;
+	return outer->address.family == PGH_ADDRESS_LOCAL ||
+		(outer->prefix_len <= inner->prefix_len &&
+		 same_prefix(outer->address.bytes, inner->address.bytes,
+					 outer->prefix_len));
 }
 
 /* Is this client in the selector's block?  An unknown one is in none. */
@@ -107,24 +150,44 @@ selector_matches(const PghSelector *sel, const PghIdentity *who)
 	switch ((PghSelectorKind) sel->kind)
 	{
 		case PGH_SELECT_APPLICATION:
-			return glob_matches(sel->pattern, who->application);
+			return pgh_glob_matches(sel->pattern, who->application);
 		case PGH_SELECT_USER:
-			return glob_matches(sel->pattern, who->user);
+			return pgh_glob_matches(sel->pattern, who->user);
 		case PGH_SELECT_DATABASE:
-			return glob_matches(sel->pattern, who->database);
+			return pgh_glob_matches(sel->pattern, who->database);
 		case PGH_SELECT_ADDRESS:
 			return address_matches(sel, &who->address);
 	}
 	return false;
 }
 
+PghTime
+pgh_rules_next_end(const PghRuleSet *set, PghTime now)
+{
+	PghTime		next = PGH_NEVER;
+
+	for (int32_t i = 0; i < set->n; i++)
+	{
+		const PghRule *rule = &set->rule[i];
+
+		if (pgh_rule_sets(rule, PGH_RULE_UNTIL) &&
+			rule->value[PGH_RULE_UNTIL] > now &&
+			rule->value[PGH_RULE_UNTIL] < next)
+			next = rule->value[PGH_RULE_UNTIL];
+	}
+	return next;
+}
+
 /*
- * Does this rule match this identity, that is, do all its selectors?  "!="
- * matches whatever "=" would not, an unknown address included.
+ * Does this rule match this identity, that is, do all its selectors, and has
+ * it not ended?  "!=" matches whatever "=" would not, an unknown address
+ * included.
  */
 bool
-pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
+pgh_rule_matches(const PghRule *rule, const PghIdentity *who, PghTime now)
 {
+	if (pgh_rule_is_over(rule, now))
+		return false;
 	for (int i = 0; i < rule->n_selectors; i++)
 	{
 		const PghSelector *sel = &rule->selector[i];
@@ -137,7 +200,7 @@ pgh_rule_matches(const PghRule *rule, const PghIdentity *who)
 
 /* Which rules match this identity: fills *bits, returns how many. */
 int32_t
-pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
+pgh_rules_match(const PghRuleSet *set, const PghIdentity *who, PghTime now,
 				PghRuleBits *bits)
 {
 	int32_t		n = 0;
@@ -145,7 +208,7 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 	memset(bits, 0, sizeof(*bits));
 	for (int32_t i = 0; i < set->n; i++)
 	{
-		if (pgh_rule_matches(&set->rule[i], who))
+		if (pgh_rule_matches(&set->rule[i], who, now))
 		{
 			bits->word[i / 64] |= UINT64_C(1) << (i % 64);
 			n++;
@@ -178,44 +241,70 @@ pgh_rules_name_application(const PghRuleSet *set, const PghRuleBits *bits)
 	return false;
 }
 
-/* Let rule number "number" set what no rule before it has set. */
-static void
-apply_rule(const PghRule *rule, uint16_t number, PghLimits *out)
+int32_t
+pgh_rules_decider(const PghRuleSet *set, const PghRuleBits *bits, int setting)
 {
+	for (int32_t i = 0; i < set->n; i++)
+		if (pgh_bits_test(bits, i) && pgh_rule_sets(&set->rule[i], setting))
+			return i + 1;
+	return 0;
+}
+
+/*
+ * Let rule number "number" set what no rule before it has set; *decided has
+ * the bits of what they have.
+ */
+static void
+apply_rule(const PghRule *rule, uint16_t number, uint64_t *decided,
+		   PghLimits *out)
+{
+	const uint64_t has = rule->has & ~*decided;
+
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (pgh_rule_sets(rule, i) && out->rule[i] == 0)
+		if (has >> i & 1)
 		{
 			out->value[i] = rule->value[i];
 			out->rule[i] = number;
 		}
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_MODE) && out->mode_rule == 0)
+	if (has >> PGH_RULE_MODE & 1)
 	{
 		out->mode = (PghMode) rule->value[PGH_RULE_MODE];
 		out->mode_rule = number;
 	}
-	if (pgh_rule_sets(rule, PGH_RULE_EXEMPT) && out->exempt_rule == 0)
+	if (has >> PGH_RULE_IDLE_ACTION & 1)
+	{
+		out->idle_action = (PghIdleAction) rule->value[PGH_RULE_IDLE_ACTION];
+		out->idle_action_rule = number;
+	}
+	if ((has >> PGH_RULE_EXEMPT & 1) && rule->value[PGH_RULE_EXEMPT] != 0)
 		out->exempt_rule = number;
+	*decided |= has;
 }
 
 /*
  * The limits that hold for a session that matches the rules in *bits: those
  * of *server_wide, save where a rule sets them; of several rules the first
  * one decides, for each name on its own.  Units are those of PghLimits.
- * Caps, reserves and rates are not here: every matching rule's holds.
+ * Caps, reserves and rates are not here: every matching rule's holds.  Of
+ * exempt_rule nothing is left when the first rule that speaks of "exempt" says
+ * "off".
  */
 void
 pgh_rules_resolve(const PghRuleSet *set, const PghRuleBits *bits,
 				  const PghLimits *server_wide, PghLimits *out)
 {
+	uint64_t	decided = 0;
+
 	*out = *server_wide;
 	memset(out->rule, 0, sizeof(out->rule));
 	out->mode_rule = 0;
+	out->idle_action_rule = 0;
 	out->exempt_rule = 0;
 	for (int32_t i = 0; i < set->n; i++)
 	{
 		if (pgh_bits_test(bits, i))
-			apply_rule(&set->rule[i], (uint16_t) (i + 1), out);
+			apply_rule(&set->rule[i], (uint16_t) (i + 1), &decided, out);
 	}
 }

@@ -10,7 +10,7 @@
  *	rules	 := [ rule { ';' rule } [ ';' ] ]
  *	rule	 := selector { selector } ':' setting { ',' setting }
  *	selector := name ( '=' | '!=' ) pattern
- *	setting  := 'exempt' | name '=' value
+ *	setting  := name [ '=' value ]
  *
  * One pass from left to right without going back, so that a position is
  * always that of the first thing that cannot be understood.
@@ -60,7 +60,7 @@ parse_settings(PghParser *p, PghRule *rule)
 	{
 		const PghSettingInfo *info;
 		const char *end;
-		int64_t		value = 1;
+		int64_t		value;
 
 		pgh_skip_blanks(p);
 		end = pgh_find_word_end(p->at);
@@ -70,7 +70,7 @@ parse_settings(PghParser *p, PghRule *rule)
 		if (pgh_rule_sets(rule, info->setting))
 			return pgh_reject(p, p->at, EXPECT_ONCE);
 		p->at = end;
-		if (info->type != PGH_VALUE_NONE && !pgh_parse_value(p, info, &value))
+		if (!pgh_parse_value(p, info, &value))
 			return false;
 		rule->has |= UINT64_C(1) << info->setting;
 		rule->value[info->setting] = value;
@@ -238,9 +238,9 @@ explain_no_selector(const char *at, const PghRule *rule)
 	return EXPECT_COLON;
 }
 
-/* selector { selector } ':' */
+/* selector { selector } and the end: ':', which is taken, or '\0' */
 static bool
-parse_selectors(PghParser *p, PghRule *rule)
+parse_selectors(PghParser *p, PghRule *rule, char behind)
 {
 	for (;;)
 	{
@@ -249,15 +249,16 @@ parse_selectors(PghParser *p, PghRule *rule)
 		PghSelector *sel;
 
 		pgh_skip_blanks(p);
-		if (*p->at == ':' && rule->n_selectors > 0)
+		if (*p->at == behind && rule->n_selectors > 0)
 		{
-			p->at++;
+			p->at += behind != '\0';
 			return true;
 		}
 		end = pgh_find_word_end(p->at);
 		kind = find_selector(p->at, end);
 		if (kind < 0)
-			return pgh_reject(p, p->at, explain_no_selector(p->at, rule));
+			return pgh_reject(p, p->at, behind == '\0' ? EXPECT_SELECTOR :
+							  explain_no_selector(p->at, rule));
 		if (rule->n_selectors == PGH_MAX_SELECTORS)
 			return pgh_reject(p, p->at, EXPECT_FEWER_SELECTORS);
 		p->at = end;
@@ -315,8 +316,10 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 	memset(error, 0, sizeof(*error));
 	memset(set, 0, PGH_RULESET_SIZE(0));
 	if (strlen(text) >= PGH_RULES_TEXT_LEN)
-		return pgh_reject_span(p, text + PGH_RULES_TEXT_LEN - 1,
-							   text + PGH_RULES_TEXT_LEN - 1, EXPECT_SHORT_TEXT);
+	{
+		p->at += PGH_RULES_TEXT_LEN - 1;
+		return pgh_reject_span(p, p->at, p->at, EXPECT_SHORT_TEXT);
+	}
 	pgh_skip_blanks(p);
 	while (*p->at != '\0')
 	{
@@ -327,7 +330,7 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		if (set->n >= capacity)
 			return pgh_reject(p, p->at, EXPECT_FEWER_RULES);
 		memset(rule, 0, sizeof(*rule));
-		if (!parse_selectors(p, rule) || !parse_settings(p, rule))
+		if (!parse_selectors(p, rule, ':') || !parse_settings(p, rule))
 			return false;
 		set->n++;
 		if (*p->at == ';')
@@ -335,4 +338,18 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		pgh_skip_blanks(p);
 	}
 	return true;
+}
+
+/*
+ * Parse "text", the selectors of one rule and no more, into *rule.  Returns
+ * false and fills *error when it is not that; then *rule is undefined.
+ */
+bool
+pgh_selectors_parse(const char *text, PghRule *rule, PghParseError *error)
+{
+	PghParser	parser = {text, text, error};
+
+	memset(error, 0, sizeof(*error));
+	memset(rule, 0, sizeof(*rule));
+	return parse_selectors(&parser, rule, '\0');
 }

@@ -116,15 +116,25 @@ static void
 put_setting(PghOutput *out, const PghSettingInfo *info, int64_t value)
 {
 	pgh_put_text(out, info->name);
-	if (info->type == PGH_VALUE_NONE)
+	if (info->type == PGH_VALUE_FLAG && value == 1)
 		return;
 	pgh_put_char(out, '=');
-	if (info->type == PGH_VALUE_DURATION)
-		put_duration(out, value);
-	else if (info->type == PGH_VALUE_WORD)
-		pgh_put_text(out, info->words[value]);
-	else
-		pgh_put_number(out, (uint64_t) value, 10, 1);
+	switch (info->type)
+	{
+		case PGH_VALUE_DURATION:
+			put_duration(out, value);
+			break;
+		case PGH_VALUE_NUMBER:
+			pgh_put_number(out, (uint64_t) value, 10, 1);
+			break;
+		case PGH_VALUE_MOMENT:
+			pgh_put_moment(out, value);
+			break;
+		case PGH_VALUE_WORD:
+		case PGH_VALUE_FLAG:
+			pgh_put_text(out, info->words[value]);
+			break;
+	}
 }
 
 static void
@@ -171,6 +181,17 @@ pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size)
 	return pgh_finish_output(&out);
 }
 
+/* One rule more: "selectors: settings". */
+static void
+put_rule(PghOutput *out, const PghRule *rule)
+{
+	if (out->len > 0)
+		pgh_put_text(out, "; ");
+	put_selectors(out, rule);
+	pgh_put_text(out, ": ");
+	put_settings(out, rule);
+}
+
 /*
  * All rules: 'user=report: transaction_timeout=2h; address=local: exempt'.
  * Writes at most "size" bytes, terminator included; returns the length of
@@ -179,16 +200,31 @@ pgh_rule_print_settings(const PghRule *rule, char *buf, size_t size)
 size_t
 pgh_rules_print(const PghRuleSet *set, char *buf, size_t size)
 {
+	return pgh_rules_print_without(set, 0, buf, size);
+}
+
+size_t
+pgh_rules_print_with(const PghRuleSet *set, const PghRuleSet *added,
+					 char *buf, size_t size)
+{
+	PghOutput	out = {buf, size, 0};
+
+	for (int32_t i = 0; i < added->n; i++)
+		put_rule(&out, &added->rule[i]);
+	for (int32_t i = 0; i < set->n; i++)
+		put_rule(&out, &set->rule[i]);
+	return pgh_finish_output(&out);
+}
+
+size_t
+pgh_rules_print_without(const PghRuleSet *set, int32_t rule,
+						char *buf, size_t size)
+{
 	PghOutput	out = {buf, size, 0};
 
 	for (int32_t i = 0; i < set->n; i++)
-	{
-		if (i > 0)
-			pgh_put_text(&out, "; ");
-		put_selectors(&out, &set->rule[i]);
-		pgh_put_text(&out, ": ");
-		put_settings(&out, &set->rule[i]);
-	}
+		if (i + 1 != rule)
+			put_rule(&out, &set->rule[i]);
 	return pgh_finish_output(&out);
 }
 

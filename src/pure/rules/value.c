@@ -134,7 +134,8 @@ parse_number(PghParser *p, const PghSettingInfo *info, int64_t *value)
 	const char *start = p->at;
 
 	*value = read_digits(p);
-	if (p->at == start || p->at != pgh_find_word_end(start) || *value > info->max)
+	if (p->at == start || p->at != pgh_find_word_end(start) ||
+		*value > info->max)
 		return pgh_reject(p, start, info->expected);
 	return true;
 }
@@ -161,12 +162,24 @@ pgh_parse_value(PghParser *p, const PghSettingInfo *info, int64_t *value)
 {
 	pgh_skip_blanks(p);
 	if (*p->at != '=')
-		return pgh_reject(p, p->at, EXPECT_EQUALS);
+	{
+		*value = 1;
+		return info->type == PGH_VALUE_FLAG ||
+			pgh_reject(p, p->at, EXPECT_EQUALS);
+	}
 	p->at++;
 	pgh_skip_blanks(p);
-	if (info->type == PGH_VALUE_DURATION)
-		return parse_duration(p, info, value);
-	if (info->type == PGH_VALUE_NUMBER)
-		return parse_number(p, info, value);
+	switch (info->type)
+	{
+		case PGH_VALUE_DURATION:
+			return parse_duration(p, info, value);
+		case PGH_VALUE_NUMBER:
+			return parse_number(p, info, value);
+		case PGH_VALUE_MOMENT:
+			return pgh_parse_moment(p, value);
+		case PGH_VALUE_WORD:
+		case PGH_VALUE_FLAG:
+			break;
+	}
 	return parse_word(p, info, value);
 }

@@ -22,6 +22,8 @@
 #define MAX_HORIZON 2000000000
 
 #define EXPECT_MODE "\"enforce\", \"observe\" or \"off\""
+#define EXPECT_IDLE_ACTION "\"terminate\" or \"rollback\""
+#define EXPECT_FLAG "\"on\" or \"off\""
 #define EXPECT_DURATION "a duration such as 30s or 5min"
 #define EXPECT_CONNECTIONS "a whole number from 0 to 262143"
 #define EXPECT_RATE "a whole number from 0 to 1000000"
@@ -35,18 +37,28 @@
 #define WORD_SETTING(name, setting, words, expected) \
 	{name, setting, PGH_VALUE_WORD, 0, words, expected}
 #define FLAG_SETTING(name, setting) \
-	{name, setting, PGH_VALUE_NONE, 0, NULL, NULL}
+	{name, setting, PGH_VALUE_FLAG, 0, flags, EXPECT_FLAG}
+#define MOMENT_SETTING(name, setting) \
+	{name, setting, PGH_VALUE_MOMENT, 0, NULL, NULL}
 
-/* In the order of the PghMode that they stand for. */
+/* By what they are kept as; those of mode in the order of PghMode. */
+static const char *const flags[] = {"off", "on", NULL};
 static const char *const modes[] = {"enforce", "observe", "off", NULL};
+
+/* The same for PghIdleAction. */
+static const char *const idle_actions[] = {"terminate", "rollback", NULL};
 
 const PghSettingInfo pgh_setting_info[] = {
 	WORD_SETTING("mode", PGH_RULE_MODE, modes, EXPECT_MODE),
+	WORD_SETTING("idle_action", PGH_RULE_IDLE_ACTION, idle_actions,
+				 EXPECT_IDLE_ACTION),
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
+	DURATION_SETTING("advisory_blocker_timeout", PGH_LIMIT_ADVISORY_BLOCKER),
 	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
 	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
+	DURATION_SETTING("session_lifetime", PGH_LIMIT_SESSION_LIFETIME),
 	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
 	DURATION_SETTING("cancel_grace", PGH_LIMIT_CANCEL_GRACE),
 	NUMBER_SETTING("horizon_limit", PGH_LIMIT_HORIZON,
@@ -57,7 +69,9 @@ const PghSettingInfo pgh_setting_info[] = {
 				   MAX_CONNECTIONS, EXPECT_CONNECTIONS),
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
+	DURATION_SETTING("client_check_interval", PGH_RULE_CLIENT_CHECK),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
+	MOMENT_SETTING("until", PGH_RULE_UNTIL),
 	{.name = NULL}
 };
 

@@ -27,7 +27,9 @@ timestamps come from, so that both sides can be compared.
 Fields that tests read: pid; sent_at and replied_at, of the last statement;
 told_at and closed_at, of the end; error, the last ErrorResponse as a hash of
 its fields by their letters (S, C, M, D, H); errors, all since the last
-statement was sent, and notices, all: arrays of such hashes.
+statement was sent, and notices, all: arrays of such hashes; tags, the command
+tags since the last statement was sent; status, what ReadyForQuery said last: I,
+T or E.
 
 =cut
 
@@ -46,10 +48,10 @@ my $READ_SIZE = 65536;
 
 =pod
 
-=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...], [nowait => 1])
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [nowait => 1])
 
 A connected client; scripts get theirs from client() in PgHygiene.  When the server refused it, C<error> says why and
-C<closed_at> is set.  With C<nowait> it may still be connecting; wait_ready
+C<closed_at> is set.  C<from> is the client's own address, for C<tcp>.  With C<nowait> it may still be connecting; wait_ready
 waits for that.
 
 =cut
@@ -59,13 +61,13 @@ sub is_option
 	my ($word) = @_;
 
 	return defined $word
-	  && $word =~ /^(?:on|user|dbname|tcp|replication|options|nowait)$/;
+	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|nowait)$/;
 }
 
 sub new
 {
 	my ($class, $node, %options) = @_;
-	my $self = bless { buffer => '', errors => [], notices => [], rows => [] },
+	my $self = bless { buffer => '', errors => [], notices => [], rows => [], tags => [] },
 	  $class;
 	my %startup = (
 		user => $options{user} || 'app',
@@ -80,6 +82,7 @@ sub new
 	  $options{tcp}
 	  ? IO::Socket::INET->new(
 		PeerAddr => '127.0.0.1',
+		LocalAddr => $options{from},
 		PeerPort => $node->port)
 	  : IO::Socket::UNIX->new(
 		Peer => $node->host . '/.s.PGSQL.' . $node->port);
@@ -112,6 +115,14 @@ Runs a statement by Parse, Bind, Execute, Sync.
 
 The same, but sends Flush instead of Sync: the transaction stays open, and the
 server reads on.
+
+=head2 talk(messages...)
+
+Sends messages of the extended protocol and waits for the answer to the last
+one that has any.  Each is a list of its type and what is in it, with zeros:
+C<['D', "S\0"]> describes the unnamed statement, C<['C', "S\0"]> closes it,
+C<['H', '']> is Flush, C<['S', '']> Sync, C<['P', "\0SELECT 1\0\0\0"]> Parse.
+Nothing is waited for unless the last one is Flush or Sync.
 
 =head2 send_query(SQL)
 
@@ -176,6 +187,23 @@ sub pipeline
 	return;
 }
 
+# The message that answers each.
+my %ANSWER = (P => '1', B => '2', C => '3', D => 'n', E => 'C', S => 'Z');
+
+sub talk
+{
+	my ($self, @messages) = @_;
+	my ($answer) = grep { defined } map { $ANSWER{ $_->[0] } } reverse @messages;
+
+	$self->_begin_request;
+	$self->{replied_at} = undef;
+	$self->_write(join '', map { _message(@$_) } @messages);
+	return unless defined $answer && $messages[-1]->[0] =~ /[HS]/;
+	$answer = '[nT]' if $answer eq 'n';
+	$self->_read_until(sub { $_[0] =~ /^$answer$/ });
+	return;
+}
+
 sub send_query
 {
 	my ($self, $sql) = @_;
@@ -191,6 +219,97 @@ sub wait_ready
 
 	$self->_read_until_ready;
 	return $self->{rows};
+}
+
+=pod
+
+=head2 send_messages([type, body]...), send_bytes(bytes), send_all(bytes)
+
+Sends messages of the protocol as they are, as one request, and does not wait;
+or some bytes more of it, or very many.  parse, bind, execute, describe and call_function
+return the commonest; what they are about has no name unless one is given.
+
+=head2 wait_message(type)
+
+Waits until the last message that was received is of this type.
+
+=cut
+
+sub send_messages
+{
+	my ($self, @messages) = @_;
+
+	$self->_begin_request;
+	$self->send_bytes(join '', map { _message(@$_) } @messages);
+	return;
+}
+
+sub send_bytes
+{
+	my ($self, $bytes) = @_;
+
+	$self->_write($bytes);
+	return;
+}
+
+# What is larger than the socket's buffer goes bit by bit.
+sub send_all
+{
+	my ($self, $bytes) = @_;
+
+	while (length $bytes)
+	{
+		IO::Select->new($self->{socket})->can_write(10) or die 'cannot send';
+		my $sent = syswrite $self->{socket}, $bytes;
+
+		substr($bytes, 0, $sent // 0) = '';
+	}
+	return;
+}
+
+sub wait_message
+{
+	my ($self, $type) = @_;
+
+	$self->_read_until(sub { $_[0] eq $type });
+	return;
+}
+
+sub parse
+{
+	my ($sql, $name) = @_;
+
+	return [ 'P', ($name // '') . "\0$sql\0" . pack('n', 0) ];
+}
+
+sub bind
+{
+	my ($portal, $statement) = @_;
+
+	return [
+		'B', ($portal // '') . "\0" . ($statement // '') . "\0" . pack('nnn', 0, 0, 0)
+	];
+}
+
+sub execute
+{
+	my ($portal, $rows) = @_;
+
+	return [ 'E', ($portal // '') . "\0" . pack('N', $rows // 0) ];
+}
+
+sub describe
+{
+	my ($statement) = @_;
+
+	return [ 'D', 'S' . ($statement // '') . "\0" ];
+}
+
+sub call_function
+{
+	my ($oid) = @_;
+
+	return [ 'F', pack('Nnnn', $oid, 0, 0, 0) ];
 }
 
 =pod
@@ -325,11 +444,7 @@ sub _send_extended
 {
 	my ($self, $sql, $last) = @_;
 
-	$self->_begin_request;
-	$self->_write(_message('P', "\0$sql\0" . pack('n', 0))
-		  . _message('B', "\0\0" . pack('nnn', 0, 0, 0))
-		  . _message('E', "\0" . pack('N', 0))
-		  . _message($last, ''));
+	$self->send_messages(parse($sql), &bind(), execute(), [ $last, '' ]);
 	return;
 }
 
@@ -341,6 +456,7 @@ sub _begin_request
 	$self->{error} = undef;
 	$self->{failed} = undef;
 	$self->{errors} = [];
+	$self->{tags} = [];
 	$self->{sent_at} = time;
 	return;
 }
@@ -426,8 +542,13 @@ sub _take
 	{
 		push @{ $self->{rows} }, _row($body);
 	}
+	elsif ($type eq 'C')
+	{
+		push @{ $self->{tags} }, unpack 'Z*', $body;
+	}
 	elsif ($type eq 'Z')
 	{
+		$self->{status} = $body;
 		$self->{replied_at} = $now;
 		$self->{failed} = $self->{error};
 	}

@@ -56,8 +56,10 @@ sub why_not
 	return 'Patroni has no module for etcd: python3-etcd is missing'
 	  unless run_log([ '/usr/bin/python3', '-c', 'import etcd' ]);
 
-	# Patroni starts its server through Python's multiprocessing.
-	return '/dev/shm cannot be written, which Patroni needs' unless -w '/dev/shm';
+	# Without these Patroni runs, and never does a switchover.
+	return '/dev/shm cannot be written, and Patroni needs semaphores there'
+	  unless run_log(
+		[ '/usr/bin/python3', '-c', 'import multiprocessing; multiprocessing.Lock()' ]);
 	return;
 }
 
