@@ -17,6 +17,7 @@
 #include "common/hashfn.h"
 
 #include "pure/limits.h"
+#include "pure/slots.h"
 #include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
@@ -324,7 +325,8 @@ pgh_effective_headroom(void)
 {
 	if (pgh_headroom >= 0)
 		return pgh_headroom;
-	return Max(3, MaxConnections / 20);
+	return pgh_automatic_headroom(MaxConnections,
+								  MaxConnections - pgh_reserved_slots());
 }
 
 static void
@@ -356,7 +358,7 @@ define_slots(void)
 							NULL, assign_connections_per_application, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom",
 							"Free connection slots to keep.",
-							"-1 means 5 % of max_connections, at least 3.",
+							"-1 means 5 % of max_connections, at least 3, at most a quarter of the usable slots.",
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_headroom, NULL);

@@ -106,7 +106,7 @@ extern int64 pgh_shortest_limit(void);
 /* May a transaction be too old, for anybody? */
 extern bool pgh_ages_are_limited(void);
 
-/* Free slots to keep: the setting, or 5 % of max_connections, at least 3. */
+/* Free slots to keep: the setting, or pgh_automatic_headroom(). */
 extern int	pgh_effective_headroom(void);
 
 /*
