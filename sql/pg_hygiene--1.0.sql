@@ -237,7 +237,7 @@ CREATE VIEW hygiene.applications AS
 COMMENT ON VIEW hygiene.applications IS
 	'One row for each application name, with its sessions of this moment and its counters';
 COMMENT ON COLUMN hygiene.applications.application_name IS
-	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications; the client that PgBouncer appends is left out';
+	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(newcomers)" sums most of those that are new here, if they are more than 16; "(other applications)" sums what has no row any more';
 COMMENT ON COLUMN hygiene.applications.connections IS
 	'Sessions of this moment';
 COMMENT ON COLUMN hygiene.applications.active IS
@@ -312,7 +312,8 @@ CREATE FUNCTION hygiene.get_events(
 	OUT blocking integer,
 	OUT query_id bigint,
 	OUT query text,
-	OUT resumed_after interval)
+	OUT resumed_after interval,
+	OUT trace_id text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_event_list';
@@ -364,6 +365,8 @@ COMMENT ON COLUMN hygiene.events.query IS
 	'Its last statement, at most 1023 bytes; where that is hidden, "<insufficient privilege>"';
 COMMENT ON COLUMN hygiene.events.resumed_after IS
 	'How long after that moment the session went back to work by itself, where it was only observed or was spared; null if it did not; hidden from others';
+COMMENT ON COLUMN hygiene.events.trace_id IS
+	'Id of the trace that its application_name was, which is what the client says';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from

@@ -33,6 +33,7 @@ int			pgh_max_events;
 int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
+bool		pgh_application_families;
 int			pgh_idle_action = PGH_IDLE_TERMINATE;
 bool		pgh_can_roll_back = false;
 
@@ -448,6 +449,12 @@ pgh_define_settings(void)
 							 "Tells a new session of an application that lost sessions to a limit.",
 							 NULL,
 							 &pgh_tell_client,
+							 true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_hygiene.application_families",
+							 "Takes application names that differ in a number or the like for one application, from the ninth on.",
+							 NULL,
+							 &pgh_application_families,
 							 true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("pg_hygiene.rules",

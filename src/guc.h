@@ -28,6 +28,7 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern bool pgh_application_families;
 extern int	pgh_idle_action;	/* PghIdleAction, as set */
 
 /*

@@ -39,10 +39,9 @@ look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 	{
 		PghIdentity who;
 		PghRuleBits bits;
-		bool		starting;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgh_scan_who(i, &who, &starting))
+		if (!pgh_scan_who(i, &who))
 			continue;
 		(void) pgh_rules_match(rules, &who, now, &bits);
 		for (int r = 0; r < rules->n; r++)
@@ -74,9 +73,8 @@ count_all(const PghRuleSet *rules)
 	{
 		PghIdentity who;
 		PghRuleBits bits;
-		bool		starting;
 
-		if (!pgh_scan_who(i, &who, &starting))
+		if (!pgh_scan_who(i, &who))
 			continue;
 		(void) pgh_rules_match(rules, &who, now, &bits);
 		pgh_rule_member_set(i, &bits);
@@ -107,22 +105,16 @@ pgh_follow_rules(void)
 	pgh_unlock(&pgh_rule_counters_part);
 }
 
-/*
- * A session that is still starting has yet to show its name.  It was counted
- * by it at its login; if not, by an older generation's backend, the name that
- * it is counted under has to do until the worker looks again.
- */
+/* It counts by the name that it was let in with, whatever it shows now. */
 static void
 count_locked(int index, const PghIdentity *before, const PghRuleBits *matched)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 	PghIdentity who;
 	PghRuleBits bits = *matched;
-	bool		starting;
 
 	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting() ||
-		!pgh_scan_who(index, &who, &starting) ||
-		(starting && pgh_rule_member_counts(index)))
+		!pgh_scan_who(index, &who))
 		return;
 	if (memcmp(&who, before, sizeof(who)) != 0)
 		(void) pgh_rules_match(rules, &who, GetCurrentTimestamp(), &bits);

@@ -8,7 +8,7 @@
 #ifndef PGH_RULE_SESSIONS_H
 #define PGH_RULE_SESSIONS_H
 
-#include "guc.h"
+#include "shared/slot.h"
 
 /* Does any rule keep slots for its own sessions? */
 extern bool pgh_rules_reserve(const PghRuleSet *rules);

@@ -16,9 +16,9 @@
 
 #include "pure/diagnosis.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
 #include "shared/behaviour.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 
 PG_FUNCTION_INFO_V1(pgh_application_list);
 
@@ -52,6 +52,7 @@ typedef struct PghLive
 	int			departed;		/* counted under it, has another by now */
 	TimestampTz oldest_xact;	/* 0 = none */
 	int			hidden;			/* whose states the current user may not see */
+	uint32		place;			/* its own, in the table; or beyond it */
 } PghLive;
 
 /* Count distinct client addresses, up to a bound. */
@@ -210,7 +211,8 @@ add_behaviour(PghApplicationFacts *facts, uint32 application,
 	PghBehaviour behaviour;
 	double		resumed;
 
-	if (!pgh_behaviour_read(application, &behaviour))
+	if (application >= (uint32) pgh_n_applications ||
+		!pgh_behaviour_read(application, &behaviour))
 		return;
 	resumed = pgh_histogram_count(&behaviour.resumed[PGH_PERIOD_IDLE],
 								  PGH_CALL_SILENCE);
@@ -253,7 +255,7 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	facts.mean_session = ended == 0 ? 0 :
 		(int64) pg_atomic_read_u64(&app->session_time) / ended;
 	facts.live_transactions = live->transactions;
-	add_behaviour(&facts, app - pgh_applications, live, now);
+	add_behaviour(&facts, live->place, live, now);
 	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
 }
 
@@ -324,8 +326,8 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	append_transactions(row, app, live);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	if (live->hidden > 0)
-		pgh_row_null(row);
+	if (live->hidden > 0 || app->tentative)
+		pgh_row_null(row);		/* of strangers nothing is known together */
 	else
 		append_diagnosis(row, app, live, now);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
@@ -337,15 +339,72 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 }
 
 /*
- * The sessions of this moment by the name that they have now.  A name that
- * changed a moment ago is still counted under the old one in shared memory;
- * "arrived" and "departed" say by how much that is behind.
+ * Everything that has a row: the places of the table, and behind them the
+ * names that sessions have this moment and that have no place.
  */
-static PghLive *
-count_by_application(TimestampTz now)
+typedef struct PghListing
 {
-	PghLive    *live = palloc0(mul_size(pgh_n_applications,
-										sizeof(PghLive)));
+	PghLive    *live;
+	int			n;
+	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
+	bool	   *folded;			/* into one row, by place */
+} PghListing;
+
+static PghListing
+begin_listing(void)
+{
+	PghListing	listing;
+
+	listing.n = pgh_n_applications;
+	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
+									sizeof(PghLive)));
+	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
+	listing.folded = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
+	return listing;
+}
+
+/* The place of a name, or its row behind the table. */
+static uint32
+row_of(PghListing *listing, const char *name)
+{
+	uint32		index;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_application_find(name);
+	pgh_unlock(&pgh_applications_part);
+	if (index != PGH_NO_APPLICATION)
+		return index;
+	for (index = pgh_n_applications; index < listing->n; index++)
+		if (strcmp(listing->name[index - pgh_n_applications], name) == 0)
+			return index;
+	strlcpy(listing->name[listing->n - pgh_n_applications], name,
+			PGH_NAME_LEN);
+	return listing->n++;
+}
+
+/*
+ * Where a session counts that has the name it was let in with, and where one
+ * counts that has taken another one in a transaction which is still open.
+ */
+static uint32
+row_of_session(PghListing *listing, const PghSession *session)
+{
+	char		name[PGH_NAME_LEN];
+
+	pgh_slot_name(&pgh_slots[session->index], name);
+	if (strcmp(name, session->who.application) == 0)
+		return session->counted_as;
+	return row_of(listing, session->who.application);
+}
+
+/*
+ * The sessions of this moment by the name that they have now.  "arrived" and
+ * "departed" say by how much the table is behind.
+ */
+static PghListing
+list_live(TimestampTz now)
+{
+	PghListing	listing = begin_listing();
 	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
 										sizeof(PghTurn)));
 	PghClient  *clients = palloc(mul_size(pgh_n_slots, sizeof(PghClient)));
@@ -355,47 +414,171 @@ count_by_application(TimestampTz now)
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
-		uint32		index;
+		uint32		row;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
-		index = pgh_application_index(session.who.application);
-		add_session(&live[index], &session, now);
-		clients[n_clients].application = index;
+		row = row_of_session(&listing, &session);
+		add_session(&listing.live[row], &session, now);
+		clients[n_clients].application = row;
 		clients[n_clients++].pid = session.login.client_pid;
 		if (is_abandoned(&session, now))
 		{
-			add_turns(&turns[n_turns], &session, index);
+			add_turns(&turns[n_turns], &session, row);
 			n_turns += 2;
 		}
-		if (index != session.counted_as)
+		if (row != session.counted_as)
 		{
-			live[index].arrived++;
-			live[session.counted_as].departed++;
+			listing.live[row].arrived++;
+			listing.live[session.counted_as].departed++;
 		}
 	}
-	count_at_once(live, turns, n_turns);
-	count_processes(live, clients, n_clients);
-	return live;
+	count_at_once(listing.live, turns, n_turns);
+	count_processes(listing.live, clients, n_clients);
+	return listing;
+}
+
+/* ----------
+ * Applications that are new here, if they are many
+ * ----------
+ */
+
+/*
+ * Beyond this many they are shown as one but for a few: most of them are one
+ * program that takes another name with each connection.
+ */
+#define PGH_MANY_NEWCOMERS 16
+#define PGH_SHOWN_NEWCOMERS 8
+
+typedef struct PghNewcomerRow
+{
+	uint32		index;
+	uint32		id;
+	int			connections;
+} PghNewcomerRow;
+
+/* The most connections first; of as many, who came first. */
+static int
+compare_newcomers(const void *a, const void *b)
+{
+	const PghNewcomerRow *left = a;
+	const PghNewcomerRow *right = b;
+
+	if (left->connections != right->connections)
+		return left->connections > right->connections ? -1 : 1;
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static void
+fold_newcomers(PghListing *listing)
+{
+	PghNewcomerRow *rows = palloc(mul_size(pgh_n_applications,
+										   sizeof(PghNewcomerRow)));
+	int			n = 0;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	for (int i = PGH_OTHERS + 1; i < pgh_n_applications; i++)
+	{
+		const PghApplication *app = &pgh_applications[i];
+
+		if (!app->used || app->tentative || app->established)
+			continue;
+		rows[n].index = i;
+		rows[n].id = app->id;
+		rows[n++].connections = app->account.connections;
+	}
+	pgh_unlock(&pgh_applications_part);
+	if (n <= PGH_MANY_NEWCOMERS)
+		return;
+	qsort(rows, n, sizeof(PghNewcomerRow), compare_newcomers);
+	for (int i = PGH_SHOWN_NEWCOMERS; i < n; i++)
+		listing->folded[rows[i].index] = true;
+}
+
+static void
+add_live(PghLive *sum, const PghLive *live)
+{
+	sum->connections += live->connections;
+	sum->active += live->active;
+	sum->idle += live->idle;
+	sum->idle_in_transaction += live->idle_in_transaction;
+	sum->hidden += live->hidden;
+	sum->transactions += live->transactions;
+	sum->arrived += live->arrived;
+	sum->departed += live->departed;
+	if (live->oldest_xact != 0 &&
+		(sum->oldest_xact == 0 || live->oldest_xact < sum->oldest_xact))
+		sum->oldest_xact = live->oldest_xact;
+}
+
+/* The peak of the sum is that of this moment, as far as anybody knows. */
+static void
+begin_sum(PghApplication *sum, PghLive *live)
+{
+	memset(sum, 0, sizeof(*sum));
+	memset(live, 0, sizeof(*live));
+	pgh_application_init(sum);
+	strlcpy(sum->name, PGH_NEWCOMERS, PGH_NAME_LEN);
+	sum->tentative = true;
+}
+
+/* ----------
+ * All rows
+ * ----------
+ */
+
+/* What is counted for row "i"; false if that is no application's. */
+static bool
+copy_application(const PghListing *listing, int i, PghApplication *app)
+{
+	memset(app, 0, sizeof(*app));
+	if (i >= pgh_n_applications)
+	{
+		memcpy(app->name, listing->name[i - pgh_n_applications],
+			   PGH_NAME_LEN);
+		return true;
+	}
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	memcpy(app, &pgh_applications[i], sizeof(*app));
+	pgh_unlock(&pgh_applications_part);
+	return app->used && !app->tentative;
 }
 
 Datum
 pgh_application_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghLive    *live;
+	PghListing	listing;
+	PghApplication sum;
+	PghLive		live;
+	PghRow		row;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	live = count_by_application(now);
-	for (int i = 0; i < pgh_n_applications; i++)
+	listing = list_live(now);
+	fold_newcomers(&listing);
+	begin_sum(&sum, &live);
+	for (int i = 0; i < listing.n; i++)
 	{
-		PghRow		row;
+		PghApplication app;
 
-		if (!pgh_applications[i].used)
+		if (!copy_application(&listing, i, &app))
 			continue;
-		build_application(&row, &pgh_applications[i], &live[i], now);
+		if (i < pgh_n_applications && listing.folded[i])
+		{
+			sum.used = true;
+			pgh_application_add(&app, &sum);
+			add_live(&live, &listing.live[i]);
+			continue;
+		}
+		listing.live[i].place = i;
+		build_application(&row, &app, &listing.live[i], now);
+		pgh_row_end(&row, fcinfo);
+	}
+	if (sum.used)
+	{
+		build_application(&row, &sum, &live, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

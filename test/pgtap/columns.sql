@@ -141,7 +141,8 @@ SELECT results_eq(
 		('blocking', 'integer'),
 		('query_id', 'bigint'),
 		('query', 'text'),
-		('resumed_after', 'interval')$$,
+		('resumed_after', 'interval'),
+		('trace_id', 'text')$$,
 	'hygiene.events: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.events', 'hygiene.events can be read');
 
