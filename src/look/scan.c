@@ -202,7 +202,7 @@ clear(int index, PghSession *session)
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
 	session->leak = 0;
-	session->waited_since = 0;
+	session->waited_since = session->advisory_locks = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
 }
