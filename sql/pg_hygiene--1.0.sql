@@ -1127,6 +1127,66 @@ COMMENT ON FUNCTION hygiene.report() IS
 	'A page of HTML about connections, leaks, endings and refusals, for psql -XAt -c ''select hygiene.report()''. It loads nothing and runs no script. Everyone may call it; it shows what the views show the caller. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 --
+-- hygiene.drains: sessions that are to end between two transactions
+--
+CREATE FUNCTION hygiene.get_drains(
+	OUT drain integer,
+	OUT selectors text,
+	OUT started_at timestamptz,
+	OUT matched integer,
+	OUT ended integer,
+	OUT remaining integer,
+	OUT deadline timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_drain_list';
+
+COMMENT ON FUNCTION hygiene.get_drains() IS
+	'One row for each of the last 16 drains since the server started. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.drains AS
+	SELECT * FROM hygiene.get_drains() ORDER BY drain;
+
+COMMENT ON VIEW hygiene.drains IS
+	'The last 16 drains, and how far each has come';
+COMMENT ON COLUMN hygiene.drains.drain IS
+	'Its number, from 1, as hygiene.drain() returned it';
+COMMENT ON COLUMN hygiene.drains.selectors IS
+	'Whose sessions it ends';
+COMMENT ON COLUMN hygiene.drains.started_at IS
+	'When it was begun';
+COMMENT ON COLUMN hygiene.drains.matched IS
+	'Sessions that it matched then; those that logged in later are not touched';
+COMMENT ON COLUMN hygiene.drains.ended IS
+	'Of those, the ones that have left until now, or until it was stopped, by the drain or of themselves';
+COMMENT ON COLUMN hygiene.drains.remaining IS
+	'Of those, the ones that it is still going to end; 0 when it was stopped';
+COMMENT ON COLUMN hygiene.drains.deadline IS
+	'When the rest is ended whatever it does; null if that is never';
+
+CREATE FUNCTION hygiene.drain(selectors text, deadline interval DEFAULT NULL)
+RETURNS integer
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgh_drain_sessions';
+
+REVOKE ALL ON FUNCTION hygiene.drain(text, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hygiene.drain(text, interval) TO pg_signal_backend;
+
+COMMENT ON FUNCTION hygiene.drain(text, interval) IS
+	'Ends every session that matches the selectors of a rule now, but the caller''s, between two transactions, with SQLSTATE 57P01; after the deadline, whatever it does. Returns the number of the drain. Superusers and members of pg_signal_backend may call it; the latter leave sessions of superusers alone, with a WARNING. Raises invalid_parameter_value for selectors that cannot be read, configuration_limit_exceeded while 16 are running. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE FUNCTION hygiene.stop_drain(drain integer)
+RETURNS boolean
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgh_stop_drain';
+
+REVOKE ALL ON FUNCTION hygiene.stop_drain(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hygiene.stop_drain(integer) TO pg_signal_backend;
+
+COMMENT ON FUNCTION hygiene.stop_drain(integer) IS
+	'Stops a drain: those of its sessions that are still there stay. Returns whether one of this number was running. Superusers and members of pg_signal_backend may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+--
 -- hygiene.reset(): begin counting anew
 --
 CREATE FUNCTION hygiene.reset()
@@ -1141,4 +1201,5 @@ COMMENT ON FUNCTION hygiene.reset() IS
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
 	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
-	hygiene.samples, hygiene.behaviour, hygiene.incidents TO PUBLIC;
+	hygiene.samples, hygiene.behaviour, hygiene.incidents,
+	hygiene.drains TO PUBLIC;

@@ -17,6 +17,7 @@
 #include "common/hashfn.h"
 
 #include "pure/limits.h"
+#include "pure/slots.h"
 #include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
@@ -217,6 +218,20 @@ pgh_parse_rules_or_error(const char *text)
 	return set;
 }
 
+void
+pgh_parse_selectors_or_error(const char *text, PghRule *rule)
+{
+	PghParseError error;
+
+	if (!pgh_selectors_parse(text, rule, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid selectors: %s", describe_parse_error(text, &error)),
+				 internalerrposition(error_position(text, &error)),
+				 internalerrquery(text),
+				 errhint("Selectors look like this: application=web-* user=app.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {
@@ -309,7 +324,8 @@ pgh_effective_headroom(void)
 {
 	if (pgh_headroom >= 0)
 		return pgh_headroom;
-	return Max(3, MaxConnections / 20);
+	return pgh_automatic_headroom(MaxConnections,
+								  MaxConnections - pgh_reserved_slots());
 }
 
 static void
@@ -341,7 +357,7 @@ define_slots(void)
 							NULL, assign_connections_per_application, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom",
 							"Free connection slots to keep.",
-							"-1 means 5 % of max_connections, at least 3.",
+							"-1 means 5 % of max_connections, at least 3, at most a quarter of the usable slots.",
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_headroom, NULL);

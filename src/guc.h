@@ -105,7 +105,7 @@ extern int64 pgh_shortest_limit(void);
 /* May a transaction be too old, for anybody? */
 extern bool pgh_ages_are_limited(void);
 
-/* Free slots to keep: the setting, or 5 % of max_connections, at least 3. */
+/* Free slots to keep: the setting, or pgh_automatic_headroom(). */
 extern int	pgh_effective_headroom(void);
 
 /*
@@ -113,5 +113,8 @@ extern int	pgh_effective_headroom(void);
  * invalid_parameter_value with the position and what was expected.
  */
 extern PghRuleSet *pgh_parse_rules_or_error(const char *text);
+
+/* The same for the selectors of one rule. */
+extern void pgh_parse_selectors_or_error(const char *text, PghRule *rule);
 
 #endif							/* PGH_GUC_H */

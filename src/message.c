@@ -123,6 +123,23 @@ print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
 		snprintf(buf, size, "%s %s", general, pgh_pattern_advice(pattern));
 }
 
+/*
+ * What drains a session.  The selectors are those of the drain, printed.
+ */
+static void
+print_drain(const PghRequest *request, PghMessage *message)
+{
+	bool		at_once = request->leave == PGH_LEAVE_AT_ONCE;
+
+	snprintf(message->detail, sizeof(message->detail), at_once ?
+			 "The sessions of \"%s\" were to end between two transactions, and the deadline for that is over." :
+			 "The sessions of \"%s\" are to end, each between two transactions.",
+			 request->rule_label);
+	strlcpy(message->hint, at_once ?
+			"Connect again, and repeat the transaction if one was open." :
+			pgh_limit_info[PGH_LIMIT_DRAIN].hint, sizeof(message->hint));
+}
+
 void
 pgh_message_for_request(const PghRequest *request, const char *application,
 						int64 measured, PghMessage *message)
@@ -138,6 +155,11 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 	{
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		message->primary = info->cancel_primary;
+	}
+	if (decision->reason == PGH_LIMIT_DRAIN)
+	{
+		print_drain(request, message);
+		return;
 	}
 	if (decision->action == PGH_ACTION_ROLLBACK)
 		message->primary = info->rollback_primary;

@@ -117,6 +117,7 @@ read_proc(PghSession *session)
 	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
 	PghFacts   *facts = &session->facts;
 
+	facts->pid = session->login.pid;
 	session->lxid = pgh_proc_lxid(proc);
 	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);

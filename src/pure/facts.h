@@ -80,6 +80,7 @@ typedef struct PghFacts
 								 * 0 = nobody does */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	int32_t		pid;
 	bool		talking;		/* its client has sent messages since that ask
 								 * for no statement: it is not idle */
 	bool		superuser;
@@ -124,6 +125,8 @@ typedef enum PghLimit
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
 	PGH_LIMIT_HORIZON,
+	PGH_LIMIT_SESSION_LIFETIME,
+	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,

@@ -137,12 +137,19 @@ consider_advisory_blocker(PghVerdict *best, const PghFacts *facts,
  * backup is idle on purpose.  Only a rule that names the limit for it says that
  * it is not.
  */
+static bool
+idles_on_purpose(const PghFacts *facts, const PghLimits *limits,
+				 PghLimit limit)
+{
+	return (facts->listening || facts->advisory || facts->in_backup) &&
+		limits->rule[limit] == 0;
+}
+
 static void
 consider_idle_session(PghVerdict *best, const PghFacts *facts,
 					  const PghLimits *limits, PghTime now)
 {
-	if ((facts->listening || facts->advisory || facts->in_backup) &&
-		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
+	if (idles_on_purpose(facts, limits, PGH_LIMIT_IDLE_SESSION))
 		return;
 	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
 }
@@ -199,6 +206,41 @@ pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 		consider_advisory_blocker(&best, facts, limits, now);
 	consider_transaction(&best, facts, limits, now);
 	return best;
+}
+
+/*
+ * From 0 to 65535.  Sessions that come at once have pids in a row; multiples
+ * of the golden section lie evenly, however many there are.
+ */
+static int64_t
+spread_pid(int32_t pid)
+{
+	return (int64_t) (((uint32_t) pid * UINT32_C(2654435769)) >> 16);
+}
+
+PghTime
+pgh_lifetime_ends(const PghFacts *facts, const PghLimits *limits)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_SESSION_LIFETIME];
+
+	if (limit <= 0 || facts->state == PGH_STATE_UNKNOWN ||
+		pgh_exemption(facts, limits) != NULL ||
+		idles_on_purpose(facts, limits, PGH_LIMIT_SESSION_LIFETIME))
+		return PGH_NEVER;
+	return time_plus(facts->backend_start,
+					 limit - limit / 10 * spread_pid(facts->pid) / 65536);
+}
+
+PghVerdict
+pgh_foresee(const PghFacts *facts, const PghLimits *limits, PghTime now)
+{
+	PghVerdict	verdict = pgh_decide(facts, limits, now);
+
+	if (pgh_state_for_limits(facts) == PGH_STATE_IDLE)
+		consider(&verdict, limits, PGH_LIMIT_SESSION_LIFETIME,
+				 PGH_ACTION_TERMINATE, pgh_lifetime_ends(facts, limits),
+				 now - facts->backend_start);
+	return verdict;
 }
 
 PghTime

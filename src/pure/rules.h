@@ -147,6 +147,13 @@ extern bool pgh_rules_parse(const char *text, PghRuleSet *set,
 							int32_t capacity, PghParseError *error);
 
 /*
+ * The same for the selectors of a rule without its settings, of which there
+ * must be one at least: *rule then matches by them, and sets nothing.
+ */
+extern bool pgh_selectors_parse(const char *text, PghRule *rule,
+								PghParseError *error);
+
+/*
  * Print one rule, its selectors or its settings in the form that parses back
  * to the same thing.  Writes at most "size" bytes including the terminator,
  * never half a UTF-8 character, and ends with "..." when it did not fit.

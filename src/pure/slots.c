@@ -11,6 +11,18 @@
  */
 #include "pure/slots.h"
 
+int32_t
+pgh_automatic_headroom(int32_t max_connections, int32_t usable)
+{
+	int32_t		headroom = max_connections / 20;
+
+	if (headroom < 3)
+		headroom = 3;
+	if (headroom > usable / 4)
+		headroom = usable / 4;
+	return headroom;
+}
+
 static PghRefusal
 refuse(PghLimit reason, int32_t rule)
 {

@@ -13,6 +13,13 @@
 
 #include "pure/facts.h"
 
+/*
+ * How many slots to keep free where nobody has said so: 5 % of all, at least 3,
+ * but never more than a quarter of the "usable" ones, those that ordinary roles
+ * can have: on a tiny server the headroom must not be all there is.
+ */
+extern int32_t pgh_automatic_headroom(int32_t max_connections, int32_t usable);
+
 /* ----------
  * Admission
  * ----------

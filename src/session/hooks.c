@@ -254,6 +254,7 @@ end_session(int code, Datum arg)
 		(transactions_ended >= 0 && IsTransactionState());
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
+	pgh_victim_record(slot);
 	application = pgh_slot_release();
 	pgh_rule_member_leave(pgh_my_proc_number());
 	pgh_victim_finish(slot, application);

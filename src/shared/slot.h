@@ -76,7 +76,8 @@
  *	RECALLED -> SPARED	the victim's signal handler, or its end of the
  *						transaction.  -> ACCEPTED or DONE, because the error is
  *						being raised already
- *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
+ *	SPARED, DONE -> FREE	the worker, after it recorded the outcome; of one
+ *						that is to leave there is none to be recorded
  *
  * Where two arrows of different writers leave a state, it is left by
  * compare-exchange; elsewhere a plain atomic store after a barrier will do.
@@ -91,9 +92,25 @@ typedef enum PghRequestState
 	PGH_REQUEST_RECALLED
 } PghRequestState;
 
+/*
+ * Is the session to leave by itself, and when?  Such a request says nothing
+ * of what the worker saw, is answered at once, and closed when it was spared;
+ * the worker asks again in a moment.  Nothing is recorded of it until it was
+ * accepted, and then by the victim.
+ */
+typedef enum PghLeave
+{
+	PGH_LEAVE_NONE,				/* it is to end what the worker saw */
+	PGH_LEAVE_BETWEEN,			/* between two transactions */
+	PGH_LEAVE_UNBOUND,			/* the same, unless it LISTENs or holds a lock
+								 * for the session */
+	PGH_LEAVE_AT_ONCE			/* whatever it does */
+} PghLeave;
+
 typedef struct PghRequest
 {
 	PghDecision decision;
+	uint8		leave;			/* PghLeave */
 	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */

@@ -12,6 +12,7 @@
 
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 
 #include "pure/policy.h"
 #include "shared/applications.h"

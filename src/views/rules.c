@@ -130,7 +130,7 @@ static const char *
 verdict_name(const PghSession *session, const PghLimits *limits,
 			 TimestampTz now)
 {
-	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+	PghVerdict	verdict = pgh_foresee(&session->facts, limits, now);
 
 	if (pgh_exemption(&session->facts, limits) != NULL)
 		return "exempt";

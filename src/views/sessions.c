@@ -98,7 +98,7 @@ append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 	char		setting[32];
 
 	pgh_clock_correct(&facts, now);
-	verdict = pgh_decide(&facts, limits, now);
+	verdict = pgh_foresee(&facts, limits, now);
 	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
 	{
 		pgh_row_nulls(row, 3);

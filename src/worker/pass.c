@@ -23,6 +23,7 @@
 #include "worker/act.h"
 #include "worker/evict.h"
 #include "worker/ledger.h"
+#include "worker/leave.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
@@ -226,7 +227,30 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 	return pgh_decide(&facts, limits, now);
 }
 
-/* Decide on a session, and act if it is due. */
+/* Act on what is due of the session, and plan what is not. */
+static void
+heed(PghWatch *watch, const PghSession *session, const PghVerdict *verdict,
+	 TimestampTz now)
+{
+	if (verdict->deadline == PGH_NEVER ||
+		watch->details->limits.mode == PGH_MODE_OFF)
+		return;
+	plan_note(watch, session, verdict);
+	if (verdict->deadline + PGH_REPLY_MARGIN > now)
+		watch->deadline = verdict->deadline + PGH_REPLY_MARGIN;
+	else if (pgh_act(session, verdict, watch->details->limits.mode, now))
+	{
+		watch->asked = true;
+		if (verdict->decision.action == PGH_ACTION_CANCEL)
+			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+	}
+}
+
+/*
+ * Decide on a session, and act if it is due.  Whether it is to leave comes
+ * last: that waits for a moment which may never come, and nothing is to wait
+ * for it.
+ */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
 {
@@ -237,17 +261,12 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
-	if (verdict.deadline == PGH_NEVER ||
-		watch->details->limits.mode == PGH_MODE_OFF)
-		return;
-	plan_note(watch, &session, &verdict);
-	if (verdict.deadline + PGH_REPLY_MARGIN > now)
-		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
-	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
+	heed(watch, &session, &verdict, now);
+	if (!watch->asked)
 	{
-		watch->asked = true;
-		if (verdict.decision.action == PGH_ACTION_CANCEL)
-			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+		TimestampTz leaves = pgh_leave_attend(watch, &session, now);
+
+		watch->deadline = Min(watch->deadline, leaves);
 	}
 }
 
@@ -396,6 +415,7 @@ pgh_pass(TimestampTz now, int *n_sessions)
 	TimestampTz next;
 
 	blocked_seen = NULL;
+	pgh_leave_follow();
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{

@@ -21,6 +21,9 @@ typedef struct PghWatchDetails
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	int64		retry_after;
 	PghBlocked	blocked;		/* who hung on it at the last look */
+	TimestampTz leave_at;		/* when to ask it to leave, once it is to */
+	int64		leave_after;	/* microseconds between two such questions */
+	int			leave_activity; /* its activity_changecount at the last one */
 	uint64		observed_event; /* of this spell, while it lasts; 0 = none */
 
 	/* What was already counted, and recorded, in observe mode. */

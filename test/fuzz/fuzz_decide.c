@@ -58,6 +58,7 @@ make_facts(const uint8_t *head, PghFacts *facts)
 	facts->blocking = head[10] % 4;
 	if (head[11] % 4 == 3)
 		facts->advisory_since = now - make_age(head[11]);
+	facts->pid = head[11];
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
 	facts->open = head[13] % 4 > 1;

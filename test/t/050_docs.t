@@ -116,6 +116,7 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
+	  : $name eq 'idle_action' ? 'idle_action=rollback'
 	  : $value =~ /^none/ ? $name
 	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
@@ -326,6 +327,20 @@ $client = client('orders', 'BEGIN', 'UPDATE t SET i = 4');
 $client->wait_closed;
 heard($client, 'idle_writer_timeout');
 
+with_settings(idle_in_transaction_timeout => '1s', idle_action => 'rollback');
+$client = client('orders', 'BEGIN');
+until_row(
+	$node,
+	"SELECT state FROM pg_stat_activity WHERE pid = $client->{pid}",
+	'idle in transaction (aborted)');
+$client->try_query('SELECT 1');
+heard($client, 'a statement after a rollback');
+$client->try_query('COMMIT');
+heard($client, 'its COMMIT');
+$client->query('BEGIN');
+$client->wait_closed;
+heard($client, 'the end that follows a rollback');
+
 with_settings(advisory_blocker_timeout => '100ms');
 $client = client('worker', 'SELECT pg_advisory_lock(1)');
 $waiter = client('waiter');
@@ -436,6 +451,15 @@ like(slurp_file($node->logfile, $position),
 	qr/more connections? of application "web" would have been refused/,
 	'provoked: the count of what would be refused');
 $_->close for @others;
+
+with_settings(
+	mode => 'observe',
+	idle_in_transaction_timeout => '100ms',
+	idle_action => 'rollback');
+$client = client('web', 'BEGIN');
+ok(wait_log($node, qr/would roll back the transaction of process \d+, but only observes: /, $position),
+	'provoked: a rollback that is only observed');
+$client->close;
 
 with_settings(mode => 'observe', transaction_timeout => '1s');
 $client = client('web');

@@ -155,6 +155,13 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xact_start = NOW - read_time(s, &s);
 		else if (skip_words(&s, "cancelled "))
 			facts->cancelled_at = NOW - read_time(s, &s);
+		else if (skip_words(&s, "session "))
+			facts->backend_start = NOW - read_time(s, &s);
+		else if (skip_words(&s, "pid "))
+		{
+			facts->pid = (int32_t) strtol(s, &end, 10);
+			s = end;
+		}
 		else if (skip_words(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
@@ -295,7 +302,7 @@ static void
 describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		 size_t size)
 {
-	PghVerdict	verdict = pgh_decide(facts, limits, NOW);
+	PghVerdict	verdict = pgh_foresee(facts, limits, NOW);
 	const char *exemption = pgh_exemption(facts, limits);
 	char		length[64];
 

@@ -353,9 +353,28 @@ test_eviction(char **field)
 				field[1]);
 }
 
+static void
+test_headroom(int32_t max_connections, int32_t usable, int32_t expected)
+{
+	int32_t		got = pgh_automatic_headroom(max_connections, usable);
+
+	tap_ok(got == expected, "headroom of %d of %d slots is %d, not %d", usable,
+		   max_connections, expected, got);
+}
+
 int
 main(void)
 {
+	test_headroom(100, 97, 5);
+	test_headroom(1000, 990, 50);
+	test_headroom(59, 56, 3);
+	test_headroom(15, 12, 3);
+	test_headroom(14, 11, 2);
+	test_headroom(6, 3, 0);
+	test_headroom(4, 4, 1);
+	test_headroom(1, 1, 0);
+	test_headroom(3, 0, 0);
+	test_headroom(1000, 20, 5);
 	for_each_row("test/unit/admit.tbl", 2, test_admission);
 	for_each_row("test/unit/evict.tbl", 3, test_eviction);
 	return tap_done();

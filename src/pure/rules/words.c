@@ -58,6 +58,7 @@ const PghSettingInfo pgh_setting_info[] = {
 	DURATION_SETTING("advisory_blocker_timeout", PGH_LIMIT_ADVISORY_BLOCKER),
 	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
 	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
+	DURATION_SETTING("session_lifetime", PGH_LIMIT_SESSION_LIFETIME),
 	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
 	DURATION_SETTING("cancel_grace", PGH_LIMIT_CANCEL_GRACE),
 	NUMBER_SETTING("horizon_limit", PGH_LIMIT_HORIZON,
