@@ -4,7 +4,8 @@
  *	  The hand-over between the worker and a victim.
  *
  * Owns: PghSlot.request and request_state (the arrows are drawn beside
- * PghRequestState).  Must not: decide what is asked.
+ * PghRequestState).  Must not: decide what is asked, or look at what a victim
+ * does; that is for shared/answer.c.
  *
  * Why the victim decides
  * ----------------------

@@ -187,7 +187,7 @@ typedef struct PghSlot
 
 	/*
 	 * state_start of an idle spell that is over although core does not say
-	 * so: the client has begun to talk, see is_talking() in request.c.
+	 * so: the client has begun to talk, see is_talking() in answer.c.
 	 */
 	pg_atomic_uint64 talking_in;
 

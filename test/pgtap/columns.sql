@@ -22,7 +22,8 @@ SELECT views_are('hygiene', ARRAY[
 	'horizon',
 	'samples',
 	'behaviour',
-	'incidents'],
+	'incidents',
+	'drains'],
 	'these are all views');
 
 SELECT results_eq(

@@ -362,6 +362,21 @@ $client = client('web', 'SELECT 1');
 $client->wait_closed;
 heard($client, 'idle_session_timeout');
 
+with_settings(session_lifetime => '100ms');
+$client = client('web', 'SELECT 1');
+$client->wait_closed;
+heard($client, 'session_lifetime');
+with_settings();
+
+$client = client('old', 'SELECT 1');
+$node->safe_psql('postgres', q{SELECT hygiene.drain('application=old')});
+$client->wait_closed;
+heard($client, 'a drain');
+$client = client('old', 'BEGIN');
+$node->safe_psql('postgres', q{SELECT hygiene.drain('application=old', '1ms')});
+$client->wait_closed;
+heard($client, 'a drain, after its deadline');
+
 with_settings(transaction_timeout => '100ms');
 $client = client('web');
 $client->try_query('SELECT pg_sleep(100)');
@@ -481,6 +496,8 @@ with_settings();
 my $boss = PgHygiene::Client->new($node,
 	user => $node->safe_psql('postgres', 'SELECT current_user'));
 my @mistakes = (
+	q{SELECT hygiene.drain('usr=app')},
+	q{SELECT hygiene.drain(NULL)},
 	q{ALTER SYSTEM SET pg_hygiene.rules = 'application=web: idle_in_transaction_timeout=30sec'},
 	q{SELECT * FROM hygiene.check_rules('application=web-* usr=app: connections=40')},
 	q{SELECT * FROM hygiene.check_rules('application=web-*')},
@@ -491,6 +508,12 @@ for my $sql (@mistakes)
 	$boss->try_query($sql);
 	heard($boss, $sql);
 }
+@others = map { client('old', 'BEGIN') } 1 .. 2;
+$boss->query(q{SELECT hygiene.drain('application=old')}) for 1 .. 16;
+$boss->try_query(q{SELECT hygiene.drain('application=old')});
+heard($boss, 'too many drains');
+$boss->query('SELECT hygiene.stop_drain(drain) FROM hygiene.drains');
+$_->close for @others;
 $boss->query('SELECT FROM hygiene.get_status(1)');
 my ($prepared) = @{ $boss->{notices} };
 is( join('|', 'WARNING', '', shape($prepared->{M}), '', $prepared->{H}),
@@ -596,7 +619,7 @@ for my $file ('README.md', 'doc/rules.md')
 }
 
 my %pairs = map { (split /\|/)[1] . ' ' . (split /\|/)[2] => 1 }
-  grep { !/\|(?:22023|55000)\|/ } keys %told;
+  grep { !/\|(?:22023|22004|53400|55000)\|/ } keys %told;
 my %table = map { $_->[1] . ' ' . shape(literal($_->[2])) => 1 }
   table(section($doc{'doc/messages.md'}, 'What a client sees'));
 same_names([ keys %table ], [ keys %pairs ],
