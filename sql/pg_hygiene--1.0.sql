@@ -640,6 +640,8 @@ CREATE FUNCTION hygiene.rehearse(
 	OUT ends_in interval,
 	OUT query_id bigint,
 	OUT query text,
+	OUT advisory_locks integer,
+	OUT longest_wait interval,
 	OUT verdict text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED

@@ -215,7 +215,7 @@ clear(int index, PghSession *session)
 	session->name[0] = '\0';
 	session->trace_id[0] = '\0';
 	session->leak = 0;
-	session->waited_since = 0;
+	session->waited_since = session->advisory_locks = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
 }

@@ -37,6 +37,7 @@ typedef struct PghSession
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
 	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
+	int32		advisory_locks; /* that it holds; set by the views */
 	TimestampTz waited_since;	/* when the first who waits for it began to; 0
 								 * = nobody does.  Set by pgh_note_blocked() */
 } PghSession;

@@ -185,6 +185,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
 	const PghBlocked *blocked;
+	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
@@ -192,6 +193,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
 	blocked = pgh_blocked_now(NULL);
+	advisory_locks = pgh_advisory_locks_now();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -202,6 +204,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		if (!pgh_scan_session(i, &session))
 			continue;
 		pgh_note_blocked(&session, &blocked[i]);
+		session.advisory_locks = advisory_locks[i];
 		pgh_row_begin(&row);
 		pgh_row_text(&row, pgh_append_session(&row, &session, rules,
 											  &server_wide, now, &limits) ?
