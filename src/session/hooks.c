@@ -32,6 +32,7 @@
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -314,6 +315,9 @@ begin_session(const Port *port)
 	char		application[PGH_NAME_LEN];
 
 	identify(port, &login, application);
+
+	/* The postmaster may have read newer settings since it forked us. */
+	(void) pgh_settings_take();
 	before_shmem_exit(end_session, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();

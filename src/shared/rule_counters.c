@@ -13,6 +13,8 @@
 #include "common/hashfn.h"
 #include "utils/timestamp.h"
 
+#include "shared/settings.h"
+
 #define PGH_MILLION INT64CONST(1000000)
 
 PghRuleState *pgh_rule_states = NULL;
@@ -38,6 +40,13 @@ clear_counters(PghRuleState *state)
 	pg_atomic_write_u64(&state->last_used, 0);
 }
 
+/* Is what is kept here about newer rules than this process has? */
+static bool
+is_newer(const PghRuleState *state)
+{
+	return (int32) (state->generation - pgh_settings_here()) > 0;
+}
+
 void
 pgh_rule_counter_sync(int i)
 {
@@ -46,6 +55,9 @@ pgh_rule_counter_sync(int i)
 	uint32		hash = hash_bytes((const unsigned char *) rule,
 								  sizeof(PghRule));
 
+	if (is_newer(state))
+		return;
+	state->generation = pgh_settings_here();
 	if (state->hash == hash)
 		return;
 	state->hash = hash;
@@ -73,6 +85,8 @@ pgh_rule_rate_is_used_up(int i, TimestampTz now)
 	int64		most = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	int64		passed = Min(Max(now - state->filled_at, 0), USECS_PER_SEC);
 
+	if (is_newer(state))
+		return false;
 	state->bucket = Min(state->bucket + passed * rule->value[PGH_RULE_CONNECT_RATE], most);
 	state->filled_at = now;
 	return state->bucket < PGH_MILLION;
@@ -83,7 +97,8 @@ pgh_rule_rate_take(int i)
 {
 	PghRuleState *state = &pgh_rule_states[i];
 
-	state->bucket = Max(state->bucket - PGH_MILLION, 0);
+	if (!is_newer(state))
+		state->bucket = Max(state->bucket - PGH_MILLION, 0);
 }
 
 /* ----------

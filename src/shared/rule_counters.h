@@ -5,8 +5,11 @@
  *
  * field						who and how
  * ---------------------------	--------------------------------------------
- * hash, bucket, filled_at		W, R under the lock exclusive; R of hash by
- *								the process that writes the file, shared
+ * hash, generation, bucket, filled_at
+ *								W, R under the lock exclusive; R of hash by
+ *								the process that writes the file, shared.  A
+ *								process with older settings than the last one
+ *								leaves them alone
  * refused, ended, last_used	W anyone; R anyone; atomics
  *
  * The lock is the one under which connections are admitted where rules count
@@ -23,6 +26,7 @@
 typedef struct PghRuleState
 {
 	uint32		hash;			/* of the rule that this is about; 0 = none */
+	uint32		generation;		/* of the newest settings that said so */
 	int64		bucket;			/* connections allowed now, in millionths */
 	TimestampTz filled_at;		/* when the bucket was last filled up */
 	pg_atomic_uint64 refused;
@@ -42,10 +46,16 @@ extern void pgh_count_rule(int rule, PghCounter counter);
  */
 extern void pgh_rule_counters_sync(void);
 
-/* The same for rule "i" (from 0), under the lock. */
+/*
+ * The same for rule "i" (from 0), under the lock.  Nothing is done for rules
+ * that are older than those of somebody who came before.
+ */
 extern void pgh_rule_counter_sync(int i);
 
-/* Under the lock: has the rate of rule "i" been used up? */
+/*
+ * Under the lock: has the rate of rule "i" been used up?  Not for rules that
+ * are older than what is kept.
+ */
 extern bool pgh_rule_rate_is_used_up(int i, TimestampTz now);
 
 /* Under the lock: a connection of rule "i" was let in. */
