@@ -13,6 +13,7 @@ COMMENT ON SCHEMA hygiene IS
 --
 CREATE FUNCTION hygiene.get_status(
 	old_prepared bigint,
+	OUT version text,
 	OUT mode text,
 	OUT pressure text,
 	OUT max_connections integer,
@@ -53,6 +54,8 @@ CREATE VIEW hygiene.status AS
 
 COMMENT ON VIEW hygiene.status IS
 	'The server in one row: connection slots, sessions by state, what was ended and refused, and the worker';
+COMMENT ON COLUMN hygiene.status.version IS
+	'Of the library that the server has loaded';
 COMMENT ON COLUMN hygiene.status.mode IS
 	'pg_hygiene.mode: "enforce", "observe" or "off"';
 COMMENT ON COLUMN hygiene.status.pressure IS
@@ -70,13 +73,13 @@ COMMENT ON COLUMN hygiene.status.available IS
 COMMENT ON COLUMN hygiene.status.headroom IS
 	'Free slots to keep: pg_hygiene.headroom, or what -1 stands for';
 COMMENT ON COLUMN hygiene.status.active IS
-	'Sessions that run a statement';
+	'Sessions that run a statement; null while one of the sessions is hidden';
 COMMENT ON COLUMN hygiene.status.idle IS
-	'Sessions idle outside a transaction';
+	'Sessions idle outside a transaction; null while one of the sessions is hidden';
 COMMENT ON COLUMN hygiene.status.idle_in_transaction IS
-	'Sessions idle in a transaction, including aborted ones';
+	'Sessions idle in a transaction, including aborted ones; null while one of the sessions is hidden';
 COMMENT ON COLUMN hygiene.status.oldest_transaction IS
-	'Age of the oldest open transaction of a client session';
+	'Age of the oldest open transaction of a client session; null while one of the sessions is hidden';
 COMMENT ON COLUMN hygiene.status.growth_per_minute IS
 	'How fast the used slots grow, in slots per minute, measured over the last minute, or since the start if that is less; 0 while they grow in a way that will not last';
 COMMENT ON COLUMN hygiene.status.exhaustion_in IS
@@ -130,13 +133,15 @@ CREATE FUNCTION hygiene.get_sessions(
 	OUT limit_setting text,
 	OUT ends_in interval,
 	OUT query_id bigint,
-	OUT query text)
+	OUT query text,
+	OUT advisory_locks integer,
+	OUT longest_wait interval)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_sessions';
 
 COMMENT ON FUNCTION hygiene.get_sessions() IS
-	'One row for each client session of the server. Everyone may call it; query texts and addresses of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'One row for each client session of the server. Everyone may call it; what pg_stat_activity hides from the caller is hidden here. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.sessions AS SELECT * FROM hygiene.get_sessions();
 
@@ -151,39 +156,43 @@ COMMENT ON COLUMN hygiene.sessions.user_name IS
 COMMENT ON COLUMN hygiene.sessions.database_name IS
 	'Database it is connected to, as it was named then';
 COMMENT ON COLUMN hygiene.sessions.client_addr IS
-	'Null for a Unix-domain socket, and for other roles'' sessions unless you are a member of pg_read_all_stats';
+	'Null for a Unix-domain socket; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.client_port IS
-	'-1 for a Unix-domain socket; hidden like client_addr';
+	'-1 for a Unix-domain socket; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.backend_start IS
-	'When the session began';
+	'When the session began; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.state IS
-	'As in pg_stat_activity; "starting" until the session is ready, "disabled" where track_activities is off; the others are "active" (also during a fast-path function call), "idle", "idle in transaction" and "idle in transaction (aborted)"';
+	'As in pg_stat_activity; "starting" until the session is ready, "disabled" where track_activities is off; the others are "active" (also during a fast-path function call), "idle", "idle in transaction" and "idle in transaction (aborted)"; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.state_age IS
-	'Time since it entered this state';
+	'Time since it entered this state; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS
-	'Time since its transaction began, also of one that has failed and was not rolled back; null outside a transaction';
+	'Time since its transaction began, also of one that has failed and was not rolled back; null outside a transaction; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.wrote IS
 	'Whether its transaction has been assigned a transaction id';
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS
 	'How many transaction ids behind the next one its xmin is; null when it holds back nothing';
 COMMENT ON COLUMN hygiene.sessions.blocking IS
-	'Number of sessions that wait for a lock it holds';
+	'Number of processes that hang on it: they wait for a lock it holds, stand in the queue behind one that does, or wait for one of those';
 COMMENT ON COLUMN hygiene.sessions.listening IS
-	'Whether it LISTENs on a channel';
+	'Whether it LISTENs on a channel; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.exempt IS
-	'Why it is never refused, ended or evicted: "superuser", "rule n", track_activities; null if it may be';
+	'Why it is never refused, ended or evicted: "superuser", "rule n", track_activities; null if it may be; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.rules IS
-	'Numbers of the rules of pg_hygiene.rules that match it, from 1';
+	'Numbers of the rules of pg_hygiene.rules that match it, from 1; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.limit_name IS
-	'The setting that acts first if the session goes on doing what it does; null if none will';
+	'The setting that acts first if the session goes on doing what it does; null if none will; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.limit_setting IS
-	'The value of that setting for this session';
+	'The value of that setting for this session; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.ends_in IS
-	'Time until that limit acts; null when nothing will end the session, also because it is only observed';
+	'Time until that limit acts; null when nothing will end the session, also because it is only observed; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.query_id IS
-	'Identifier of its statement, where compute_query_id gives one';
+	'Identifier of its statement, where compute_query_id gives one; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.query IS
-	'The statement it runs or ran last, its first 1023 bytes; hidden like client_addr';
+	'The statement it runs or ran last, its first 1023 bytes; where that is hidden, "<insufficient privilege>"';
+COMMENT ON COLUMN hygiene.sessions.advisory_locks IS
+	'Number of advisory locks it holds, as pg_locks lists them: of the session or the transaction, shared or not';
+COMMENT ON COLUMN hygiene.sessions.longest_wait IS
+	'How long the one of these that waits longest has waited; null if nobody waits';
 
 --
 -- hygiene.applications: one row for each application name
@@ -211,7 +220,10 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT rolled_back bigint,
 	OUT would_terminate bigint,
 	OUT would_evict bigint,
-	OUT would_refuse bigint)
+	OUT would_refuse bigint,
+	OUT blocked_time interval,
+	OUT slot_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_application_list';
@@ -229,11 +241,11 @@ COMMENT ON COLUMN hygiene.applications.application_name IS
 COMMENT ON COLUMN hygiene.applications.connections IS
 	'Sessions of this moment';
 COMMENT ON COLUMN hygiene.applications.active IS
-	'Of those, the ones that run a statement';
+	'Of those, the ones that run a statement; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.idle IS
-	'Of those, the ones idle outside a transaction';
+	'Of those, the ones idle outside a transaction; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.idle_in_transaction IS
-	'Of those, the ones idle in a transaction, including aborted ones';
+	'Of those, the ones idle in a transaction, including aborted ones; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.peak_connections IS
 	'Most sessions it had at once since stats_since';
 COMMENT ON COLUMN hygiene.applications.peak_at IS
@@ -241,7 +253,7 @@ COMMENT ON COLUMN hygiene.applications.peak_at IS
 COMMENT ON COLUMN hygiene.applications.share IS
 	'Its connections in percent of the usable slots';
 COMMENT ON COLUMN hygiene.applications.oldest_transaction IS
-	'Age of its oldest open transaction';
+	'Age of its oldest open transaction; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.opened IS
 	'Sessions that took up this name since stats_since, at login or later, and those that had it at that time';
 COMMENT ON COLUMN hygiene.applications.closed IS
@@ -257,19 +269,25 @@ COMMENT ON COLUMN hygiene.applications.cancelled IS
 COMMENT ON COLUMN hygiene.applications.spared IS
 	'Sessions that went back to work at the last moment and were left alone';
 COMMENT ON COLUMN hygiene.applications.transactions IS
-	'Transactions that sessions ended under this name, by commit or rollback';
+	'Transactions that sessions ended under this name, by commit or rollback; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.mean_session IS
 	'Mean duration of its sessions that have ended';
 COMMENT ON COLUMN hygiene.applications.rolled_back IS
 	'Idle transactions of its sessions that a limit rolled back while the connection stayed';
 COMMENT ON COLUMN hygiene.applications.diagnosis IS
-	'What it does wrong and what to change; null if nothing is wrong';
+	'What it does wrong and what to change; null if nothing is wrong, or one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.would_terminate IS
-	'What a limit would have ended or cancelled, where pg_hygiene.mode or a rule says observe; once for each idle spell or transaction';
+	'What a limit would have ended or cancelled, where pg_hygiene.mode or a rule says observe; once for each idle spell or transaction; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.would_evict IS
-	'Sessions that would have been ended to free a slot, counted likewise';
+	'Sessions that would have been ended to free a slot, counted likewise; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.would_refuse IS
-	'Connections that would have been refused';
+	'Connections that would have been refused; null while one of its sessions is hidden';
+COMMENT ON COLUMN hygiene.applications.blocked_time IS
+	'How long others waited for its sessions while these were idle, added up; for advisory locks only where advisory_blocker_timeout limits that. A second behind, as the next two are';
+COMMENT ON COLUMN hygiene.applications.slot_time IS
+	'How long its sessions held their slots idle in a transaction, added up; null while one of its sessions is hidden';
+COMMENT ON COLUMN hygiene.applications.horizon_xids IS
+	'By how many transaction ids one of its idle transactions held back VACUUM, at most';
 
 --
 -- hygiene.events: what was done, newest last
@@ -300,7 +318,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_event_list';
 
 COMMENT ON FUNCTION hygiene.get_events() IS
-	'The last pg_hygiene.max_events events, newest last. Everyone may call it; query texts and addresses of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'The last pg_hygiene.max_events events, newest last. Everyone may call it; what pg_stat_activity hides from the caller is hidden here. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.events AS SELECT * FROM hygiene.get_events();
 
@@ -315,13 +333,13 @@ COMMENT ON COLUMN hygiene.events.action IS
 COMMENT ON COLUMN hygiene.events.outcome IS
 	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
-	'The setting that acted, without its prefix, or the rule''s "connections", "reserve" or connect_rate';
+	'The setting that acted, without its prefix, or the rule''s "connections", "reserve" or connect_rate; hidden from others';
 COMMENT ON COLUMN hygiene.events.rule IS
-	'Number of the rule whose limit it was; null for the server-wide setting';
+	'Number of the rule whose limit it was; null for the server-wide setting; hidden from others';
 COMMENT ON COLUMN hygiene.events.measured IS
-	'What was measured when it was decided; casts to interval where the limit is a time, and for "evict"';
+	'What was measured when it was decided; casts to interval where the limit is a time, and for "evict"; hidden from others';
 COMMENT ON COLUMN hygiene.events.limit_setting IS
-	'The value of the limit';
+	'The value of the limit; hidden from others';
 COMMENT ON COLUMN hygiene.events.pid IS
 	'Process id of the backend';
 COMMENT ON COLUMN hygiene.events.application_name IS
@@ -331,21 +349,21 @@ COMMENT ON COLUMN hygiene.events.user_name IS
 COMMENT ON COLUMN hygiene.events.database_name IS
 	'Its database';
 COMMENT ON COLUMN hygiene.events.client_addr IS
-	'Its address; hidden as in hygiene.sessions';
+	'Its address; hidden from others';
 COMMENT ON COLUMN hygiene.events.state IS
-	'What it was doing; "starting" for one that was refused';
+	'What it was doing; "starting" for one that was refused; hidden from others';
 COMMENT ON COLUMN hygiene.events.transaction_age IS
-	'Age of its transaction; null where it had none';
+	'Age of its transaction; null where it had none; hidden from others';
 COMMENT ON COLUMN hygiene.events.wrote IS
 	'Whether its transaction had been assigned a transaction id';
 COMMENT ON COLUMN hygiene.events.blocking IS
 	'Number of sessions that waited for it';
 COMMENT ON COLUMN hygiene.events.query_id IS
-	'Identifier of its last statement; hidden like client_addr';
+	'Identifier of its last statement; hidden from others';
 COMMENT ON COLUMN hygiene.events.query IS
-	'Its last statement, at most 1023 bytes; hidden like client_addr';
+	'Its last statement, at most 1023 bytes; where that is hidden, "<insufficient privilege>"';
 COMMENT ON COLUMN hygiene.events.resumed_after IS
-	'How long after that moment the session went back to work by itself, where it was only observed or was spared; null if it did not';
+	'How long after that moment the session went back to work by itself, where it was only observed or was spared; null if it did not; hidden from others';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from
@@ -369,17 +387,20 @@ CREATE FUNCTION hygiene.get_leaks(
 	OUT slot_time interval,
 	OUT source text,
 	OUT trace_id text,
-	OUT client_addrs inet[])
+	OUT client_addrs inet[],
+	OUT blocked_time interval,
+	OUT horizon_xids bigint)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_leak_list';
 
 COMMENT ON FUNCTION hygiene.get_leaks() IS
-	'One row for each place that leaves transactions idle. Everyone may call it; example queries of other roles are shown to members of pg_read_all_stats only. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'One row for each place that leaves transactions idle. Everyone may call it; what pg_stat_activity hides from the caller is hidden here. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.leaks AS
 	SELECT * FROM hygiene.get_leaks()
-	ORDER BY slot_time DESC, ended DESC, last_seen DESC;
+	ORDER BY slot_time + blocked_time DESC NULLS LAST, ended DESC,
+		last_seen DESC NULLS LAST;
 
 COMMENT ON VIEW hygiene.leaks IS
 	'Transactions that were ended while idle, or have been idle for more than a tenth of the limit that will end them, grouped by application, role, database and the statement that was last before the silence';
@@ -390,37 +411,41 @@ COMMENT ON COLUMN hygiene.leaks.user_name IS
 COMMENT ON COLUMN hygiene.leaks.database_name IS
 	'Their database';
 COMMENT ON COLUMN hygiene.leaks.fingerprint IS
-	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape; hidden from those who may not see the statement in pg_stat_activity';
+	'The query id where the server computes one (compute_query_id), else a hash of the statement''s shape; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.sessions_now IS
-	'Sessions of this moment that are idle there';
+	'Sessions of this moment that are idle there; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.oldest_now IS
-	'How long the oldest of them has been idle; null if there is none';
+	'How long the oldest of them has been idle; null if there is none; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.ended IS
 	'Sessions and transactions that were ended there since stats_since, by a limit or for their slot';
 COMMENT ON COLUMN hygiene.leaks.rolled_back IS
 	'Of those ended: transactions whose connection stayed';
 COMMENT ON COLUMN hygiene.leaks.first_seen IS
-	'When the first such session was noted';
+	'When the first such session was noted; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.last_seen IS
-	'When the last one was noted; now, while there is one';
+	'When the last one was noted; now, while there is one; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.clients IS
-	'Distinct client addresses seen there, 32 at the most';
+	'Distinct client addresses seen there, 32 at the most; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.example_query IS
-	'A statement of that shape as it was sent, with its comments; hidden from those who may not see it in pg_stat_activity';
+	'A statement of that shape as it was sent, with its comments; where that is hidden, "<insufficient privilege>"';
 COMMENT ON COLUMN hygiene.leaks.diagnosis IS
-	'What the program does wrong and what to change; null without evidence, or if that cannot be told';
+	'What the program does wrong and what to change; null without evidence, or if that cannot be told; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.resumed IS
-	'Pauses of a tenth of their limit or more that the client came back to by itself';
+	'Pauses of a tenth of their limit or more that the client came back to by itself; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.longest_pause IS
-	'The longest pause there, of those of this moment, too';
+	'The longest pause there, of those of this moment, too; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.slot_time IS
-	'How long slots were held by such pauses, all added up; the rows come in this order';
+	'How long slots were held by such pauses, all added up; the rows come in the order of this and blocked_time together; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.source IS
-	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden like the statement';
+	'Where in the program the statement comes from, by its sqlcommenter tags: file and line, else route, else controller and action; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.trace_id IS
-	'The trace id of its traceparent tag; hidden like the statement';
+	'The trace id of its traceparent tag; hidden from others';
 COMMENT ON COLUMN hygiene.leaks.client_addrs IS
-	'Up to five of the addresses; hidden like the statement';
+	'Up to five of the addresses; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.blocked_time IS
+	'How long others waited for them while they were idle, added up; hidden from others';
+COMMENT ON COLUMN hygiene.leaks.horizon_xids IS
+	'By how many transaction ids one of them held back VACUUM, at most; hidden from others';
 
 --
 -- hygiene.behaviour: how long sessions idle, work and last
@@ -442,7 +467,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_behaviour_list';
 
 COMMENT ON FUNCTION hygiene.get_behaviour() IS
-	'How long the sessions of each application idle, work and last. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'How long the sessions of each application idle, work and last. Everyone may call it; applications with a session that is hidden from the caller are left out. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.behaviour AS
 	SELECT * FROM hygiene.get_behaviour() ORDER BY application_name, kind;
@@ -492,7 +517,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_suggest';
 
 COMMENT ON FUNCTION hygiene.suggest(double precision) IS
-	'For each application and setting the value that would have hurt at most the share "harm" (0 to 1) of the pauses its clients came back to, and what it would have done. For 0 that is the longest of them, doubled and rounded up. The value is null where nothing was seen; confidence is low under 20 periods or an hour, fair, or good from a week on. Raises invalid_parameter_value for another harm. Everyone may call it';
+	'For each application and setting the value that would have hurt at most the share "harm" (0 to 1) of the pauses its clients came back to, and what it would have done. For 0 that is the longest of them, doubled and rounded up. The value is null where nothing was seen; confidence is low under 20 periods or an hour, fair, or good from a week on. Raises invalid_parameter_value for another harm. Everyone may call it; applications with a session that is hidden from the caller are left out';
 
 CREATE FUNCTION hygiene.suggest_rules(harm double precision DEFAULT 0)
 RETURNS text
@@ -500,7 +525,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_suggest_rules';
 
 COMMENT ON FUNCTION hygiene.suggest_rules(double precision) IS
-	'A text for pg_hygiene.rules: what hygiene.suggest has for this harm with a confidence of fair or good, and behind it the rules in force. Limits on idle sessions and caps are left out where they would have done nothing. Everyone may call it';
+	'A text for pg_hygiene.rules: what hygiene.suggest has for this harm with a confidence of fair or good, and behind it the rules in force. Limits on idle sessions and caps are left out where they would have done nothing. Everyone may call it; applications with a session that is hidden from the caller are left out';
 
 CREATE FUNCTION hygiene.predict(
 	rules text,
@@ -516,7 +541,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_predict_rules';
 
 COMMENT ON FUNCTION hygiene.predict(text) IS
-	'What a text for pg_hygiene.rules, with the server-wide settings behind it, would have done to all that was observed, if pg_hygiene.mode had been enforce: for each application and each of the limits idle_in_transaction_timeout, idle_session_timeout and transaction_timeout that it has. Rules that ask for more than the application are answered for the session that was seen last. Raises invalid_parameter_value if the text does not parse. Everyone may call it';
+	'What a text for pg_hygiene.rules, with the server-wide settings behind it, would have done to all that was observed, if pg_hygiene.mode had been enforce: for each application and each of the limits idle_in_transaction_timeout, idle_session_timeout and transaction_timeout that it has. Rules that ask for more than the application are answered for the session that was seen last. Raises invalid_parameter_value if the text does not parse. Everyone may call it; applications with a session that is hidden from the caller are left out';
 
 --
 -- hygiene.rules: the rules in force
@@ -549,17 +574,17 @@ COMMENT ON COLUMN hygiene.rules.selectors IS
 COMMENT ON COLUMN hygiene.rules.settings IS
 	'What it sets';
 COMMENT ON COLUMN hygiene.rules.sessions IS
-	'Sessions of this moment that match it';
+	'Sessions of this moment that match it; hidden from others where the rule goes by addresses';
 COMMENT ON COLUMN hygiene.rules.connections_limit IS
 	'Most sessions that may match it at once; null if it sets none';
 COMMENT ON COLUMN hygiene.rules.reserve IS
 	'Slots that are kept for its sessions; null if none';
 COMMENT ON COLUMN hygiene.rules.refused IS
-	'Connections refused because of it, since stats_since or since the rule was changed';
+	'Connections refused because of it, since stats_since or since the rule was changed; hidden from others where the rule goes by addresses';
 COMMENT ON COLUMN hygiene.rules.ended IS
-	'Sessions ended and statements cancelled because of it, likewise';
+	'Sessions ended and statements cancelled because of it, likewise; hidden from others where the rule goes by addresses';
 COMMENT ON COLUMN hygiene.rules.last_used IS
-	'When it last refused or ended something';
+	'When it last refused or ended something; hidden from others where the rule goes by addresses';
 
 CREATE FUNCTION hygiene.check_rules(
 	rules text,
@@ -602,7 +627,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; texts and addresses are hidden as in hygiene.sessions';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
 
 --
 -- hygiene.horizon: what holds VACUUM back
@@ -656,7 +681,7 @@ COMMENT ON COLUMN hygiene.horizon.application_name IS
 COMMENT ON COLUMN hygiene.horizon.xmin_age IS
 	'How many transaction ids behind the next one it holds VACUUM back';
 COMMENT ON COLUMN hygiene.horizon.age IS
-	'Since when: the age of the transaction, or of the standby''s connection; null for a slot';
+	'Since when: the age of the transaction, or of the standby''s connection; null for a slot; hidden from others';
 
 --
 -- hygiene.samples: who held the slots in the last six hours
@@ -690,7 +715,7 @@ COMMENT ON COLUMN hygiene.samples.used IS
 COMMENT ON COLUMN hygiene.samples.most_used IS
 	'The most that were seen in use since the sample before; the worker looks once a second, and more often while slots run short';
 COMMENT ON COLUMN hygiene.samples.idle_in_transaction IS
-	'Sessions idle in a transaction, including aborted ones';
+	'Sessions idle in a transaction, including aborted ones; null unless you may see all sessions';
 COMMENT ON COLUMN hygiene.samples.ended IS
 	'Sessions ended by a limit or to free a slot since the sample before';
 COMMENT ON COLUMN hygiene.samples.refused IS
@@ -702,7 +727,7 @@ COMMENT ON COLUMN hygiene.samples.application_names IS
 COMMENT ON COLUMN hygiene.samples.application_connections IS
 	'The connections of each of them';
 COMMENT ON COLUMN hygiene.samples.application_idle_in_transaction IS
-	'How many of these were idle in a transaction';
+	'How many of these were idle in a transaction; null unless you may see all sessions';
 
 --
 -- hygiene.incidents: when connection slots ran out
@@ -724,7 +749,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_incident_list';
 
 COMMENT ON FUNCTION hygiene.get_incidents() IS
-	'One row for each time that connection slots ran out or somebody was refused, oldest first. Everyone may call it; the statement in the summary is left out for those who may not see it in pg_stat_activity. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'One row for each time that connection slots ran out or somebody was refused, oldest first. Everyone may call it; what sessions did is left out of the summary for those who may not see all sessions. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.incidents AS SELECT * FROM hygiene.get_incidents();
 
@@ -895,8 +920,9 @@ head AS (
 		'<small>growth ', round(growth_per_minute::numeric, 1), ' a minute',
 		', exhausted in ' || date_trunc('second', exhaustion_in),
 		'</small></dd></div><div><dt>Idle in transaction</dt><dd>',
-		idle_in_transaction,
-		'<small>', active, ' active, ', idle, ' idle',
+		coalesce(idle_in_transaction::text, '&#8211;'), '<small>',
+		coalesce(active || ' active, ' || idle || ' idle',
+				 'not to be seen of other roles'' sessions'),
 		'; oldest transaction ' || date_trunc('second', oldest_transaction),
 		'</small></dd></div><div><dt>Ended</dt><dd>', terminated + evicted,
 		'<small>', terminated, ' by a limit, ', evicted, ' to free a slot; ',
@@ -953,13 +979,19 @@ leaks AS (
 			hygiene.get_html(coalesce(nullif(application_name, ''),
 									  '(no name)')),
 			'</bdi> <small>role ', hygiene.get_html(user_name), ', database ',
-			hygiene.get_html(database_name), ', from ', clients,
-			CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END,
-			'</small></h3><p><strong>', sessions_now,
-			'</strong> idle in a transaction now',
+			hygiene.get_html(database_name), ', from ' || clients
+			|| CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END,
+			'</small></h3><p>', '<strong>' || sessions_now
+			|| '</strong> idle in a transaction now',
 			', the oldest for ' || date_trunc('second', oldest_now),
-			'; <strong>', ended, '</strong> ended. Seen',
-			to_char(first_seen, '" from "YYYY-MM-DD HH24:MI:SS'),
+			CASE WHEN sessions_now IS NOT NULL THEN '; ' END,
+			'<strong>', ended, '</strong> ended',
+			'. It held slots for ' || date_trunc('second', slot_time),
+			', and others waited for it for ' || date_trunc('second',
+				nullif(blocked_time, '0')),
+			', VACUUM was held back by ' || nullif(horizon_xids, 0)
+			|| ' transaction ids',
+			to_char(first_seen, '". Seen from "YYYY-MM-DD HH24:MI:SS'),
 			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
 			'.</p><p>The last statement before the silence:</p><pre>',
 			hygiene.get_html(example_query), '</pre>',
@@ -969,8 +1001,9 @@ leaks AS (
 			'<section>None was seen.</section>'),
 		'<p>' || nullif(greatest(count(*) - 12, 0), 0)
 		|| ' more are in hygiene.leaks.</p>') AS html
-	FROM (SELECT *, row_number() OVER (ORDER BY sessions_now DESC, ended DESC,
-									   last_seen DESC) AS place
+	FROM (SELECT *, row_number() OVER (ORDER BY slot_time + blocked_time
+									   DESC NULLS LAST, ended DESC,
+									   last_seen DESC NULLS LAST) AS place
 		  FROM hygiene.leaks) l
 ),
 applications AS (
@@ -981,7 +1014,7 @@ applications AS (
 		string_agg(concat(
 			'<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>',
 			name, '</bdi></th><td>', connections,
-			'</td><td>', idle_in_transaction,
+			'</td><td>', coalesce(idle_in_transaction::text, '&#8211;'),
 			'</td><td class="w">', peak_connections, '</td><td class="w">',
 			opened, '</td><td>', terminated + evicted, '</td><td>', refused,
 			'</td></tr>',
@@ -1005,10 +1038,11 @@ deed AS (
 		hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
 		'</bdi><small>role ', hygiene.get_html(user_name), ', database ',
 		hygiene.get_html(database_name), '</small></th><td class="l">',
-		reason, ' = ', limit_setting, ' by rule ' || rule,
+		coalesce(reason || ' = ' || limit_setting, '&#8211;'),
+		' by rule ' || rule,
 		'<small>', action, ', ' || nullif(outcome, 'done'),
 		to_char(max(occurred_at), '"; last at "YYYY-MM-DD HH24:MI:SS'),
-		', measured ', (array_agg(measured ORDER BY event_id DESC))[1],
+		', measured ' || (array_agg(measured ORDER BY event_id DESC))[1],
 		'</small></td><td>',
 		count(*), '</td></tr>') AS html
 	FROM hygiene.events WHERE action <> 'warn'
@@ -1091,6 +1125,66 @@ COMMENT ON FUNCTION hygiene.report() IS
 	'A page of HTML about connections, leaks, endings and refusals, for psql -XAt -c ''select hygiene.report()''. It loads nothing and runs no script. Everyone may call it; it shows what the views show the caller. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 --
+-- hygiene.drains: sessions that are to end between two transactions
+--
+CREATE FUNCTION hygiene.get_drains(
+	OUT drain integer,
+	OUT selectors text,
+	OUT started_at timestamptz,
+	OUT matched integer,
+	OUT ended integer,
+	OUT remaining integer,
+	OUT deadline timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_drain_list';
+
+COMMENT ON FUNCTION hygiene.get_drains() IS
+	'One row for each of the last 16 drains since the server started. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE VIEW hygiene.drains AS
+	SELECT * FROM hygiene.get_drains() ORDER BY drain;
+
+COMMENT ON VIEW hygiene.drains IS
+	'The last 16 drains, and how far each has come';
+COMMENT ON COLUMN hygiene.drains.drain IS
+	'Its number, from 1, as hygiene.drain() returned it';
+COMMENT ON COLUMN hygiene.drains.selectors IS
+	'Whose sessions it ends';
+COMMENT ON COLUMN hygiene.drains.started_at IS
+	'When it was begun';
+COMMENT ON COLUMN hygiene.drains.matched IS
+	'Sessions that it matched then; those that logged in later are not touched';
+COMMENT ON COLUMN hygiene.drains.ended IS
+	'Of those, the ones that have left until now, or until it was stopped, by the drain or of themselves';
+COMMENT ON COLUMN hygiene.drains.remaining IS
+	'Of those, the ones that it is still going to end; 0 when it was stopped';
+COMMENT ON COLUMN hygiene.drains.deadline IS
+	'When the rest is ended whatever it does; null if that is never';
+
+CREATE FUNCTION hygiene.drain(selectors text, deadline interval DEFAULT NULL)
+RETURNS integer
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgh_drain_sessions';
+
+REVOKE ALL ON FUNCTION hygiene.drain(text, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hygiene.drain(text, interval) TO pg_signal_backend;
+
+COMMENT ON FUNCTION hygiene.drain(text, interval) IS
+	'Ends every session that matches the selectors of a rule now, but the caller''s, between two transactions, with SQLSTATE 57P01; after the deadline, whatever it does. Returns the number of the drain. Superusers and members of pg_signal_backend may call it; the latter leave sessions of superusers alone, with a WARNING. Raises invalid_parameter_value for selectors that cannot be read, configuration_limit_exceeded while 16 are running. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE FUNCTION hygiene.stop_drain(drain integer)
+RETURNS boolean
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgh_stop_drain';
+
+REVOKE ALL ON FUNCTION hygiene.stop_drain(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hygiene.stop_drain(integer) TO pg_signal_backend;
+
+COMMENT ON FUNCTION hygiene.stop_drain(integer) IS
+	'Stops a drain: those of its sessions that are still there stay. Returns whether one of this number was running. Superusers and members of pg_signal_backend may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+--
 -- hygiene.reset(): begin counting anew
 --
 CREATE FUNCTION hygiene.reset()
@@ -1105,4 +1199,5 @@ COMMENT ON FUNCTION hygiene.reset() IS
 
 GRANT SELECT ON hygiene.status, hygiene.sessions, hygiene.applications,
 	hygiene.events, hygiene.leaks, hygiene.rules, hygiene.horizon,
-	hygiene.samples, hygiene.behaviour, hygiene.incidents TO PUBLIC;
+	hygiene.samples, hygiene.behaviour, hygiene.incidents,
+	hygiene.drains TO PUBLIC;

@@ -13,7 +13,7 @@ SELECT count(*) > 0 AS applications FROM hygiene.applications;
 SELECT count(*) >= 0 AS events FROM hygiene.events;
 
 -- This session is another role's.
-SELECT query, query_id, client_addr, client_port
+SELECT query, query_id, client_addr, client_port, state, rules, ends_in
 FROM hygiene.sessions WHERE pid = pg_backend_pid();
 
 -- Beginning to count anew is for superusers and whom they name.

@@ -108,6 +108,37 @@ pgh_proc_has_locks(PGPROC *proc)
 }
 
 /*
+ * How many advisory locks a backend holds in one partition of the lock table.
+ * The caller holds that partition's lock.
+ */
+static inline int
+pgh_count_advisory_locks(PGPROC *proc, int partition)
+{
+	int			n = 0;
+
+#if PG_VERSION_NUM >= 160000
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &proc->myProcLocks[partition])
+	{
+		PROCLOCK   *held = dlist_container(PROCLOCK, procLink, iter.cur);
+#else
+	SHM_QUEUE  *queue = &proc->myProcLocks[partition];
+
+	for (PROCLOCK *held = (PROCLOCK *)
+		 SHMQueueNext(queue, queue, offsetof(PROCLOCK, procLink));
+		 held != NULL;
+		 held = (PROCLOCK *)
+		 SHMQueueNext(queue, &held->procLink, offsetof(PROCLOCK, procLink)))
+	{
+#endif
+		n += held->holdMask != 0 &&
+			held->tag.myLock->tag.locktag_type == LOCKTAG_ADVISORY;
+	}
+	return n;
+}
+
+/*
  * How many slots for client backends are free, but no more than "most":
  * core walks its list of free ones under a spinlock, so ask for little.
  * 16 reports the number (commit 6e2775e4d); before it is searched for.

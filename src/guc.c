@@ -14,6 +14,8 @@
 
 #include <limits.h>
 
+#include "common/hashfn.h"
+
 #include "pure/limits.h"
 #include "pure/slots.h"
 #include "pure/text.h"
@@ -96,6 +98,8 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
+	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
+									set->n * sizeof(PghRule), set->n);
 	*extra = set;
 	return true;
 }
@@ -214,6 +218,20 @@ pgh_parse_rules_or_error(const char *text)
 	return set;
 }
 
+void
+pgh_parse_selectors_or_error(const char *text, PghRule *rule)
+{
+	PghParseError error;
+
+	if (!pgh_selectors_parse(text, rule, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid selectors: %s", describe_parse_error(text, &error)),
+				 internalerrposition(error_position(text, &error)),
+				 internalerrquery(text),
+				 errhint("Selectors look like this: application=web-* user=app.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {
@@ -277,7 +295,8 @@ pgh_shortest_limit(void)
 
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME)
+		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME ||
+			pgh_limit_kind(i) == PGH_KIND_LENGTH)
 			continue;
 		if (pgh_limit_setting[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);

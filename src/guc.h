@@ -15,6 +15,9 @@
 #include "compat.h"
 #include "pure/rules.h"
 
+/* Of the library; META.json and CHANGELOG.md have the same. */
+#define PGH_VERSION "1.0.0"
+
 extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;
@@ -71,7 +74,10 @@ extern bool pgh_use_settings(const int *values, const char *rules);
 /* Define the settings.  Only while the library is being preloaded. */
 extern void pgh_define_settings(void);
 
-/* The rules in force in this process; never NULL. */
+/*
+ * The rules in force in this process, with the hash of all of them; never
+ * NULL.
+ */
 extern const PghRuleSet *pgh_current_rules(void);
 
 /* The server-wide limits, before any rule. */
@@ -107,5 +113,8 @@ extern int	pgh_effective_headroom(void);
  * invalid_parameter_value with the position and what was expected.
  */
 extern PghRuleSet *pgh_parse_rules_or_error(const char *text);
+
+/* The same for the selectors of one rule. */
+extern void pgh_parse_selectors_or_error(const char *text, PghRule *rule);
 
 #endif							/* PGH_GUC_H */

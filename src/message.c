@@ -11,6 +11,7 @@
 #include "message.h"
 
 #include "pure/limits.h"
+#include "pure/text.h"
 
 #define USECS_PER_MS INT64CONST(1000)
 
@@ -123,13 +124,31 @@ print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
 		snprintf(buf, size, "%s %s", general, pgh_pattern_advice(pattern));
 }
 
+/*
+ * What drains a session.  The selectors are those of the drain, printed.
+ */
+static void
+print_drain(const PghRequest *request, PghMessage *message)
+{
+	bool		at_once = request->leave == PGH_LEAVE_AT_ONCE;
+
+	snprintf(message->detail, sizeof(message->detail), at_once ?
+			 "The sessions of \"%s\" were to end between two transactions, and the deadline for that is over." :
+			 "The sessions of \"%s\" are to end, each between two transactions.",
+			 request->rule_label);
+	strlcpy(message->hint, at_once ?
+			"Connect again, and repeat the transaction if one was open." :
+			pgh_limit_info[PGH_LIMIT_DRAIN].hint, sizeof(message->hint));
+}
+
 void
 pgh_message_for_request(const PghRequest *request, const char *application,
 						int64 measured, PghMessage *message)
 {
 	const PghDecision *decision = &request->decision;
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
-	char		deed[256];
+	char		name[PGH_PRINTED_NAME_LEN];
+	char		deed[320];
 	char		allowance[192];
 
 	message->sqlerrcode = sqlstate_from_text(info->sqlstate);
@@ -139,15 +158,20 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 		message->sqlerrcode = ERRCODE_QUERY_CANCELED;
 		message->primary = info->cancel_primary;
 	}
+	if (decision->reason == PGH_LIMIT_DRAIN)
+	{
+		print_drain(request, message);
+		return;
+	}
 	if (decision->action == PGH_ACTION_ROLLBACK)
 		message->primary = info->rollback_primary;
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
 	if (request->rolled_back && info->rollback_primary != NULL)
-		print_second_deed(application, measured, deed, sizeof(deed));
+		print_second_deed(pgh_print_name(application, name), measured, deed, sizeof(deed));
 	else
-		print_deed(decision->reason, application, measured, deed,
-				   sizeof(deed));
+		print_deed(decision->reason, pgh_print_name(application, name),
+				   measured, deed, sizeof(deed));
 	print_allowance(decision, request->rule_label,
 					allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
@@ -255,10 +279,14 @@ void
 pgh_message_for_refusal(const PghRefusalFacts *facts,
 						char *primary, size_t size, PghMessage *message)
 {
+	char		name[PGH_PRINTED_NAME_LEN];
+	PghRefusalFacts told = *facts;
+
+	told.application = pgh_print_name(facts->application, name);
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	print_hint(refusal_hint(facts), facts->pattern, message->hint, sizeof(message->hint));
-	print_refusal(facts, primary, size);
-	print_refusal_detail(facts, message->detail, sizeof(message->detail));
-	print_leak(facts, message->detail, sizeof(message->detail));
+	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
+	print_refusal(&told, primary, size);
+	print_refusal_detail(&told, message->detail, sizeof(message->detail));
+	print_leak(&told, message->detail, sizeof(message->detail));
 }

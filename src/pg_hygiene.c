@@ -13,9 +13,9 @@
 #include "fmgr.h"
 
 #include "look/interrupt.h"
+#include "look/rule_sessions.h"
 #include "session/hooks.h"
 #include "shared/history.h"
-#include "shared/rule_counters.h"
 #include "shared/shmem.h"
 
 PG_MODULE_MAGIC;
@@ -26,7 +26,7 @@ static void
 restore_history(void)
 {
 	pgh_history_load();
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	pgh_history_at_shutdown();
 }
 

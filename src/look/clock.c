@@ -122,7 +122,10 @@ pgh_clock_correct(PghFacts *facts, TimestampTz now)
 		return;
 	pg_read_barrier();
 	set_from = pg_atomic_read_u64(&pgh_worker_state->clock_set_from);
+	facts->backend_start = correct(facts->backend_start, set_at, set_from,
+								   now);
 	facts->state_start = correct(facts->state_start, set_at, set_from, now);
 	facts->xact_start = correct(facts->xact_start, set_at, set_from, now);
 	facts->cancelled_at = correct(facts->cancelled_at, set_at, set_from, now);
+	facts->advisory_since = correct(facts->advisory_since, set_at, set_from, now);
 }

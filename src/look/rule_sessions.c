@@ -3,14 +3,24 @@
  * look/rule_sessions.c
  *	  How many sessions match each rule.
  *
- * Owns: the count over all sessions.  Must not: decide.  Any process that has
- * a PGPROC may call it.
+ * Owns: which rules a session is counted under; the counts themselves are in
+ * shared/rule_counters.  Must not: decide.  Any process that has a PGPROC may
+ * call it.
+ *
+ * All sessions are looked at only when the rules change, by whoever has the
+ * new ones first: a login, or the worker.  Others wait for that: it takes 0.1
+ * microseconds for each session and rule with one pattern.
  *
  *-------------------------------------------------------------------------
  */
 #include "look/rule_sessions.h"
 
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
 #include "look/scan.h"
+#include "shared/rule_counters.h"
+#include "shared/settings.h"
 
 bool
 pgh_rules_reserve(const PghRuleSet *rules)
@@ -21,20 +31,110 @@ pgh_rules_reserve(const PghRuleSet *rules)
 	return false;
 }
 
-void
-pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
-						int32 *counts)
+static void
+look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghIdentity who;
 		PghRuleBits bits;
+		bool		starting;
 
-		if (!pgh_scan_who(i, &who))
+		CHECK_FOR_INTERRUPTS();
+		if (!pgh_scan_who(i, &who, &starting))
 			continue;
 		(void) pgh_rules_match(rules, &who, now, &bits);
 		for (int r = 0; r < rules->n; r++)
 			counts[r] += pgh_bits_test(&bits, r);
 	}
+}
+
+void
+pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+						int32 *counts)
+{
+	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting())
+	{
+		look_at_all(rules, now, counts);
+		return;
+	}
+	for (int i = 0; i < rules->n; i++)
+		counts[i] = pgh_rule_is_over(&rules->rule[i], now) ? 0 :
+			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
+}
+
+/* Under the lock: count everybody who is there. */
+static void
+count_all(const PghRuleSet *rules)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghIdentity who;
+		PghRuleBits bits;
+		bool		starting;
+
+		if (!pgh_scan_who(i, &who, &starting))
+			continue;
+		(void) pgh_rules_match(rules, &who, now, &bits);
+		pgh_rule_member_set(i, &bits);
+	}
+}
+
+bool
+pgh_follow_rules_locked(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	if (pgh_rules_are_newer(rules, pgh_settings_here()))
+	{
+		pgh_rules_begin(rules, pgh_settings_here());
+		if (pgh_rules_are_counting())
+			count_all(rules);
+	}
+	return pgh_rules_are_present(rules);
+}
+
+void
+pgh_follow_rules(void)
+{
+	if (pgh_rules_are_present(pgh_current_rules()))
+		return;
+	pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
+	(void) pgh_follow_rules_locked();
+	pgh_unlock(&pgh_rule_counters_part);
+}
+
+/*
+ * A session that is still starting has yet to show its name.  It was counted
+ * by it at its login; if not, by an older generation's backend, the name that
+ * it is counted under has to do until the worker looks again.
+ */
+static void
+count_locked(int index, const PghIdentity *before, const PghRuleBits *matched)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	PghIdentity who;
+	PghRuleBits bits = *matched;
+	bool		starting;
+
+	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting() ||
+		!pgh_scan_who(index, &who, &starting) ||
+		(starting && pgh_rule_member_counts(index)))
+		return;
+	if (memcmp(&who, before, sizeof(who)) != 0)
+		(void) pgh_rules_match(rules, &who, GetCurrentTimestamp(), &bits);
+	pgh_rule_member_set(index, &bits);
+}
+
+void
+pgh_count_session(int index, const PghIdentity *who, const PghRuleBits *bits)
+{
+	if (!pgh_rules_are_counting() || pgh_rule_member_is(index, bits))
+		return;
+	pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
+	count_locked(index, who, bits);
+	pgh_unlock(&pgh_rule_counters_part);
 }

@@ -117,6 +117,7 @@ read_proc(PghSession *session)
 	PGPROC	   *proc = &ProcGlobal->allProcs[session->index];
 	PghFacts   *facts = &session->facts;
 
+	facts->pid = session->login.pid;
 	session->lxid = pgh_proc_lxid(proc);
 	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
@@ -151,6 +152,7 @@ read_own(PghSession *session)
 {
 	PghSlot    *slot = &pgh_slots[session->index];
 	PghFacts   *facts = &session->facts;
+	uint32		on_purpose = pg_atomic_read_u32(&slot->on_purpose);
 
 	facts->talking = is_talking(session, slot);
 	session->xact_start = facts->xact_start;
@@ -175,7 +177,8 @@ read_own(PghSession *session)
 		facts->rolled_back_for = pg_atomic_read_u32(&slot->rolled_back_for);
 	}
 
-	facts->listening = pg_atomic_read_u32(&slot->listening) != 0;
+	facts->listening = (on_purpose & PGH_LISTENS) != 0;
+	facts->in_backup = (on_purpose & PGH_IN_BACKUP) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
@@ -186,12 +189,10 @@ read_own(PghSession *session)
 	}
 }
 
-/* "all" = also what takes a lock of core's, or more cache lines. */
-static bool
-scan(int index, PghSession *session, bool all)
+/* What is said of a session of which nothing could be read. */
+static void
+clear(int index, PghSession *session)
 {
-	PghSlot    *slot = &pgh_slots[index];
-
 	memset(&session->facts, 0, sizeof(session->facts));
 	session->index = index;
 	session->lxid = InvalidLocalTransactionId;
@@ -202,8 +203,18 @@ scan(int index, PghSession *session, bool all)
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
 	session->leak = 0;
+	session->waited_since = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
+}
+
+/* "all" = also what takes a lock of core's, or more cache lines. */
+static bool
+scan(int index, PghSession *session, bool all)
+{
+	PghSlot    *slot = &pgh_slots[index];
+
+	clear(index, session);
 	if (!pgh_slot_read(index, &session->login, &session->changecount))
 		return false;
 
@@ -247,13 +258,14 @@ pgh_scan_session(int index, PghSession *session)
 }
 
 bool
-pgh_scan_who(int index, PghIdentity *who)
+pgh_scan_who(int index, PghIdentity *who, bool *starting)
 {
 	PghSession	session;
 
 	if (!scan(index, &session, false))
 		return false;
 	*who = session.who;
+	*starting = session.activity_changecount == PGH_NO_CHANGECOUNT;
 	return true;
 }
 

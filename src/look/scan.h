@@ -23,8 +23,8 @@ typedef struct PghSession
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	TimestampTz xact_start;		/* core's, which all transactions that came in
-								 * one message have in common; that in
-								 * "facts" is its own */
+								 * one message have in common; that in "facts"
+								 * is its own */
 	uint64		transactions;
 	uint64		credited;		/* of them: no longer counted for it */
 	uint64		query_id;
@@ -34,6 +34,8 @@ typedef struct PghSession
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
 	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
+	TimestampTz waited_since;	/* when the first who waits for it began to; 0
+								 * = nobody does.  Set by pgh_note_blocked() */
 } PghSession;
 
 /*
@@ -48,8 +50,11 @@ typedef struct PghSession
  */
 extern bool pgh_scan_session(int index, PghSession *session);
 
-/* The same for who it is and no more, which takes no lock. */
-extern bool pgh_scan_who(int index, PghIdentity *who);
+/*
+ * The same for who it is and no more, which takes no lock.  One that is still
+ * starting goes by the name that it is counted under.
+ */
+extern bool pgh_scan_who(int index, PghIdentity *who, bool *starting);
 
 /*
  * What a session is running or ran last, at most "size" bytes with the

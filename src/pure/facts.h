@@ -73,9 +73,14 @@ typedef struct PghFacts
 	PghTime		cancelled_at;	/* when its transaction's statement was
 								 * cancelled for age; 0 if it was not */
 	uint32_t	xmin_age;		/* transaction ids behind the next; 0 none */
-	int32_t		blocking;		/* sessions waiting for this one */
+	int32_t		blocking;		/* processes that hang on this one, by any but
+								 * an advisory lock of its own */
+	int32_t		blocking_advisory;	/* those by its advisory locks only */
+	PghTime		advisory_since; /* since when somebody waits for one of these;
+								 * 0 = nobody does */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
+	int32_t		pid;
 	bool		talking;		/* its client has sent messages since that ask
 								 * for no statement: it is not idle */
 	bool		superuser;
@@ -86,6 +91,7 @@ typedef struct PghFacts
 									 * this block was about, else none */
 	bool		listening;		/* has LISTENed on a channel */
 	bool		advisory;		/* holds a session-level advisory lock */
+	bool		in_backup;		/* between pg_backup_start and pg_backup_stop */
 } PghFacts;
 
 typedef enum PghMode
@@ -115,9 +121,12 @@ typedef enum PghLimit
 	PGH_LIMIT_IDLE_BLOCKER,
 	PGH_LIMIT_IDLE_WRITER,
 	PGH_LIMIT_IDLE_SESSION,
+	PGH_LIMIT_ADVISORY_BLOCKER,
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
 	PGH_LIMIT_HORIZON,
+	PGH_LIMIT_SESSION_LIFETIME,
+	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,

@@ -116,15 +116,40 @@ consider_idle_in_transaction(PghVerdict *best, const PghFacts *facts,
 }
 
 /*
- * A session that waits for notifications or holds an advisory lock is idle on
- * purpose.  Only a rule that names the limit for it says that it is not.
+ * Somebody waits for an advisory lock of an idle session.  How long it has
+ * been idle does not count: what leaked it may lend the session out again.
  */
+static void
+consider_advisory_blocker(PghVerdict *best, const PghFacts *facts,
+						  const PghLimits *limits, PghTime now)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_ADVISORY_BLOCKER];
+
+	if (limit > 0 && facts->advisory_since != 0)
+		consider(best, limits, PGH_LIMIT_ADVISORY_BLOCKER,
+				 PGH_ACTION_TERMINATE,
+				 time_plus(facts->advisory_since, limit),
+				 now - facts->advisory_since);
+}
+
+/*
+ * A session that waits for notifications, holds an advisory lock or makes a
+ * backup is idle on purpose.  Only a rule that names the limit for it says that
+ * it is not.
+ */
+static bool
+idles_on_purpose(const PghFacts *facts, const PghLimits *limits,
+				 PghLimit limit)
+{
+	return (facts->listening || facts->advisory || facts->in_backup) &&
+		limits->rule[limit] == 0;
+}
+
 static void
 consider_idle_session(PghVerdict *best, const PghFacts *facts,
 					  const PghLimits *limits, PghTime now)
 {
-	if ((facts->listening || facts->advisory) &&
-		limits->rule[PGH_LIMIT_IDLE_SESSION] == 0)
+	if (idles_on_purpose(facts, limits, PGH_LIMIT_IDLE_SESSION))
 		return;
 	consider_idle(best, facts, limits, PGH_LIMIT_IDLE_SESSION, now);
 }
@@ -177,14 +202,52 @@ pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 		consider_idle_in_transaction(&best, facts, limits, now);
 	else if (state == PGH_STATE_IDLE)
 		consider_idle_session(&best, facts, limits, now);
+	if (state != PGH_STATE_ACTIVE)
+		consider_advisory_blocker(&best, facts, limits, now);
 	consider_transaction(&best, facts, limits, now);
 	return best;
+}
+
+/*
+ * From 0 to 65535.  Sessions that come at once have pids in a row; multiples
+ * of the golden section lie evenly, however many there are.
+ */
+static int64_t
+spread_pid(int32_t pid)
+{
+	return (int64_t) (((uint32_t) pid * UINT32_C(2654435769)) >> 16);
+}
+
+PghTime
+pgh_lifetime_ends(const PghFacts *facts, const PghLimits *limits)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_SESSION_LIFETIME];
+
+	if (limit <= 0 || facts->state == PGH_STATE_UNKNOWN ||
+		pgh_exemption(facts, limits) != NULL ||
+		idles_on_purpose(facts, limits, PGH_LIMIT_SESSION_LIFETIME))
+		return PGH_NEVER;
+	return time_plus(facts->backend_start,
+					 limit - limit / 10 * spread_pid(facts->pid) / 65536);
+}
+
+PghVerdict
+pgh_foresee(const PghFacts *facts, const PghLimits *limits, PghTime now)
+{
+	PghVerdict	verdict = pgh_decide(facts, limits, now);
+
+	if (pgh_state_for_limits(facts) == PGH_STATE_IDLE)
+		consider(&verdict, limits, PGH_LIMIT_SESSION_LIFETIME,
+				 PGH_ACTION_TERMINATE, pgh_lifetime_ends(facts, limits),
+				 now - facts->backend_start);
+	return verdict;
 }
 
 PghTime
 pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 {
 	if (!pgh_state_in_transaction_idle(facts->state) ||
+		verdict->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
 		facts->rolled_back_for != PGH_LIMIT_NONE ||
 		(verdict->decision.action != PGH_ACTION_TERMINATE &&
 		 verdict->decision.action != PGH_ACTION_ROLLBACK) ||

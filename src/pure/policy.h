@@ -36,9 +36,26 @@ extern PghVerdict pgh_decide(const PghFacts *facts, const PghLimits *limits,
 							 PghTime now);
 
 /*
+ * From when on a session is to leave between two transactions because of its
+ * age: session_lifetime, less up to a tenth by its pid, so that those that
+ * came together do not go together.  PGH_NEVER when it may stay.  The session
+ * may be doing anything then: it goes at its next idle moment.
+ */
+extern PghTime pgh_lifetime_ends(const PghFacts *facts,
+								 const PghLimits *limits);
+
+/*
+ * What is to be shown of a session's future: the verdict, or that it is idle
+ * outside a transaction and its lifetime ends before.
+ */
+extern PghVerdict pgh_foresee(const PghFacts *facts, const PghLimits *limits,
+							  PghTime now);
+
+/*
  * When an idle transaction counts as a leak: idle for a tenth of the limit
- * that will end it.  PGH_NEVER for everything else, and for one that idles on
- * after it was rolled back: it has counted.
+ * that will end it.  PGH_NEVER for everything else, for one that idles on after
+ * it was rolled back (it has counted), and where what ends it is an advisory
+ * lock.
  */
 extern PghTime pgh_leak_begins(const PghFacts *facts,
 							   const PghVerdict *verdict);

@@ -54,6 +54,7 @@ typedef enum PghRuleSetting
 	PGH_RULE_CONNECTIONS,		/* most sessions of this rule together */
 	PGH_RULE_RESERVE,			/* slots kept free for them */
 	PGH_RULE_CONNECT_RATE,		/* new connections a second; burst the same */
+	PGH_RULE_CLIENT_CHECK,		/* core's setting, for new sessions */
 	PGH_RULE_EXEMPT,
 	PGH_RULE_UNTIL				/* from then on the rule matches nothing */
 } PghRuleSetting;
@@ -91,10 +92,24 @@ pgh_rule_sets(const PghRule *rule, int setting)
 	return (rule->has >> setting & 1) != 0;
 }
 
-/* A list of rules.  Flat: it may be copied with memcpy. */
+/* Does it ask where a client comes from? */
+static inline bool
+pgh_rule_has_address(const PghRule *rule)
+{
+	for (int i = 0; i < rule->n_selectors; i++)
+		if (rule->selector[i].kind == PGH_SELECT_ADDRESS)
+			return true;
+	return false;
+}
+
+/*
+ * A list of rules.  Flat: it may be copied with memcpy.  The parser leaves
+ * "hash" at 0; whoever keeps the list may put one there.
+ */
 typedef struct PghRuleSet
 {
 	int32_t		n;
+	uint64_t	hash;
 	PghRule		rule[];			/* FLEXIBLE_ARRAY_MEMBER */
 } PghRuleSet;
 
@@ -130,6 +145,13 @@ extern int32_t pgh_rules_count(const char *text);
  */
 extern bool pgh_rules_parse(const char *text, PghRuleSet *set,
 							int32_t capacity, PghParseError *error);
+
+/*
+ * The same for the selectors of a rule without its settings, of which there
+ * must be one at least: *rule then matches by them, and sets nothing.
+ */
+extern bool pgh_selectors_parse(const char *text, PghRule *rule,
+								PghParseError *error);
 
 /*
  * Print one rule, its selectors or its settings in the form that parses back

@@ -10,14 +10,19 @@
  * ---------
  * An application's connections are one atomic counter: each newcomer adds
  * itself first and looks at the sum, so two that come at once see different
- * sums, and no more than the limit get in.
+ * sums, and no more than the limit get in.  It does so only when it waits for
+ * nothing any more: one that waits is not counted before it is let in.
  *
  * What a rule's cap, reserve or rate counts depends on the rules, which may
- * change at any reload, in different processes at different moments.  So
- * there is no counter to keep in step: under the lock of the rules' counters the sessions
- * that match are counted, and the slot is claimed before the lock is let go.
- * The lock is taken only where such a rule exists, and costs about 0.1
- * microseconds for each session then.
+ * change at any reload.  shared/rule_counters keeps how many sessions match
+ * each rule; under its lock the newcomer looks at the counts, and claims its
+ * slot and counts itself in before the lock is let go.  So a login costs the
+ * same however many sessions there are.  The lock is taken only where such a
+ * rule exists.
+ *
+ * A backend that was forked before a reload may have rules that others have
+ * left behind.  It looks at all sessions to count by its own, and leaves it to
+ * the worker to count its session under the rules of the others.
  *
  *-------------------------------------------------------------------------
  */
@@ -75,7 +80,8 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
 		facts->cap_rule == 0)
 		facts->cap_rule = i + 1;
-	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 && pgh_rule_rate_is_used_up(i, now) &&
+	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 &&
+		arrival->rules_are_present && pgh_rule_rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
 		facts->rate_rule = i + 1;
 }
@@ -86,13 +92,13 @@ consult_rules(PghArrival *arrival)
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz now = GetCurrentTimestamp();
 
-	pgh_count_rule_sessions(rules, now, arrival->counts);
+	arrival->rules_are_present = pgh_follow_rules_locked();
+	memset(arrival->counts, 0, sizeof(arrival->counts));
+	if (pgh_rules_need_counts(rules))
+		pgh_count_rule_sessions(rules, now, arrival->counts);
 	for (int i = 0; i < rules->n; i++)
-	{
-		pgh_rule_counter_sync(i);
 		if (!pgh_rule_is_over(&rules->rule[i], now))
 			consult_rule(arrival, i, now);
-	}
 }
 
 /*
@@ -138,20 +144,32 @@ ask_for_slots(const PghArrival *arrival)
 		pgh_want_slots();
 }
 
-/* Take the slot, and what the rules' buckets hold for it. */
+/*
+ * Under the lock, if the rules of this process are those of everybody: count
+ * the newcomer under them, and take what their buckets hold for it.
+ */
 static void
-let_in(const PghArrival *arrival)
+count_under_rules(const PghArrival *arrival)
 {
 	const PghRuleSet *rules = pgh_current_rules();
-
-	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0 &&
 			pgh_bits_test(&arrival->bits, i))
 			pgh_rule_rate_take(i);
+	if (pgh_rules_are_counting())
+		pgh_rule_member_set(pgh_my_proc_number(), &arrival->bits);
+}
+
+/* Take the slot. */
+static void
+let_in(const PghArrival *arrival)
+{
+	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
 	if (!pgh_slot_claim(&arrival->login, arrival->application))
 		pgh_application_undo_enter(arrival->application);
+	else if (arrival->rules_are_present)
+		count_under_rules(arrival);
 }
 
 /* ----------
@@ -185,17 +203,20 @@ pgh_admit_session(const PghLogin *login, const char *application)
 	bool		counting = rules_count_sessions();
 	bool		refused;
 
+	/* Rules that no longer count anybody are as new as others. */
+	if (!counting)
+		pgh_follow_rules();
 	describe(&arrival, login, application);
 
-	/* From here to the claim, or to the undo, nothing raises an error. */
-	arrival.facts.held = pgh_application_enter(arrival.application) - 1;
 	arrival.facts.per_application = pgh_connections_per_application;
 	arrival.facts.headroom = pgh_effective_headroom();
 	if (counting)
-	{
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
+
+	/* From here to the claim, or to the undo, nothing waits or raises an error. */
+	arrival.facts.held = pgh_application_enter(arrival.application) - 1;
+	if (counting)
 		consult_rules(&arrival);
-	}
 	if (is_bound(&arrival))
 	{
 		count_slots(&arrival);

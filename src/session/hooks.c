@@ -16,6 +16,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
@@ -24,6 +25,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "look/rule_sessions.h"
 #include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
@@ -32,6 +34,7 @@
 #include "session/tell.h"
 #include "session/victim.h"
 #include "shared/applications.h"
+#include "shared/rule_counters.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 
@@ -50,6 +53,9 @@ static int64 transactions_ended = -1;
  */
 static uint32 working_for = PGH_NO_APPLICATION;
 static const char *working_name = NULL;
+
+/* The name by which it was last found out which rules it matches. */
+static char matched_name[PGH_NAME_LEN];
 
 /* ----------
  * The message
@@ -94,6 +100,26 @@ emit_log(ErrorData *edata)
  * ----------
  */
 
+/* Rules that count sessions are to count this one by the name it has now. */
+static void
+follow_rules(const PghSlot *slot, const char *name)
+{
+	PghIdentity who;
+	PghRuleBits bits;
+
+	if (!pgh_rules_are_counting() || strcmp(name, matched_name) == 0)
+		return;
+	memset(&who, 0, sizeof(who));
+	strlcpy(who.application, name, PGH_NAME_LEN);
+	memcpy(who.user, slot->login.user, PGH_NAME_LEN);
+	memcpy(who.database, slot->login.database, PGH_NAME_LEN);
+	who.address = slot->login.address;
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
+	pgh_count_session(pgh_my_proc_number(), &who, &bits);
+	strlcpy(matched_name, name, PGH_NAME_LEN);
+}
+
 /*
  * The application name was set: a pooler does so whenever it gives the session
  * to another client, and the counters must follow.  The transaction that set
@@ -110,6 +136,7 @@ follow_name(PghSlot *slot)
 	working_name = application_name;
 	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
 	name[pgh_application_length(name)] = '\0';
+	follow_rules(slot, name);
 	index = pgh_slot_rename(slot, pg_atomic_read_u32(&slot->application),
 							name);
 	if (index == working_for)
@@ -153,6 +180,22 @@ note_failure(PghSlot *slot, TimestampTz xact_start)
 }
 
 /*
+ * Is this session between pg_backup_start() and pg_backup_stop()?  Core tells
+ * only the session itself.
+ */
+static void
+follow_backup(PghSlot *slot)
+{
+	static bool known = false;
+	bool		in_backup = get_backup_status() != SESSION_BACKUP_NONE;
+
+	if (likely(in_backup == known))
+		return;
+	known = in_backup;
+	pgh_slot_set_purpose(slot, PGH_IN_BACKUP, in_backup);
+}
+
+/*
  * Called before every commit and at every transaction's end.  A store into a
  * cache line that only this backend writes; no lock, nothing that can fail
  * once the transaction has ended.  (A lock is taken when the application name
@@ -176,6 +219,7 @@ at_transaction_event(XactEvent event, void *arg)
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot, xact_start);
 		note_end(slot, xact_start);
+		follow_backup(slot);
 	}
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)
@@ -190,9 +234,18 @@ at_transaction_event(XactEvent event, void *arg)
 		pgh_listen_end(event == XACT_EVENT_COMMIT);
 }
 
+/* before_shmem_exit callback: core has not rolled the transaction back yet. */
+static void
+begin_end(int code, Datum arg)
+{
+	if (pgh_my_slot != NULL)
+		pgh_slot_leave_word(pgh_my_slot);
+}
+
 /*
- * before_shmem_exit callback.  After a crash of some backend it is not run;
- * shared memory is then made anew.
+ * on_shmem_exit callback: the transaction has been rolled back.  As long as
+ * that takes, the session has its locks and its connection, and counts.  After
+ * a crash of some backend it is not run; shared memory is then made anew.
  */
 static void
 end_session(int code, Datum arg)
@@ -206,12 +259,12 @@ end_session(int code, Datum arg)
 	if (slot == NULL)
 		return;
 
-	/* One that is rolled back with the session is not announced any more. */
-	transactions = Max(transactions_ended, 0) +
-		(transactions_ended >= 0 && IsTransactionState());
+	transactions = Max(transactions_ended, 0);
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
+	pgh_victim_record(slot);
 	application = pgh_slot_release();
+	pgh_rule_member_leave(pgh_my_proc_number());
 	pgh_victim_finish(slot, application);
 	if (application != PGH_NO_APPLICATION)
 		pgh_application_end(application,
@@ -303,6 +356,51 @@ identify(const Port *port, PghLogin *login, char *application)
 	look_up_role(port->user_name, login);
 }
 
+static bool
+rules_set_client_check(void)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+
+	for (int i = 0; i < rules->n; i++)
+		if (pgh_rule_sets(&rules->rule[i], PGH_RULE_CLIENT_CHECK))
+			return true;
+	return false;
+}
+
+/*
+ * A rule's client_check_interval is core's client_connection_check_interval,
+ * with the priority of ALTER ROLE ALL: more than the file's, less than that of
+ * a role, a database, the client or SET.  Nothing is raised if core does not
+ * take it.
+ */
+static void
+set_client_check(const PghLogin *login, const char *application)
+{
+	PghIdentity who;
+	PghRuleBits bits;
+	int			rule;
+	char		value[32];
+
+	if (likely(!rules_set_client_check()))
+		return;
+	memset(&who, 0, sizeof(who));
+	strlcpy(who.application, application, PGH_NAME_LEN);
+	strlcpy(who.user, login->user, PGH_NAME_LEN);
+	strlcpy(who.database, login->database, PGH_NAME_LEN);
+	who.address = login->address;
+	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
+						   &bits);
+	rule = pgh_rules_decider(pgh_current_rules(), &bits,
+							 PGH_RULE_CLIENT_CHECK);
+	if (rule == 0)
+		return;
+	snprintf(value, sizeof(value), INT64_FORMAT "ms",
+			 pgh_current_rules()->rule[rule - 1].value[PGH_RULE_CLIENT_CHECK] / 1000);
+	(void) set_config_option("client_connection_check_interval", value,
+							 PGC_SUSET, PGC_S_GLOBAL, GUC_ACTION_SET, true,
+							 LOG, false);
+}
+
 /*
  * A client has proved who it is.  The exit callback and the handler are there
  * before the slot is claimed, so no count is ever lost and no signal ever
@@ -318,12 +416,17 @@ begin_session(const Port *port)
 
 	/* The postmaster may have read newer settings since it forked us. */
 	(void) pgh_settings_take();
-	before_shmem_exit(end_session, (Datum) 0);
+	on_shmem_exit(end_session, (Datum) 0);
+	before_shmem_exit(begin_end, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
 	pgh_admit_session(&login, application);
+	set_client_check(&login, application);
 	if (pgh_my_slot != NULL)
+	{
 		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
+		strlcpy(matched_name, application, PGH_NAME_LEN);
+	}
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

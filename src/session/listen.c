@@ -329,7 +329,7 @@ pgh_listen_end(bool committed)
 	if (pending != NULL)
 		drop_level();
 	if (pgh_my_slot != NULL)
-		pg_atomic_write_u32(&pgh_my_slot->listening, n_listening > 0);
+		pgh_slot_set_purpose(pgh_my_slot, PGH_LISTENS, n_listening > 0);
 }
 
 void

@@ -27,6 +27,32 @@ pgh_refusing(bool *quiet)
 	return refusing;
 }
 
+/*
+ * Slots that rules keep for others, as far as a client may know: from what a
+ * rule that goes by addresses keeps, it could tell how many sessions come from
+ * there.  So of such a rule the whole reserve counts, in use or not.
+ */
+static int
+kept_as_told(const PghArrival *arrival)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	TimestampTz now = GetCurrentTimestamp();
+	int			kept = 0;
+
+	if (arrival->facts.kept_for_others == 0)
+		return 0;
+	for (int i = 0; i < rules->n; i++)
+	{
+		const PghRule *rule = &rules->rule[i];
+		int32		reserve = rule->value[PGH_RULE_RESERVE];
+
+		if (!pgh_bits_test(&arrival->bits, i) && !pgh_rule_is_over(rule, now))
+			kept += pgh_rule_has_address(rule) ? reserve :
+				Max(reserve - arrival->counts[i], 0);
+	}
+	return kept;
+}
+
 static void
 fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 {
@@ -44,19 +70,22 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	told->held = arrival->facts.held;
 	told->available = Max(arrival->facts.available -
 						  (told->reason == PGH_LIMIT_RESERVE ? 0 :
-						   arrival->facts.kept_for_others), 0);
+						   kept_as_told(arrival)), 0);
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
-	pgh_fill_leak(arrival->application, arrival->who.application,
-				  arrival->login.roleid, told);
+	pgh_fill_leak(arrival->application, &arrival->who, &arrival->login,
+				  &arrival->limits, told);
 	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
 		told->limit = arrival->facts.per_application;
 	if (rule == NULL)
 		return;
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
-		told->held = arrival->counts[told->rule - 1];
 		told->limit = rule->value[PGH_RULE_CONNECTIONS];
+
+		/* The cap is reached, and no more is said of who else is there. */
+		told->held = pgh_rule_has_address(rule) ? told->limit :
+			arrival->counts[told->rule - 1];
 	}
 	else
 		told->limit = told->reason == PGH_LIMIT_RESERVE ?

@@ -20,6 +20,7 @@ typedef struct PghArrival
 	PghRuleBits bits;
 	PghLimits	limits;
 	PghNewcomer facts;
+	bool		rules_are_present;	/* its counts and rates are everybody's */
 	PghRefusal	refusal;
 	int32		counts[PGH_MAX_RULES];	/* sessions of each rule, without us */
 } PghArrival;

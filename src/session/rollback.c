@@ -68,6 +68,7 @@
 #include "utils/snapmgr.h"
 
 #include "message.h"
+#include "session/answer.h"
 #include "shared/request.h"
 
 bool		pgh_rolled_back = false;

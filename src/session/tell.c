@@ -4,7 +4,7 @@
  *	  Telling a client what its application leaks.
  *
  * Owns: what a refused and a new client hear of a leak, and the memory of who
- * was told lately.  Must not: tell a statement to another login role.
+ * was told lately.  Must not: tell of the sessions of another login role.
  *
  * The memory is a small table without a lock: a place, chosen by the hash of
  * application and address, holds the rest of the hash and the second in which
@@ -18,34 +18,69 @@
 #include "common/hashfn.h"
 #include "utils/timestamp.h"
 
+#include "look/scan.h"
 #include "shared/applications.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
 #include "pure/application_name.h"
 #include "pure/policy.h"
+#include "pure/text.h"
+
+/*
+ * The sessions of the newcomer's own role under this name that have been idle
+ * in a transaction for a while, taking its limits for theirs.
+ */
+static void
+count_own(const PghIdentity *who, const PghLogin *newcomer,
+		  const PghLimits *limits, PghRefusalFacts *told)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		PghLogin	login;
+		PghVerdict	verdict;
+		uint32		claim;
+
+		if (!pgh_slot_read(i, &login, &claim) ||
+			login.roleid != newcomer->roleid ||
+			!pgh_scan_session(i, &session) ||
+			session.changecount != claim ||
+			strcmp(session.who.application, who->application) != 0)
+			continue;
+		verdict = pgh_decide(&session.facts, limits, now);
+		if (pgh_leak_begins(&session.facts, &verdict) > now)
+			continue;
+		told->leaking++;
+		told->leaking_for = Max(told->leaking_for,
+								now - session.facts.state_start);
+	}
+}
 
 void
-pgh_fill_leak(uint32 application, const char *name, Oid roleid,
+pgh_fill_leak(uint32 application, const PghIdentity *who,
+			  const PghLogin *newcomer, const PghLimits *limits,
 			  PghRefusalFacts *told)
 {
 	PghApplication *app = &pgh_applications[application];
-	TimestampTz since = pg_atomic_read_u64(&app->leaking_since);
 	PghLeak		leak;
 
-	told->leaking = pg_atomic_read_u32(&app->leaking);
-	told->leaking_for = GetCurrentTimestamp() - since;
+	told->leaking = 0;
+	told->leaking_for = 0;
 	told->pattern = PGH_PATTERN_NONE;
 	told->statement[0] = '\0';
 
-	/* Where many names are counted together, nothing is known of one. */
-	if (strcmp(app->name, name) != 0)
-		told->leaking = 0;
-	if (told->leaking <= 0 ||
-		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak))
+	/* What the worker saw within the last second says if to look at all. */
+	if (pg_atomic_read_u32(&app->leaking) > 0)
+		count_own(who, newcomer, limits, told);
+	if (told->leaking == 0 ||
+		strcmp(app->name, who->application) != 0 ||
+		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak) ||
+		leak.roleid != newcomer->roleid)
 		return;
 	told->pattern = pgh_leak_pattern(&leak);
-	if (leak.roleid == roleid)
-		pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
+	pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
 
 /*
@@ -102,6 +137,7 @@ tell(const PghLeak *leak, TimestampTz now)
 {
 	PghPattern	pattern = pgh_leak_pattern(leak);
 	char		detail[PGH_STATEMENT_LEN + 128];
+	char		name[PGH_PRINTED_NAME_LEN];
 
 	print_loss(leak, now, detail, sizeof(detail));
 	ereport(WARNING,
@@ -109,7 +145,7 @@ tell(const PghLeak *leak, TimestampTz now)
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
 						   (unsigned long) leak->lately_ended,
 						   (unsigned long long) leak->lately_ended,
-						   leak->who.application),
+						   pgh_print_name(leak->who.application, name)),
 			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :

@@ -12,10 +12,11 @@
 
 /*
  * Fill in what a refused client is told of the leak of its application
- * ("application" is the index it is counted under).  The statement is told
- * only to the login role that ran it.
+ * ("application" is the index it is counted under): of the sessions of its own
+ * login role, since what those of others do is not for it to know.
  */
-extern void pgh_fill_leak(uint32 application, const char *name, Oid roleid,
+extern void pgh_fill_leak(uint32 application, const PghIdentity *who,
+						  const PghLogin *newcomer, const PghLimits *limits,
 						  PghRefusalFacts *told);
 
 /*

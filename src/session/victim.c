@@ -16,8 +16,10 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "look/describe.h"
 #include "look/interrupt.h"
 #include "message.h"
+#include "session/answer.h"
 #include "session/rollback.h"
 
 /* From the point of no return of a transaction to its end. */
@@ -176,6 +178,27 @@ pgh_victim_after_transaction(PghSlot *slot, bool aborted)
 	committing = false;
 	if (slot != NULL && cancelling)
 		end_cancel(slot, aborted);
+}
+
+/*
+ * Nothing was recorded of one that was asked to leave, until it was sure that
+ * it does.  It still is what it was then.
+ */
+void
+pgh_victim_record(PghSlot *slot)
+{
+	PghSession	session;
+	PghEvent	event;
+
+	if (slot->request.leave == PGH_LEAVE_NONE || !pgh_request_accepted(slot) ||
+		!pgh_scan_session(pgh_my_proc_number(), &session))
+		return;
+	memset(&event, 0, sizeof(event));
+	event.decision = slot->request.decision;
+	event.decision.measured = pgh_request_measure(&slot->request);
+	event.outcome = PGH_OUTCOME_DONE;
+	pgh_describe_session(&session, &event, GetCurrentTimestamp());
+	(void) pgh_event_add(&event);
 }
 
 /*

@@ -29,6 +29,9 @@ extern void pgh_victim_after_transaction(PghSlot *slot, bool aborted);
  */
 extern bool pgh_victim_complete_message(ErrorData *edata);
 
+/* Record the end of a session that was asked to leave; before its slot goes. */
+extern void pgh_victim_record(PghSlot *slot);
+
 /* Record how a request ended that was still open when the session did. */
 extern void pgh_victim_finish(PghSlot *slot, uint32 application);
 

@@ -145,6 +145,19 @@ pgh_application_end(uint32 index, uint64 transactions, int64 duration)
 	pgh_application_leave(index);
 }
 
+/* The worker alone raises horizon_xids. */
+void
+pgh_application_charge(uint32 index, const PghCost *cost)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	pg_atomic_fetch_add_u64(&app->blocked_time, cost->blocked_time);
+	pg_atomic_fetch_add_u64(&app->slot_time, cost->slot_time);
+	if (cost->horizon_xids > (int64) pg_atomic_read_u64(&app->horizon_xids))
+		pg_atomic_write_u64(&app->horizon_xids, cost->horizon_xids);
+	pgh_note_change();
+}
+
 void
 pgh_application_undo_enter(uint32 index)
 {
@@ -193,6 +206,9 @@ init_application(PghApplication *app)
 	pg_atomic_init_u64(&app->ended, 0);
 	pg_atomic_init_u64(&app->transactions, 0);
 	pg_atomic_init_u64(&app->session_time, 0);
+	pg_atomic_init_u64(&app->blocked_time, 0);
+	pg_atomic_init_u64(&app->slot_time, 0);
+	pg_atomic_init_u64(&app->horizon_xids, 0);
 	for (int j = 0; j < PGH_N_COUNTERS; j++)
 		pg_atomic_init_u64(&app->count[j], 0);
 	for (int j = 0; j < PGH_N_LIMITS; j++)
@@ -237,6 +253,9 @@ reset_applications(void)
 		pg_atomic_write_u64(&app->ended, 0);
 		pg_atomic_write_u64(&app->transactions, 0);
 		pg_atomic_write_u64(&app->session_time, 0);
+		pg_atomic_write_u64(&app->blocked_time, 0);
+		pg_atomic_write_u64(&app->slot_time, 0);
+		pg_atomic_write_u64(&app->horizon_xids, 0);
 		for (int j = 0; j < PGH_N_COUNTERS; j++)
 			pg_atomic_write_u64(&app->count[j], 0);
 	}
@@ -253,6 +272,9 @@ typedef struct PghKeptApplication
 	uint64		ended;
 	uint64		transactions;
 	uint64		session_time;
+	uint64		blocked_time;
+	uint64		slot_time;
+	uint64		horizon_xids;
 	TimestampTz lost_at;
 	uint64		count[PGH_N_COUNTERS];
 } PghKeptApplication;
@@ -271,6 +293,9 @@ save_application(PghStream *stream, PghApplication *app)
 	out.ended = pg_atomic_read_u64(&app->ended);
 	out.transactions = pg_atomic_read_u64(&app->transactions);
 	out.session_time = pg_atomic_read_u64(&app->session_time);
+	out.blocked_time = pg_atomic_read_u64(&app->blocked_time);
+	out.slot_time = pg_atomic_read_u64(&app->slot_time);
+	out.horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
 	out.lost_at = pg_atomic_read_u64(&app->lost_at);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		out.count[i] = pg_atomic_read_u64(&app->count[i]);
@@ -307,6 +332,7 @@ restore_application(const PghKeptApplication *in)
 {
 	PghApplication *app = place_for(in);
 	uint64		lost_at = pg_atomic_read_u64(&app->lost_at);
+	uint64		horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
 
 	if (in->peak > pg_atomic_read_u32(&app->peak))
 	{
@@ -318,6 +344,10 @@ restore_application(const PghKeptApplication *in)
 	pg_atomic_fetch_add_u64(&app->ended, in->ended);
 	pg_atomic_fetch_add_u64(&app->transactions, in->transactions);
 	pg_atomic_fetch_add_u64(&app->session_time, in->session_time);
+	pg_atomic_fetch_add_u64(&app->blocked_time, in->blocked_time);
+	pg_atomic_fetch_add_u64(&app->slot_time, in->slot_time);
+	pg_atomic_write_u64(&app->horizon_xids,
+						Max(horizon_xids, in->horizon_xids));
 	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) in->lost_at));
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_fetch_add_u64(&app->count[i], in->count[i]);
@@ -345,5 +375,5 @@ PghPart		pgh_applications_part = {
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(1, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(2, sizeof(PghKeptApplication)),
 };

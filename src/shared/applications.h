@@ -19,6 +19,7 @@
 #ifndef PGH_APPLICATIONS_H
 #define PGH_APPLICATIONS_H
 
+#include "shared/cost.h"
 #include "shared/part.h"
 #include "shared/totals.h"
 
@@ -37,6 +38,9 @@ typedef struct PghApplication
 	pg_atomic_uint64 transactions;	/* of sessions that ended or took another
 									 * name */
 	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
+	pg_atomic_uint64 blocked_time;	/* what its sessions cost: see PghCost */
+	pg_atomic_uint64 slot_time;
+	pg_atomic_uint64 horizon_xids;
 	pg_atomic_uint64 count[PGH_N_COUNTERS];
 	pg_atomic_uint32 refusals[PGH_N_LIMITS];
 	pg_atomic_uint32 observed_refusals[PGH_N_LIMITS];
@@ -95,6 +99,9 @@ extern void pgh_application_credit(uint32 index, uint64 transactions);
  */
 extern void pgh_application_end(uint32 index, uint64 transactions,
 								int64 duration);
+
+/* Put down what a session cost others. */
+extern void pgh_application_charge(uint32 index, const PghCost *cost);
 
 /* Take back a pgh_application_enter() of a session that was not let in. */
 extern void pgh_application_undo_enter(uint32 index);

@@ -14,7 +14,7 @@
  * Read the file into shared memory that was just set up.  A file, or a
  * part of one, that cannot be used is logged and the file set aside; it never
  * stops the server.  For the
- * postmaster, before there are other processes.  pgh_rule_counters_sync() has
+ * postmaster, before there are other processes.  pgh_follow_rules() has
  * to follow, for the rules may have changed meanwhile.
  */
 extern void pgh_history_load(void);

@@ -167,6 +167,35 @@ pgh_leaks_still_seen(const uint64 *keys, int n)
 	pgh_unlock(&pgh_leaks_part);
 }
 
+static int
+compare_costs(const void *key, const void *cost)
+{
+	uint64		left = *(const uint64 *) key;
+	uint64		right = ((const PghLeakCost *) cost)->key;
+
+	return left == right ? 0 : left < right ? -1 : 1;
+}
+
+void
+pgh_leaks_charge(const PghLeakCost *costs, int n)
+{
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		const PghLeakCost *found = bsearch(&leaks[i].key, costs, n,
+										   sizeof(PghLeakCost), compare_costs);
+
+		if (found != NULL)
+		{
+			leaks[i].blocked_time += found->cost.blocked_time;
+			leaks[i].horizon_xids = Max(leaks[i].horizon_xids,
+										found->cost.horizon_xids);
+		}
+	}
+	pgh_unlock(&pgh_leaks_part);
+	pgh_note_change();
+}
+
 /* Under the lock: one more, of a series or the first of a new one. */
 static void
 count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
@@ -339,5 +368,5 @@ PghPart		pgh_leaks_part = {
 	.reset = reset_leaks,
 	.save = save_leaks,
 	.load = load_leaks,
-	.format = PGH_FORMAT(1, sizeof(PghLeak)),
+	.format = PGH_FORMAT(2, sizeof(PghLeak)),
 };

@@ -11,6 +11,7 @@
 #define PGH_LEAKS_H
 
 #include "pure/diagnosis.h"
+#include "shared/cost.h"
 #include "shared/part.h"
 
 /* Groups of leaks that are kept, and client addresses told apart in each. */
@@ -38,6 +39,8 @@ typedef struct PghLeak
 	uint64		resumed;		/* of these: the client came back to them */
 	int64		longest_pause;	/* of those that are over; microseconds */
 	int64		slot_time;		/* what those took together */
+	int64		blocked_time;	/* how long others waited for it, added up */
+	int64		horizon_xids;	/* that VACUUM was held back by, at most */
 	uint64		transactions;	/* that they had made by then, together */
 	TimestampTz first_seen;
 	TimestampTz last_seen;
@@ -81,6 +84,16 @@ extern uint64 pgh_leak_see(const PghSighting *sighting);
  * They become the most recently seen.
  */
 extern void pgh_leaks_still_seen(const uint64 *keys, int n);
+
+/* What sessions of a group cost others; slot_time is not put down here. */
+typedef struct PghLeakCost
+{
+	uint64		key;
+	PghCost		cost;
+} PghLeakCost;
+
+/* Put that down; each key once, in ascending order. */
+extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 
 /*
  * A pause that was seen is over, after so many microseconds: the client came

@@ -12,6 +12,7 @@
 
 #include "shared/applications.h"
 #include "shared/behaviour.h"
+#include "shared/drains.h"
 #include "shared/events.h"
 #include "shared/incidents.h"
 #include "shared/leaks.h"
@@ -30,6 +31,7 @@ PghPart    *const pgh_parts[] = {
 	&pgh_worker_state_part,
 	&pgh_applications_part,
 	&pgh_slots_part,
+	&pgh_drains_part,
 	&pgh_behaviour_part,
 	&pgh_rule_counters_part,
 	&pgh_refusals_part,

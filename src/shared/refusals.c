@@ -10,6 +10,7 @@
 #include "shared/refusals.h"
 
 #include "pure/limits.h"
+#include "pure/text.h"
 #include "shared/applications.h"
 
 /* This many refusals of a series are logged and recorded one by one. */
@@ -63,18 +64,21 @@ report_for(PghApplication *app, PghLimit reason)
 {
 	uint32		refused = take(&app->refusals[reason]);
 	uint32		observed = take(&app->observed_refusals[reason]);
+	char		name[PGH_PRINTED_NAME_LEN];
+
+	(void) pgh_print_name(app->name, name);
 
 	if (refused > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" was refused in the last second: %s",
 							   "%u more connections of application \"%s\" were refused in the last second: %s",
-							   refused, refused, app->name,
+							   refused, refused, name,
 							   pgh_limit_name(reason))));
 	if (observed > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" would have been refused in the last second: %s",
 							   "%u more connections of application \"%s\" would have been refused in the last second: %s",
-							   observed, observed, app->name,
+							   observed, observed, name,
 							   pgh_limit_name(reason))));
 }
 

@@ -4,7 +4,8 @@
  *	  The hand-over between the worker and a victim.
  *
  * Owns: PghSlot.request and request_state (the arrows are drawn beside
- * PghRequestState).  Must not: decide what is asked.
+ * PghRequestState).  Must not: decide what is asked, or look at what a victim
+ * does; that is for shared/answer.c.
  *
  * Why the victim decides
  * ----------------------
@@ -55,6 +56,15 @@
  *	 client to read: the worker takes it back (RECALLED).  Somebody else's that
  *	 came in the meantime is forgotten with it.
  *
+ * A session that is to leave between two transactions (PghLeave) is asked
+ * without the first of these: any idle moment will do, so that one that is
+ * never idle for long can be met at all.  What holds of the moment is the same.
+ * The backend waits in ClientRead, in state idle, and its transaction state is
+ * the one outside of any, so that there is nothing to break.  What it has
+ * answered was handed to the kernel before it began to wait: nothing waits in
+ * its send buffer.  So no acknowledgement is lost, and what the client has sent meanwhile is not looked at: a statement
+ * that gets this FATAL for an answer has not run.
+ *
  * Transactions
  * ------------
  * A transaction that is too old is told from the next one by its number.  From
@@ -81,8 +91,6 @@
 
 #include <signal.h>
 
-#include "access/xact.h"
-#include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
 #include "pure/limits.h"
@@ -191,133 +199,19 @@ pgh_request_answer_recall(PghSlot *slot, bool in_time)
 		pgh_wake_worker();
 }
 
-/*
- * Has its client begun to talk since it was idle?  See above.  A transaction
- * outside of a block may also be core's own, which looks at notifications.
- */
-static bool
-is_talking(PghSlot *slot, const volatile PgBackendStatus *entry)
-{
-	if (GetCurrentStatementStartTimestamp() > entry->st_state_start_timestamp ||
-		pq_is_send_pending())
-	{
-		pg_atomic_write_u64(&slot->talking_in, entry->st_state_start_timestamp);
-		return true;
-	}
-	return entry->st_state == STATE_IDLE &&
-		pgh_proc_lxid(MyProc) != InvalidLocalTransactionId;
-}
-
-/* Do the settings hold by which it was decided? */
-static bool
-is_current(const PghRequest *request)
-{
-	return request->generation == pgh_settings_now();
-}
-
-/* Is this session idle, and since the moment that the worker saw? */
-static bool
-idle_as_seen(PghSlot *slot)
-{
-	const PghRequest *request = &slot->request;
-	volatile PgBackendStatus *entry = MyBEEntry;
-	BackendState state = entry->st_state;
-
-	/* We may have interrupted ourselves in the middle of a change. */
-	if (entry->st_changecount & 1)
-		return false;
-	return (state == STATE_IDLE ||
-			state == STATE_IDLEINTRANSACTION ||
-			state == STATE_IDLEINTRANSACTION_ABORTED) &&
-		entry->st_state_start_timestamp == request->state_start &&
-		!is_talking(slot, entry);
-}
-
-/* And has it not left its wait for the client either? */
-static bool
-still_idle(PghSlot *slot)
-{
-	return *(volatile uint32 *) my_wait_event_info == WAIT_EVENT_CLIENT_READ &&
-		idle_as_seen(slot);
-}
-
-/*
- * Is this session still in the transaction that the worker saw?  All that come
- * in one message begin at the same time, so its number must be the same, too.
- * That is taken away before the end of the transaction is announced to
- * at_transaction_event() in session/hooks.c.
- */
-static bool
-same_transaction(const PghRequest *request)
-{
-	volatile PgBackendStatus *entry = MyBEEntry;
-
-	return (entry->st_changecount & 1) == 0 &&
-		request->xact_start != 0 &&
-		entry->st_xact_start_timestamp == request->xact_start &&
-		request->lxid != InvalidLocalTransactionId &&
-		pgh_proc_lxid(MyProc) == request->lxid;
-}
-
-/*
- * Would core heed at once what is accepted now?  What waits until somebody has
- * done with something waits while settings may change.  While a backend sends
- * to a client that does not read, core ends it, but does not cancel.
- */
-static bool
-is_heeded(const PghRequest *request)
-{
-	if (InterruptHoldoffCount != 0 || CritSectionCount != 0)
-		return false;
-	return request->decision.action != PGH_ACTION_CANCEL ||
-		*(volatile uint32 *) my_wait_event_info != WAIT_EVENT_CLIENT_WRITE;
-}
-
-/*
- * Is there a statement to cancel?  Between the messages of one that comes in
- * several the state says so too, but core ignores a cancel while it reads one;
- * see reap_cancel() in worker/pass.c.
- */
-static bool
-is_running(void)
-{
-	BackendState state = ((volatile PgBackendStatus *) MyBEEntry)->st_state;
-
-	return state == STATE_RUNNING || state == STATE_FASTPATH;
-}
-
-/*
- * Only a pending request asks something.  One that was accepted is final: a
- * further signal while the backend exits must not take its reason away.
- */
-bool
-pgh_request_answer(PghSlot *slot, bool committing)
-{
-	bool		accepted;
-
-	if (pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_PENDING)
-		return false;
-	pg_read_barrier();
-	accepted = slot->request.must_be_idle ?
-		still_idle(slot) : same_transaction(&slot->request) && !committing;
-	if (!is_current(&slot->request) || !is_heeded(&slot->request))
-		accepted = false;
-	if (slot->request.decision.action == PGH_ACTION_CANCEL && !is_running())
-		accepted = false;
-	pg_atomic_write_u64(&slot->accepted_in,
-						((volatile PgBackendStatus *) MyBEEntry)->st_state_start_timestamp);
-	pg_write_barrier();
-	pg_atomic_write_u32(&slot->request_state, accepted ?
-						PGH_REQUEST_ACCEPTED : PGH_REQUEST_SPARED);
-	if (!accepted)
-		pgh_wake_worker();
-	return accepted;
-}
-
 bool
 pgh_request_accepted(PghSlot *slot)
 {
 	return pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
+}
+
+bool
+pgh_request_is_leaving(PghSlot *slot)
+{
+	PghAction	action = slot->request.decision.action;
+
+	return pgh_request_accepted(slot) &&
+		(action == PGH_ACTION_TERMINATE || action == PGH_ACTION_EVICT);
 }
 
 bool
@@ -374,12 +268,6 @@ pgh_request_is_rollback(PghSlot *slot)
 		slot->request.decision.action == PGH_ACTION_ROLLBACK;
 }
 
-bool
-pgh_request_still_holds(PghSlot *slot)
-{
-	return is_current(&slot->request) && idle_as_seen(slot);
-}
-
 void
 pgh_request_rolled_back(PghSlot *slot, bool done)
 {
@@ -414,12 +302,18 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 	PghAction	action = slot->request.decision.action;
 	int			rule = slot->request.decision.rule;
 	uint64		leak = slot->request.leak;
+	bool		leave = slot->request.leave != PGH_LEAVE_NONE;
 	uint32		expected = state;
 
 	if (!pg_atomic_compare_exchange_u32(&slot->request_state, &expected,
 										PGH_REQUEST_FREE))
 		return;
-	pgh_event_finish(event_id, action, outcome);
+
+	/* One that is to leave and has not will be asked again. */
+	if (leave && outcome != PGH_OUTCOME_DONE)
+		return;
+	if (!leave)
+		pgh_event_finish(event_id, action, outcome);
 	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
 			  pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)

@@ -44,15 +44,11 @@ extern bool pgh_request_recall_cancel(int index, uint32 changecount);
 extern bool pgh_request_recalled(PghSlot *slot);
 extern void pgh_request_answer_recall(PghSlot *slot, bool in_time);
 
-/*
- * Victim, in its signal handler: answer a pending request.  Returns true when
- * it was accepted; the caller then makes this backend die or cancel.  One that
- * has begun to commit is not interrupted.
- */
-extern bool pgh_request_answer(PghSlot *slot, bool committing);
-
 /* Has this backend accepted a request that has not ended yet? */
 extern bool pgh_request_accepted(PghSlot *slot);
+
+/* And will the session end by it?  Then it is as good as gone. */
+extern bool pgh_request_is_leaving(PghSlot *slot);
 
 /* Is that a cancel, perhaps one that is being asked for once more? */
 extern bool pgh_request_cancelling(PghSlot *slot);
@@ -69,12 +65,8 @@ extern bool pgh_request_cancel_done(PghSlot *slot);
  */
 extern void pgh_request_withdraw_cancel(PghSlot *slot);
 
-/*
- * Victim, in its main context: what was asked and accepted is a rollback, and
- * the session still idles as the worker saw it.
- */
+/* Victim, in its main context: is what was asked and accepted a rollback? */
 extern bool pgh_request_is_rollback(PghSlot *slot);
-extern bool pgh_request_still_holds(PghSlot *slot);
 
 /* Victim, in its main context: how an accepted rollback came out. */
 extern void pgh_request_rolled_back(PghSlot *slot, bool done);

@@ -3,21 +3,33 @@
  * shared/rule_counters.c
  *	  What is kept for each rule, by its number.
  *
- * Owns: PghRuleState and the buckets of connect_rate.  Must not: know
- * sessions.  Any process that has a PGPROC may call it.
+ * Owns: PghRuleState, the buckets of connect_rate, and which rules each slot
+ * is counted under.  Must not: find out which rules a session matches.  Any
+ * process that has a PGPROC may call it.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/rule_counters.h"
 
 #include "common/hashfn.h"
+#include "port/pg_bitutils.h"
 #include "utils/timestamp.h"
-
-#include "shared/settings.h"
 
 #define PGH_MILLION INT64CONST(1000000)
 
+/* The rules that the counts are about. */
+typedef struct PghPresentRules
+{
+	pg_atomic_uint32 generation;	/* 0 = none yet */
+	pg_atomic_uint32 counting;	/* one of them has a cap or a reserve */
+	pg_atomic_uint64 rules_hash;
+	uint32		settings;		/* generation of the settings they are of */
+} PghPresentRules;
+
 PghRuleState *pgh_rule_states = NULL;
+static PghPresentRules *present = NULL;
+static PghRuleBits *members = NULL; /* of each slot: the rules that its
+									 * session is counted under */
 
 void
 pgh_count_rule(int rule, PghCounter counter)
@@ -40,24 +52,13 @@ clear_counters(PghRuleState *state)
 	pg_atomic_write_u64(&state->last_used, 0);
 }
 
-/* Is what is kept here about newer rules than this process has? */
-static bool
-is_newer(const PghRuleState *state)
+/* A rule that changed begins anew. */
+static void
+sync_state(PghRuleState *state, const PghRule *rule)
 {
-	return (int32) (state->generation - pgh_settings_here()) > 0;
-}
-
-void
-pgh_rule_counter_sync(int i)
-{
-	const PghRule *rule = &pgh_current_rules()->rule[i];
-	PghRuleState *state = &pgh_rule_states[i];
 	uint32		hash = hash_bytes((const unsigned char *) rule,
 								  sizeof(PghRule));
 
-	if (is_newer(state))
-		return;
-	state->generation = pgh_settings_here();
 	if (state->hash == hash)
 		return;
 	state->hash = hash;
@@ -66,16 +67,120 @@ pgh_rule_counter_sync(int i)
 	clear_counters(state);
 }
 
-void
-pgh_rule_counters_sync(void)
-{
-	const PghRuleSet *rules = pgh_current_rules();
+/* ----------
+ * Generations of the rules
+ * ----------
+ */
 
-	pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
+bool
+pgh_rules_need_counts(const PghRuleSet *rules)
+{
 	for (int i = 0; i < rules->n; i++)
-		pgh_rule_counter_sync(i);
+		if (rules->rule[i].value[PGH_RULE_CONNECTIONS] > 0 ||
+			rules->rule[i].value[PGH_RULE_RESERVE] > 0)
+			return true;
+	return false;
+}
+
+bool
+pgh_rules_are_present(const PghRuleSet *rules)
+{
+	return pg_atomic_read_u32(&present->generation) > 0 &&
+		pg_atomic_read_u64(&present->rules_hash) == rules->hash;
+}
+
+bool
+pgh_rules_are_counting(void)
+{
+	return pg_atomic_read_u32(&present->counting) != 0;
+}
+
+/*
+ * Rules are as old as the process's last look at the configuration file.  When
+ * the clock was set back the present ones may seem to be of the future, and
+ * nobody's would be newer.
+ */
+bool
+pgh_rules_are_newer(const PghRuleSet *rules, uint32 settings)
+{
+	return !pgh_rules_are_present(rules) &&
+		(pg_atomic_read_u32(&present->generation) == 0 ||
+		 (int32) (settings - present->settings) > 0);
+}
+
+void
+pgh_rules_begin(const PghRuleSet *rules, uint32 settings)
+{
+	pg_atomic_write_u64(&present->rules_hash, rules->hash);
+	pg_atomic_write_u32(&present->generation,
+						pg_atomic_read_u32(&present->generation) + 1);
+	pg_atomic_write_u32(&present->counting, pgh_rules_need_counts(rules));
+	present->settings = settings;
+	for (int i = 0; i < PGH_MAX_RULES; i++)
+		pg_atomic_write_u32(&pgh_rule_states[i].sessions, 0);
+	memset(members, 0, MaxConnections * sizeof(PghRuleBits));
+	for (int i = 0; i < rules->n; i++)
+		sync_state(&pgh_rule_states[i], &rules->rule[i]);
+
+	/* Whoever releases a slot that we still see claimed sees "counting". */
+	pg_memory_barrier();
+}
+
+/* ----------
+ * Sessions counted under rules
+ * ----------
+ */
+
+/* Under the lock: add "change" to the counts of these rules. */
+static void
+change_counts(const PghRuleBits *bits, int32 change)
+{
+	for (int w = 0; w < (int) lengthof(bits->word); w++)
+		for (uint64 left = bits->word[w]; left != 0; left &= left - 1)
+			(void) pg_atomic_fetch_add_u32(&pgh_rule_states[w * 64 + pg_rightmost_one_pos64(left)].sessions,
+										   change);
+}
+
+bool
+pgh_rule_member_is(int index, const PghRuleBits *bits)
+{
+	return memcmp(&members[index], bits, sizeof(*bits)) == 0;
+}
+
+bool
+pgh_rule_member_counts(int index)
+{
+	static const PghRuleBits none = {{0}};
+
+	return !pgh_rule_member_is(index, &none);
+}
+
+void
+pgh_rule_member_set(int index, const PghRuleBits *bits)
+{
+	change_counts(&members[index], -1);
+	if (bits == NULL)
+		memset(&members[index], 0, sizeof(PghRuleBits));
+	else
+		members[index] = *bits;
+	change_counts(&members[index], 1);
+}
+
+void
+pgh_rule_member_leave(int index)
+{
+	pg_memory_barrier();
+	if (!pgh_rules_are_counting())
+		return;
+	pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
+	pgh_rule_member_set(index, NULL);
 	pgh_unlock(&pgh_rule_counters_part);
 }
+
+/* ----------
+ * Rates
+ * ----------
+ */
 
 bool
 pgh_rule_rate_is_used_up(int i, TimestampTz now)
@@ -85,8 +190,6 @@ pgh_rule_rate_is_used_up(int i, TimestampTz now)
 	int64		most = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
 	int64		passed = Min(Max(now - state->filled_at, 0), USECS_PER_SEC);
 
-	if (is_newer(state))
-		return false;
 	state->bucket = Min(state->bucket + passed * rule->value[PGH_RULE_CONNECT_RATE], most);
 	state->filled_at = now;
 	return state->bucket < PGH_MILLION;
@@ -97,8 +200,7 @@ pgh_rule_rate_take(int i)
 {
 	PghRuleState *state = &pgh_rule_states[i];
 
-	if (!is_newer(state))
-		state->bucket = Max(state->bucket - PGH_MILLION, 0);
+	state->bucket = Max(state->bucket - PGH_MILLION, 0);
 }
 
 /* ----------
@@ -109,15 +211,25 @@ pgh_rule_rate_take(int i)
 static Size
 size_rule_counters(void)
 {
-	return PGH_MAX_RULES * sizeof(PghRuleState);
+	Size		size = MAXALIGN(sizeof(PghPresentRules)) +
+		PGH_MAX_RULES * sizeof(PghRuleState);
+
+	return add_size(size, mul_size(MaxConnections, sizeof(PghRuleBits)));
 }
 
 static void
 init_rule_counters(void *area)
 {
-	pgh_rule_states = area;
+	present = area;
+	pgh_rule_states = (PghRuleState *)
+		((char *) area + MAXALIGN(sizeof(PghPresentRules)));
+	members = (PghRuleBits *) &pgh_rule_states[PGH_MAX_RULES];
+	pg_atomic_init_u32(&present->generation, 0);
+	pg_atomic_init_u32(&present->counting, 0);
+	pg_atomic_init_u64(&present->rules_hash, 0);
 	for (int i = 0; i < PGH_MAX_RULES; i++)
 	{
+		pg_atomic_init_u32(&pgh_rule_states[i].sessions, 0);
 		pg_atomic_init_u64(&pgh_rule_states[i].refused, 0);
 		pg_atomic_init_u64(&pgh_rule_states[i].ended, 0);
 		pg_atomic_init_u64(&pgh_rule_states[i].last_used, 0);

@@ -53,7 +53,7 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->transactions, 0);
 	pg_atomic_write_u64(&slot->credited, 0);
 	pg_atomic_write_u32(&slot->renames, 0);
-	pg_atomic_write_u32(&slot->listening, 0);
+	pg_atomic_write_u32(&slot->on_purpose, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	pg_atomic_write_u64(&slot->ended_xact_start, 0);
 	pg_atomic_write_u64(&slot->ended_at, 0);
@@ -78,8 +78,8 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
  * come and gone since.  The start of a transaction that has failed is
  * remembered here.
  */
-static void
-leave_word(PghSlot *slot)
+void
+pgh_slot_leave_word(PghSlot *slot)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PghDeparture *departure = &slot->departure;
@@ -95,7 +95,7 @@ leave_word(PghSlot *slot)
 	departure->activity_start = entry->st_activity_start_timestamp;
 	departure->xact_start = state == STATE_IDLEINTRANSACTION_ABORTED ?
 		(TimestampTz) pg_atomic_read_u64(&slot->failed_xact_start) :
-		entry->st_xact_start_timestamp;
+		pgh_slot_own_start(slot, entry->st_xact_start_timestamp);
 	pg_write_barrier();
 	pg_atomic_write_u32(&departure->claim,
 						pg_atomic_read_u32(&slot->changecount));
@@ -120,8 +120,6 @@ uint32
 pgh_slot_release(void)
 {
 	PghSlot    *slot = pgh_my_slot;
-
-	leave_word(slot);
 
 	/* From here on our signal handler does nothing. */
 	pgh_my_slot = NULL;
@@ -240,7 +238,7 @@ init_slots(void *area)
 		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
 		pg_atomic_init_u64(&slot->transactions, 0);
 		pg_atomic_init_u64(&slot->credited, 0);
-		pg_atomic_init_u32(&slot->listening, 0);
+		pg_atomic_init_u32(&slot->on_purpose, 0);
 		pg_atomic_init_u32(&slot->renames, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);

@@ -17,7 +17,7 @@
  *								worker (rename); atomic exchange and
  *								compare-exchange, so that each count is given
  *								back exactly once
- * transactions, renames, listening
+ * transactions, renames, on_purpose
  *								W its backend; R anyone; atomics
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
@@ -76,7 +76,8 @@
  *	RECALLED -> SPARED	the victim's signal handler, or its end of the
  *						transaction.  -> ACCEPTED or DONE, because the error is
  *						being raised already
- *	SPARED, DONE -> FREE	the worker, after it recorded the outcome
+ *	SPARED, DONE -> FREE	the worker, after it recorded the outcome; of one
+ *						that is to leave there is none to be recorded
  *
  * Where two arrows of different writers leave a state, it is left by
  * compare-exchange; elsewhere a plain atomic store after a barrier will do.
@@ -91,9 +92,25 @@ typedef enum PghRequestState
 	PGH_REQUEST_RECALLED
 } PghRequestState;
 
+/*
+ * Is the session to leave by itself, and when?  Such a request says nothing
+ * of what the worker saw, is answered at once, and closed when it was spared;
+ * the worker asks again in a moment.  Nothing is recorded of it until it was
+ * accepted, and then by the victim.
+ */
+typedef enum PghLeave
+{
+	PGH_LEAVE_NONE,				/* it is to end what the worker saw */
+	PGH_LEAVE_BETWEEN,			/* between two transactions */
+	PGH_LEAVE_UNBOUND,			/* the same, unless it LISTENs or holds a lock
+								 * for the session */
+	PGH_LEAVE_AT_ONCE			/* whatever it does */
+} PghLeave;
+
 typedef struct PghRequest
 {
 	PghDecision decision;
+	uint8		leave;			/* PghLeave */
 	bool		rolled_back;	/* what it idles in was rolled back by us */
 	bool		must_be_idle;	/* spare it unless it idles as it was seen */
 	uint8		pattern;		/* PghPattern, for the advice */
@@ -134,6 +151,10 @@ typedef struct PghDeparture
 	TimestampTz xact_start;		/* 0 outside of a transaction */
 } PghDeparture;
 
+/* Bits of on_purpose. */
+#define PGH_LISTENS 1			/* it has LISTENed on a channel */
+#define PGH_IN_BACKUP 2			/* pg_backup_start(), and not stopped yet */
+
 /* One possible session. */
 typedef struct PghSlot
 {
@@ -149,7 +170,8 @@ typedef struct PghSlot
 	pg_atomic_uint64 transactions;
 	pg_atomic_uint64 credited;	/* of them: counted for earlier names, or
 								 * before a reset() */
-	pg_atomic_uint32 listening; /* it has LISTENed on a channel */
+	pg_atomic_uint32 on_purpose;	/* why it idles so: PGH_LISTENS and the
+									 * like */
 	pg_atomic_uint32 renames;	/* how often it took another name */
 
 	/* When its transaction's statement was cancelled for age, and which. */
@@ -165,7 +187,7 @@ typedef struct PghSlot
 
 	/*
 	 * state_start of an idle spell that is over although core does not say
-	 * so: the client has begun to talk, see is_talking() in request.c.
+	 * so: the client has begun to talk, see is_talking() in answer.c.
 	 */
 	pg_atomic_uint64 talking_in;
 
@@ -200,6 +222,12 @@ extern PghSlot *volatile pgh_my_slot;
  * client backend).
  */
 extern bool pgh_slot_claim(const PghLogin *login, uint32 application);
+
+/*
+ * Say what the session was doing last, before core begins to end it; once, and
+ * before the slot is given back.
+ */
+extern void pgh_slot_leave_word(PghSlot *slot);
 
 /*
  * Give the slot back.  Afterwards nobody can signal this process.  Returns
@@ -243,6 +271,15 @@ extern bool pgh_slot_read(int index, PghLogin *login, uint32 *changecount);
  */
 extern bool pgh_slot_departure(int index, uint32 changecount,
 							   PghDeparture *copy);
+
+/* A session itself: it has, or has no more, this reason to idle on purpose. */
+static inline void
+pgh_slot_set_purpose(PghSlot *slot, uint32 bit, bool on)
+{
+	uint32		others = pg_atomic_read_u32(&slot->on_purpose) & ~bit;
+
+	pg_atomic_write_u32(&slot->on_purpose, on ? others | bit : others);
+}
 
 /* Is slot "index" still held by the claim that "changecount" stands for? */
 static inline bool

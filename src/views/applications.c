@@ -51,6 +51,7 @@ typedef struct PghLive
 	int			arrived;		/* took this name, not yet counted so */
 	int			departed;		/* counted under it, has another by now */
 	TimestampTz oldest_xact;	/* 0 = none */
+	int			hidden;			/* whose states the current user may not see */
 } PghLive;
 
 /* Count distinct client addresses, up to a bound. */
@@ -89,6 +90,7 @@ add_session(PghLive *live, const PghSession *session, TimestampTz now)
 	TimestampTz xact_start = session->facts.xact_start;
 
 	live->connections++;
+	live->hidden += !pgh_may_see(session->login.roleid);
 	live->transactions += session->transactions - session->credited;
 	live->renamed += session->facts.renames > 0;
 	live->lent += pgh_session_is_lent(&session->facts);
@@ -255,6 +257,45 @@ append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
 }
 
+/* active, idle, idle_in_transaction */
+static void
+append_states(PghRow *row, const PghLive *live)
+{
+	if (live->hidden > 0)
+	{
+		pgh_row_nulls(row, 3);
+		return;
+	}
+	pgh_row_int32(row, live->active);
+	pgh_row_int32(row, live->idle);
+	pgh_row_int32(row, live->idle_in_transaction);
+}
+
+/* Transactions that end tell when their session has been at work. */
+static void
+append_transactions(PghRow *row, PghApplication *app, const PghLive *live)
+{
+	if (live->hidden > 0)
+		pgh_row_null(row);
+	else
+		pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
+					  live->transactions);
+}
+
+/*
+ * would_terminate, would_evict, would_refuse: nothing was done then, so these
+ * say only what its sessions did.
+ */
+static void
+append_observed(PghRow *row, PghApplication *app, const PghLive *live)
+{
+	for (int i = PGH_COUNT_WOULD_TERMINATE; i <= PGH_COUNT_WOULD_REFUSE; i++)
+		if (live->hidden > 0)
+			pgh_row_null(row);
+		else
+			pgh_row_int64(row, pg_atomic_read_u64(&app->count[i]));
+}
+
 static void
 build_application(PghRow *row, PghApplication *app, const PghLive *live,
 				  TimestampTz now)
@@ -266,14 +307,13 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_begin(row);
 	pgh_row_text(row, app->name);
 	pgh_row_int32(row, live->connections);
-	pgh_row_int32(row, live->active);
-	pgh_row_int32(row, live->idle);
-	pgh_row_int32(row, live->idle_in_transaction);
+	append_states(row, live);
 	pgh_row_int32(row, Max(peak, live->connections));
 	pgh_row_timestamp(row, live->connections > peak ? now :
 					  (TimestampTz) pg_atomic_read_u64(&app->peak_at));
 	pgh_row_float8(row, 100.0 * live->connections / usable);
-	pgh_row_interval(row, pgh_age(live->oldest_xact, now));
+	pgh_row_interval(row, live->hidden > 0 ? -1 :
+					 pgh_age(live->oldest_xact, now));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
@@ -281,14 +321,19 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_CANCELLED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_SPARED]));
-	pgh_row_int64(row, pg_atomic_read_u64(&app->transactions) +
-				  live->transactions);
+	append_transactions(row, app, live);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	append_diagnosis(row, app, live, now);
+	if (live->hidden > 0)
+		pgh_row_null(row);
+	else
+		append_diagnosis(row, app, live, now);
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
-	for (int i = PGH_COUNT_WOULD_TERMINATE; i <= PGH_COUNT_WOULD_REFUSE; i++)
-		pgh_row_int64(row, pg_atomic_read_u64(&app->count[i]));
+	append_observed(row, app, live);
+	pgh_row_interval(row, pg_atomic_read_u64(&app->blocked_time));
+	pgh_row_interval(row, live->hidden > 0 ? -1 :
+					 (int64) pg_atomic_read_u64(&app->slot_time));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->horizon_xids));
 }
 
 /*

@@ -51,16 +51,14 @@ append_measured(PghRow *row, const PghDecision *decision)
 	pgh_row_text(row, buf);
 }
 
+/* reason, rule, measured, limit_setting */
 static void
-append_decision(PghRow *row, const PghEvent *event)
+append_why(PghRow *row, const PghDecision *decision)
 {
-	const PghDecision *decision = &event->decision;
 	char		setting[32];
 
 	pgh_print_limit(decision->reason, decision->limit,
 					setting, sizeof(setting));
-	pgh_row_text(row, action_names[decision->action]);
-	pgh_row_text(row, outcome_names[event->outcome]);
 	pgh_row_text(row, pgh_limit_name(decision->reason));
 	if (decision->rule > 0)
 		pgh_row_int32(row, decision->rule);
@@ -70,23 +68,10 @@ append_decision(PghRow *row, const PghEvent *event)
 	pgh_row_text(row, setting);
 }
 
+/* A statement, or what stands for one that is hidden. */
 static void
-append_victim(PghRow *row, const PghEvent *event)
+append_query(PghRow *row, const PghEvent *event, bool visible)
 {
-	bool		visible = pgh_may_see(event->roleid);
-
-	pgh_row_int32(row, event->pid);
-	pgh_row_text(row, event->who.application);
-	pgh_row_text(row, event->who.user);
-	pgh_row_text(row, event->who.database);
-	if (visible)
-		pgh_row_address(row, &event->who.address);
-	else
-		pgh_row_null(row);
-	pgh_row_text(row, pgh_state_name(event->state));
-	pgh_row_interval(row, event->transaction_age);
-	pgh_row_bool(row, event->wrote);
-	pgh_row_int32(row, event->blocking);
 	if (visible && event->query_id != 0)
 		pgh_row_int64(row, (int64) event->query_id);
 	else
@@ -94,11 +79,37 @@ append_victim(PghRow *row, const PghEvent *event)
 	if (visible)
 		pgh_row_query(row, event->query);
 	else
-		pgh_row_text(row, "<insufficient privilege>");
+		pgh_row_text(row, PGH_HIDDEN_QUERY);
 }
 
+static void
+append_victim(PghRow *row, const PghEvent *event, bool visible)
+{
+	pgh_row_int32(row, event->pid);
+	pgh_row_text(row, event->who.application);
+	pgh_row_text(row, event->who.user);
+	pgh_row_text(row, event->who.database);
+	if (visible)
+	{
+		pgh_row_address(row, &event->who.address);
+		pgh_row_text(row, pgh_state_name(event->state));
+		pgh_row_interval(row, event->transaction_age);
+	}
+	else
+		pgh_row_nulls(row, 3);
+	pgh_row_bool(row, event->wrote);
+	pgh_row_int32(row, event->blocking);
+	append_query(row, event, visible);
+}
+
+#define PGH_WHY_COLUMNS 4
 #define PGH_VICTIM_COLUMNS 11
 
+/*
+ * hygiene.events.  Of a session that is hidden only what was done to it is
+ * shown, and not why, since limits go by what a session does, and rules by
+ * where its client is.  Where nothing was done there is nothing to show.
+ */
 Datum
 pgh_event_list(PG_FUNCTION_ARGS)
 {
@@ -112,19 +123,28 @@ pgh_event_list(PG_FUNCTION_ARGS)
 	{
 		PghEvent	event;
 		PghRow		row;
+		bool		visible;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!pgh_event_read(id, &event))
+			continue;
+		visible = !event.has_session || pgh_may_see(event.roleid);
+		if (!visible && event.outcome != PGH_OUTCOME_DONE)
 			continue;
 		pgh_row_begin(&row);
 		pgh_row_int64(&row, event.event_id);
 		pgh_row_timestamp(&row, event.occurred_at);
-		append_decision(&row, &event);
-		if (event.has_session)
-			append_victim(&row, &event);
+		pgh_row_text(&row, action_names[event.decision.action]);
+		pgh_row_text(&row, outcome_names[event.outcome]);
+		if (visible)
+			append_why(&row, &event.decision);
 		else
-			for (int i = 0; i < PGH_VICTIM_COLUMNS; i++)
-				pgh_row_null(&row);
-		pgh_row_interval(&row, event.resumed_after);
+			pgh_row_nulls(&row, PGH_WHY_COLUMNS);
+		if (event.has_session)
+			append_victim(&row, &event, visible);
+		else
+			pgh_row_nulls(&row, PGH_VICTIM_COLUMNS);
+		pgh_row_interval(&row, visible ? event.resumed_after : -1);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -25,8 +25,8 @@ append_session(PghRow *row, const PghSession *session, TimestampTz now)
 	pgh_row_int32(row, session->login.pid);
 	pgh_row_text(row, session->name);
 	pgh_row_int32(row, (int32) session->xmin_age);
-	pgh_row_interval(row, session->facts.xact_start == 0 ? -1 :
-					 Max(now - session->facts.xact_start, 0));
+	pgh_row_interval(row, pgh_may_see(session->login.roleid) ?
+					 pgh_age(session->facts.xact_start, now) : -1);
 }
 
 /*

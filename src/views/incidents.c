@@ -58,11 +58,11 @@ append_holder(StringInfo summary, const PghIncident *incident, bool visible)
 	appendStringInfo(summary, "; %s held %d",
 					 called(incident->largest_application),
 					 incident->largest_connections);
-	if (incident->largest_leaking == 0)
+	if (incident->largest_leaking == 0 || !visible)
 		return;
 	appendStringInfo(summary, ", %d of them idle in a transaction",
 					 incident->largest_leaking);
-	if (visible && incident->statement[0] != '\0')
+	if (incident->statement[0] != '\0')
 		appendStringInfo(summary, " after \"%s\"", incident->statement);
 }
 
@@ -126,8 +126,8 @@ summarise(const PghIncident *incident, bool visible)
 }
 
 /*
- * The statement in the sentence is shown to those who may see it in
- * pg_stat_activity.
+ * What the sessions of an application did is told to those who may see all
+ * sessions: they may have been of several roles.
  */
 Datum
 pgh_incident_list(PG_FUNCTION_ARGS)
@@ -155,7 +155,7 @@ pgh_incident_list(PG_FUNCTION_ARGS)
 		pgh_row_int64(&row, incident->refused_by_server);
 		pgh_row_int32(&row, incident->most_blocked);
 		pgh_row_text(&row, summarise(incident,
-									 pgh_may_see(incident->roleid)));
+									 pgh_may_see_all()));
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

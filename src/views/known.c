@@ -12,6 +12,7 @@
 
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 
 #include "pure/policy.h"
 #include "shared/applications.h"
@@ -44,6 +45,10 @@ add_session(PghKnown *known, const PghSession *session, TimestampTz now)
 			 facts->backend_start : session->login.login_at, now);
 }
 
+/*
+ * What is known is not kept for each role.  So of an application that has a
+ * session which is hidden, or had one last, nothing is known.
+ */
 PghKnown *
 pgh_known_load(TimestampTz now)
 {
@@ -54,7 +59,8 @@ pgh_known_load(TimestampTz now)
 	{
 		if (!pgh_applications[i].used)
 			continue;
-		all[i].known = pgh_behaviour_read(i, &all[i].behaviour);
+		all[i].known = pgh_behaviour_read(i, &all[i].behaviour) &&
+			pgh_may_see(all[i].behaviour.roleid);
 		if (!all[i].known)
 			memset(&all[i].behaviour, 0, sizeof(PghBehaviour));
 		all[i].peak = pg_atomic_read_u32(&pgh_applications[i].peak);
@@ -63,10 +69,15 @@ pgh_known_load(TimestampTz now)
 	{
 		PghSession	session;
 
-		if (pgh_scan_session(i, &session) &&
-			session.counted_as != PGH_NO_APPLICATION &&
-			all[session.counted_as].known)
+		CHECK_FOR_INTERRUPTS();
+		if (!pgh_scan_session(i, &session) ||
+			session.counted_as == PGH_NO_APPLICATION ||
+			!all[session.counted_as].known)
+			continue;
+		if (pgh_may_see(session.login.roleid))
 			add_session(&all[session.counted_as], &session, now);
+		else
+			all[session.counted_as].known = false;
 	}
 	return all;
 }

@@ -13,14 +13,18 @@
 
 typedef struct PghKnown
 {
-	bool		known;			/* the application was seen */
+	bool		known;			/* the application was seen, and the current
+								 * user may see its sessions */
 	PghBehaviour behaviour;		/* with the periods that are not over yet;
 								 * they have not been come back to */
 	int32		open[PGH_N_PERIOD_KINDS];	/* how many those are */
 	int32		peak;			/* most connections at once */
 } PghKnown;
 
-/* An element for each place in the table of names, palloc'd. */
+/*
+ * An element for each place in the table of names, palloc'd.  All else that
+ * they have is undefined where "known" is false.
+ */
 extern PghKnown *pgh_known_load(TimestampTz now);
 
 /*

@@ -19,7 +19,10 @@
 
 PG_FUNCTION_INFO_V1(pgh_leak_list);
 
-/* The sessions of this moment that are idle for a tenth of their limit. */
+/*
+ * The sessions of this moment that are idle for a tenth of their limit, of
+ * those that the current user may see.
+ */
 typedef struct PghIdling
 {
 	uint64		key;
@@ -67,7 +70,9 @@ list_leaking(TimestampTz now, int *n)
 	{
 		PghSession	session;
 
-		if (!pgh_scan_session(i, &session) || !is_leaking(&session, now))
+		if (!pgh_scan_session(i, &session) ||
+			!pgh_may_see(session.login.roleid) ||
+			!is_leaking(&session, now))
 			continue;
 		leaking[*n].key = key_of(&session);
 		leaking[*n].since = session.facts.state_start;
@@ -78,18 +83,11 @@ list_leaking(TimestampTz now, int *n)
 
 /* source, trace_id, client_addrs: what a client said, and who it is. */
 static void
-append_origin(PghRow *row, const PghLeak *leak, bool visible)
+append_origin(PghRow *row, const PghLeak *leak)
 {
 	char		source[128];
 	char		trace[PGH_TRACE_ID_LEN];
 
-	if (!visible)
-	{
-		pgh_row_null(row);
-		pgh_row_null(row);
-		pgh_row_null(row);
-		return;
-	}
 	if (pgh_find_source(leak->query, source, sizeof(source)))
 		pgh_row_query(row, source);
 	else
@@ -100,10 +98,18 @@ append_origin(PghRow *row, const PghLeak *leak, bool visible)
 }
 
 static void
+append_place(PghRow *row, const PghLeak *leak)
+{
+	pgh_row_begin(row);
+	pgh_row_text(row, leak->who.application);
+	pgh_row_text(row, leak->who.user);
+	pgh_row_text(row, leak->who.database);
+}
+
+static void
 build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		   TimestampTz now)
 {
-	bool		visible = pgh_may_see(leak->roleid);
 	TimestampTz oldest = PGH_NEVER;
 	int			sessions = 0;
 	int64		held = 0;
@@ -119,24 +125,15 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 	}
 	pattern = pgh_leak_pattern(leak);
 
-	pgh_row_begin(row);
-	pgh_row_text(row, leak->who.application);
-	pgh_row_text(row, leak->who.user);
-	pgh_row_text(row, leak->who.database);
-	if (visible)
-		pgh_row_int64(row, (int64) leak->fingerprint);
-	else
-		pgh_row_null(row);
+	append_place(row, leak);
+	pgh_row_int64(row, (int64) leak->fingerprint);
 	pgh_row_int32(row, sessions);
 	pgh_row_interval(row, sessions == 0 ? -1 : Max(now - oldest, 0));
 	pgh_row_int64(row, leak->ended);
 	pgh_row_timestamp(row, leak->first_seen);
 	pgh_row_timestamp(row, sessions == 0 ? leak->last_seen : now);
 	pgh_row_int32(row, leak->n_clients);
-	if (visible)
-		pgh_row_query(row, leak->query);
-	else
-		pgh_row_text(row, "<insufficient privilege>");
+	pgh_row_query(row, leak->query);
 	pgh_row_text(row, pattern == PGH_PATTERN_NONE ? NULL :
 				 pgh_pattern_advice(pattern));
 	pgh_row_int64(row, leak->rolled_back);
@@ -144,7 +141,25 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 	pgh_row_interval(row, Max(leak->longest_pause,
 							  sessions == 0 ? -1 : now - oldest));
 	pgh_row_interval(row, leak->slot_time + held);
-	append_origin(row, leak, visible);
+	append_origin(row, leak);
+	pgh_row_interval(row, leak->blocked_time);
+	pgh_row_int64(row, leak->horizon_xids);
+}
+
+/* Of a role whose sessions are hidden: how many were ended. */
+static void
+build_hidden(PghRow *row, const PghLeak *leak)
+{
+	append_place(row, leak);
+	pgh_row_nulls(row, 3);		/* fingerprint, sessions_now, oldest_now */
+	pgh_row_int64(row, leak->ended);
+	pgh_row_nulls(row, 3);		/* first_seen, last_seen, clients */
+	pgh_row_text(row, PGH_HIDDEN_QUERY);
+	pgh_row_nulls(row, 1);		/* diagnosis */
+	pgh_row_int64(row, leak->rolled_back);
+	pgh_row_nulls(row, 3);		/* resumed, longest_pause, slot_time */
+	pgh_row_nulls(row, 3);		/* source, trace_id, client_addrs */
+	pgh_row_nulls(row, 2);		/* blocked_time, horizon_xids */
 }
 
 Datum
@@ -164,7 +179,12 @@ pgh_leak_list(PG_FUNCTION_ARGS)
 
 		if (!pgh_leak_read(i, &leak))
 			continue;
-		build_leak(&row, &leak, leaking, n, now);
+		if (pgh_may_see(leak.roleid))
+			build_leak(&row, &leak, leaking, n, now);
+		else if (leak.ended > 0)
+			build_hidden(&row, &leak);
+		else
+			continue;			/* that it is known says that somebody idles */
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -35,6 +35,13 @@ pgh_row_null(PghRow *row)
 }
 
 void
+pgh_row_nulls(PghRow *row, int n)
+{
+	while (n-- > 0)
+		pgh_row_null(row);
+}
+
+void
 pgh_row_datum(PghRow *row, Datum value)
 {
 	Assert(row->n < PGH_MAX_COLUMNS);
@@ -172,8 +179,14 @@ pgh_row_end(PghRow *row, FunctionCallInfo fcinfo)
 }
 
 bool
+pgh_may_see_all(void)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+bool
 pgh_may_see(Oid roleid)
 {
-	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+	return pgh_may_see_all() ||
 		(OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid));
 }

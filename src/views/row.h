@@ -28,6 +28,7 @@ extern void pgh_row_begin(PghRow *row);
 
 /* Append one column. */
 extern void pgh_row_null(PghRow *row);
+extern void pgh_row_nulls(PghRow *row, int n);
 extern void pgh_row_datum(PghRow *row, Datum value);
 extern void pgh_row_bool(PghRow *row, bool value);
 extern void pgh_row_int32(PghRow *row, int32 value);
@@ -57,9 +58,15 @@ extern void pgh_row_addresses(PghRow *row, const PghAddress *addresses,
 extern void pgh_row_end(PghRow *row, FunctionCallInfo fcinfo);
 
 /*
- * May the current user see the query texts and addresses of this role's
- * sessions?  As in pg_stat_activity.
+ * May the current user see what sessions of this role do, and where they come
+ * from?  As in pg_stat_activity.
  */
 extern bool pgh_may_see(Oid roleid);
+
+/* The same for those of every role. */
+extern bool pgh_may_see_all(void);
+
+/* What pg_stat_activity shows in place of a statement that is hidden. */
+#define PGH_HIDDEN_QUERY "<insufficient privilege>"
 
 #endif							/* PGH_ROW_H */

@@ -54,9 +54,33 @@ append_if_positive(PghRow *row, int32 value)
 }
 
 /*
- * hygiene.rules: the rules in force, with what each one matches now and what
- * was done because of it.
+ * What a rule matches now, and what was done because of it.  Where it goes by
+ * addresses that would tell where clients come from: whoever can see a session
+ * come, go or be refused sees these figures move.
  */
+static void
+append_use(PghRow *row, const PghRule *rule, PghRuleState *state,
+		   int32 sessions)
+{
+	bool		visible = !pgh_rule_has_address(rule) || pgh_may_see_all();
+
+	if (visible)
+		pgh_row_int32(row, sessions);
+	else
+		pgh_row_null(row);
+	append_if_positive(row, rule->value[PGH_RULE_CONNECTIONS]);
+	append_if_positive(row, rule->value[PGH_RULE_RESERVE]);
+	if (!visible)
+	{
+		pgh_row_nulls(row, 3);
+		return;
+	}
+	pgh_row_int64(row, pg_atomic_read_u64(&state->refused));
+	pgh_row_int64(row, pg_atomic_read_u64(&state->ended));
+	pgh_row_timestamp(row, pg_atomic_read_u64(&state->last_used));
+}
+
+/* hygiene.rules: the rules in force. */
 Datum
 pgh_rule_list(PG_FUNCTION_ARGS)
 {
@@ -68,17 +92,11 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 	pgh_count_rule_sessions(rules, GetCurrentTimestamp(), counts);
 	for (int i = 0; i < rules->n; i++)
 	{
-		PghRuleState *state = &pgh_rule_states[i];
 		PghRow		row;
 
 		pgh_row_begin(&row);
 		append_rule(&row, rules, i);
-		pgh_row_int32(&row, counts[i]);
-		append_if_positive(&row, rules->rule[i].value[PGH_RULE_CONNECTIONS]);
-		append_if_positive(&row, rules->rule[i].value[PGH_RULE_RESERVE]);
-		pgh_row_int64(&row, pg_atomic_read_u64(&state->refused));
-		pgh_row_int64(&row, pg_atomic_read_u64(&state->ended));
-		pgh_row_timestamp(&row, pg_atomic_read_u64(&state->last_used));
+		append_use(&row, &rules->rule[i], &pgh_rule_states[i], counts[i]);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
@@ -99,6 +117,7 @@ pgh_check_rules(PG_FUNCTION_ARGS)
 	{
 		PghRow		row;
 
+		CHECK_FOR_INTERRUPTS();
 		pgh_row_begin(&row);
 		append_rule(&row, rules, i);
 		pgh_row_end(&row, fcinfo);
@@ -111,7 +130,7 @@ static const char *
 verdict_name(const PghSession *session, const PghLimits *limits,
 			 TimestampTz now)
 {
-	PghVerdict	verdict = pgh_decide(&session->facts, limits, now);
+	PghVerdict	verdict = pgh_foresee(&session->facts, limits, now);
 
 	if (pgh_exemption(&session->facts, limits) != NULL)
 		return "exempt";
@@ -127,7 +146,8 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 /*
  * hygiene.rehearse(text): hygiene.sessions as it would be under these rules.
  * The server-wide mode is taken as enforce, since that is the question; a
- * rule's own mode counts.
+ * rule's own mode counts.  Of a session that is hidden nothing is said: a few
+ * lists of addresses would find out where its client is.
  */
 Datum
 pgh_rehearse(PG_FUNCTION_ARGS)
@@ -135,26 +155,28 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 		PghLimits	limits;
 		PghRow		row;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
-		limits = pgh_append_session(&row, &session, rules, &server_wide, now);
-		pgh_row_text(&row, verdict_name(&session, &limits, now));
+		pgh_row_text(&row, pgh_append_session(&row, &session, rules,
+											  &server_wide, now, &limits) ?
+					 verdict_name(&session, &limits, now) : NULL);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

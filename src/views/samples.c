@@ -55,7 +55,10 @@ append_holdings(PghRow *row, const PghSample *sample)
 	pgh_row_datum(row, PointerGetDatum(construct_array(names, n, TEXTOID, -1,
 													   false, TYPALIGN_INT)));
 	append_numbers(row, connections, n);
-	append_numbers(row, idle, n);
+	if (pgh_may_see_all())
+		append_numbers(row, idle, n);
+	else
+		pgh_row_null(row);
 }
 
 Datum
@@ -75,7 +78,10 @@ pgh_sample_list(PG_FUNCTION_ARGS)
 		pgh_row_timestamp(&row, samples[i].at);
 		pgh_row_int32(&row, samples[i].used);
 		pgh_row_int32(&row, samples[i].most_used);
-		pgh_row_int32(&row, samples[i].idle_in_transaction);
+		if (pgh_may_see_all())
+			pgh_row_int32(&row, samples[i].idle_in_transaction);
+		else
+			pgh_row_null(&row);
 		pgh_row_int64(&row, samples[i].ended);
 		pgh_row_int64(&row, samples[i].refused);
 		pgh_row_int64(&row, samples[i].refused_by_server);

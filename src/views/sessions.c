@@ -40,15 +40,14 @@ pgh_state_name(PghState state)
 }
 
 static void
-append_client(PghRow *row, const PghSession *session, bool visible)
+append_client(PghRow *row, const PghSession *session)
 {
 	SockAddr	socket;
 	char		port[NI_MAXSERV];
 
-	if (!visible || !pgh_scan_client(session, &socket))
+	if (!pgh_scan_client(session, &socket))
 	{
-		pgh_row_null(row);
-		pgh_row_null(row);
+		pgh_row_nulls(row, 2);
 		return;
 	}
 	pgh_row_address(row, &session->login.address);
@@ -99,12 +98,10 @@ append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 	char		setting[32];
 
 	pgh_clock_correct(&facts, now);
-	verdict = pgh_decide(&facts, limits, now);
+	verdict = pgh_foresee(&facts, limits, now);
 	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
 	{
-		pgh_row_null(row);
-		pgh_row_null(row);
-		pgh_row_null(row);
+		pgh_row_nulls(row, 3);
 		return;
 	}
 	pgh_print_limit(verdict.decision.reason, verdict.decision.limit,
@@ -118,16 +115,10 @@ append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 }
 
 static void
-append_query(PghRow *row, const PghSession *session, bool visible)
+append_query(PghRow *row, const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
 
-	if (!visible)
-	{
-		pgh_row_null(row);
-		pgh_row_text(row, "<insufficient privilege>");
-		return;
-	}
 	if (session->query_id != 0)
 		pgh_row_int64(row, (int64) session->query_id);
 	else
@@ -136,39 +127,77 @@ append_query(PghRow *row, const PghSession *session, bool visible)
 	pgh_row_query(row, query);
 }
 
-PghLimits
-pgh_append_session(PghRow *row, const PghSession *session,
-				   const PghRuleSet *rules, const PghLimits *server_wide,
-				   TimestampTz now)
+/* Everyone sees as much of a transaction as its ids in pg_stat_activity. */
+static void
+append_ids(PghRow *row, const PghSession *session)
+{
+	pgh_row_bool(row, session->facts.wrote);
+	if (session->xmin_age >= 0)
+		pgh_row_int32(row, (int32) session->xmin_age);
+	else
+		pgh_row_null(row);
+}
+
+/*
+ * A session of which the current user sees no more than pg_stat_activity and
+ * pg_locks would show.  No rule is looked at: which ones match could tell its
+ * address, and which limit comes next, and when, what it does.
+ */
+static void
+append_hidden(PghRow *row, const PghSession *session)
+{
+	pgh_row_nulls(row, 2);		/* client_addr, client_port */
+	pgh_row_nulls(row, 1);		/* backend_start */
+	pgh_row_nulls(row, 3);		/* state, state_age, transaction_age */
+	append_ids(row, session);
+	pgh_row_int32(row, session->facts.blocking +
+				  session->facts.blocking_advisory);
+	pgh_row_nulls(row, 3);		/* listening, exempt, rules */
+	pgh_row_nulls(row, 3);		/* limit_name, limit_setting, ends_in */
+	pgh_row_nulls(row, 1);		/* query_id */
+	pgh_row_text(row, PGH_HIDDEN_QUERY);
+}
+
+static void
+append_shown(PghRow *row, const PghSession *session, const PghRuleBits *bits,
+			 const PghLimits *limits, TimestampTz now)
 {
 	const PghFacts *facts = &session->facts;
-	bool		visible = pgh_may_see(session->login.roleid);
-	PghRuleBits bits;
-	PghLimits	limits;
 
-	pgh_limits_under(rules, server_wide, &session->who, now, &bits, &limits);
-	pgh_row_int32(row, session->login.pid);
-	pgh_row_text(row, session->name);
-	pgh_row_text(row, session->who.user);
-	pgh_row_text(row, session->who.database);
-	append_client(row, session, visible);
+	append_client(row, session);
 	pgh_row_timestamp(row, facts->backend_start ? facts->backend_start :
 					  session->login.login_at);
 	pgh_row_text(row, pgh_state_name(facts->state));
 	pgh_row_interval(row, pgh_age(facts->state_start, now));
 	pgh_row_interval(row, pgh_age(facts->xact_start, now));
-	pgh_row_bool(row, facts->wrote);
-	if (session->xmin_age >= 0)
-		pgh_row_int32(row, (int32) session->xmin_age);
-	else
-		pgh_row_null(row);
-	pgh_row_int32(row, facts->blocking);
+	append_ids(row, session);
+	pgh_row_int32(row, facts->blocking + facts->blocking_advisory);
 	pgh_row_bool(row, facts->listening);
-	append_exemption(row, session, &limits);
-	append_rules(row, &bits);
-	append_fate(row, session, &limits, now);
-	append_query(row, session, visible);
-	return limits;
+	append_exemption(row, session, limits);
+	append_rules(row, bits);
+	append_fate(row, session, limits, now);
+	append_query(row, session);
+}
+
+bool
+pgh_append_session(PghRow *row, const PghSession *session,
+				   const PghRuleSet *rules, const PghLimits *server_wide,
+				   TimestampTz now, PghLimits *limits)
+{
+	PghRuleBits bits;
+
+	pgh_row_int32(row, session->login.pid);
+	pgh_row_text(row, session->name);
+	pgh_row_text(row, session->who.user);
+	pgh_row_text(row, session->who.database);
+	if (!pgh_may_see(session->login.roleid))
+	{
+		append_hidden(row, session);
+		return false;
+	}
+	pgh_limits_under(rules, server_wide, &session->who, now, &bits, limits);
+	append_shown(row, session, &bits, limits, now);
+	return true;
 }
 
 Datum
@@ -176,23 +205,29 @@ pgh_sessions(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PghLimits	server_wide;
-	int32	   *blocking;
+	const PghBlocked *blocked;
+	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
-	blocking = pgh_blocking_now();
+	blocked = pgh_blocked_now(NULL);
+	advisory_locks = pgh_advisory_locks_now();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
+		PghLimits	limits;
 		PghRow		row;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session))
 			continue;
-		session.facts.blocking = blocking[i];
+		pgh_note_blocked(&session, &blocked[i]);
 		pgh_row_begin(&row);
 		(void) pgh_append_session(&row, &session, pgh_current_rules(),
-								  &server_wide, now);
+								  &server_wide, now, &limits);
+		pgh_row_int32(&row, advisory_locks[i]);
+		pgh_row_interval(&row, pgh_age(session.waited_since, now));
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -33,6 +33,7 @@ typedef struct PghPresent
 	int			idle;
 	int			idle_in_transaction;
 	TimestampTz oldest_xact;	/* 0 = none */
+	int			hidden;			/* whose states the current user may not see */
 } PghPresent;
 
 static void
@@ -41,6 +42,7 @@ add_session(PghPresent *present, const PghSession *session)
 	TimestampTz xact_start = session->facts.xact_start;
 
 	present->connections++;
+	present->hidden += !pgh_may_see(session->login.roleid);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		present->active++;
 	else if (session->facts.state == PGH_STATE_IDLE)
@@ -79,6 +81,21 @@ append_slots(PghRow *row, const PghPresent *present)
 	pgh_row_int32(row, available);
 	pgh_row_int32(row, pgh_effective_headroom());
 	return available;
+}
+
+/* active, idle, idle_in_transaction, oldest_transaction */
+static void
+append_states(PghRow *row, const PghPresent *present, TimestampTz now)
+{
+	if (present->hidden > 0)
+	{
+		pgh_row_nulls(row, 4);
+		return;
+	}
+	pgh_row_int32(row, present->active);
+	pgh_row_int32(row, present->idle);
+	pgh_row_int32(row, present->idle_in_transaction);
+	pgh_row_interval(row, pgh_age(present->oldest_xact, now));
 }
 
 /* growth_per_minute, exhaustion_in */
@@ -164,12 +181,10 @@ pgh_status(PG_FUNCTION_ARGS)
 
 	warn_of_prepared(PG_GETARG_INT64(0));
 	pgh_row_begin(&row);
+	pgh_row_text(&row, PGH_VERSION);
 	pgh_row_text(&row, mode_name(pgh_mode));
 	available = append_slots(&row, &present);
-	pgh_row_int32(&row, present.active);
-	pgh_row_int32(&row, present.idle);
-	pgh_row_int32(&row, present.idle_in_transaction);
-	pgh_row_interval(&row, pgh_age(present.oldest_xact, now));
+	append_states(&row, &present, now);
 	append_forecast(&row, available);
 	append_totals(&row);
 	append_worker(&row);

@@ -22,18 +22,21 @@ pgh_age(TimestampTz start, TimestampTz now)
 extern const char *pgh_state_name(PghState state);
 
 /*
- * Append the columns of hygiene.sessions, as they are under these rules.
- * Returns the limits that hold for the session.
+ * Append the columns of hygiene.sessions, as they are under these rules, and
+ * fill in the limits that hold for the session.  False when the session is
+ * hidden from the current user: then the rules were not even looked at, and
+ * "limits" is untouched.
  */
-extern PghLimits pgh_append_session(PghRow *row, const PghSession *session,
-									const PghRuleSet *rules,
-									const PghLimits *server_wide,
-									TimestampTz now);
+extern bool pgh_append_session(PghRow *row, const PghSession *session,
+							   const PghRuleSet *rules,
+							   const PghLimits *server_wide,
+							   TimestampTz now, PghLimits *limits);
 
 /*
  * Each returns a set.  Privileges are SQL's: all but pgh_reset() may be
- * called by everyone; query texts and addresses of other roles are hidden
- * from those who may not see them in pg_stat_activity.  All raise
+ * called by everyone.  What pg_stat_activity would hide of a session from the
+ * current user, and whatever follows from it, is null: also what is counted
+ * over several sessions, if one of them is hidden.  All raise
  * object_not_in_prerequisite_state without the preload.
  */
 extern PGDLLEXPORT Datum pgh_status(PG_FUNCTION_ARGS);

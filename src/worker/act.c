@@ -10,6 +10,7 @@
  */
 #include "worker/act.h"
 
+#include "look/describe.h"
 #include "message.h"
 #include "pure/limits.h"
 #include "pure/policy.h"
@@ -18,25 +19,6 @@
 #include "shared/request.h"
 #include "shared/settings.h"
 #include "worker/watch.h"
-
-/* The fields of an event that describe a session. */
-static void
-describe(PghEvent *event, const PghSession *session, TimestampTz now)
-{
-	const PghFacts *facts = &session->facts;
-
-	event->has_session = true;
-	event->pid = session->login.pid;
-	event->roleid = session->login.roleid;
-	event->who = session->who;
-	event->state = facts->state;
-	event->wrote = facts->wrote;
-	event->blocking = facts->blocking;
-	event->transaction_age = facts->xact_start ?
-		Max(now - facts->xact_start, 0) : -1;
-	event->query_id = session->query_id;
-	pgh_scan_query(session, event->query, sizeof(event->query));
-}
 
 /* Who allows the limit, for the message. */
 static void
@@ -102,13 +84,17 @@ pgh_note_leak(const PghSession *session)
 	return pgh_leak_see(&sighting);
 }
 
-/* An idle transaction that is ended belongs to a leak, with its advice. */
+/*
+ * An idle transaction that is ended belongs to a leak, with its advice.  Not
+ * one that is ended for an advisory lock: the transaction is not what is wrong.
+ */
 static void
 attach_leak(PghRequest *request, const PghSession *session)
 {
 	static PghLeak leak;		/* large, and only the worker is here */
 
-	if (!pgh_state_in_transaction_idle(session->facts.state))
+	if (request->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
+		!pgh_state_in_transaction_idle(session->facts.state))
 		return;
 	request->leak = session->leak;
 	if (request->leak == 0 || !pgh_leak_find(request->leak, &leak))
@@ -129,8 +115,23 @@ record(const PghSession *session, const PghVerdict *verdict,
 	memset(&event, 0, sizeof(event));
 	event.decision = verdict->decision;
 	event.outcome = outcome;
-	describe(&event, session, now);
+	pgh_describe_session(session, &event, now);
 	return pgh_event_add(&event);
+}
+
+/* When what this sort of limit is about began. */
+static TimestampTz
+start_of(const PghSession *session, PghLimitKind kind)
+{
+	switch (kind)
+	{
+		case PGH_KIND_TRANSACTION:
+			return session->facts.xact_start;
+		case PGH_KIND_SESSION:
+			return session->facts.backend_start;
+		default:
+			return session->facts.state_start;
+	}
 }
 
 /*
@@ -143,8 +144,7 @@ is_to_be_counted(PghWatchDetails *details, const PghSession *session,
 				 PghLimit reason)
 {
 	TimestampTz *counted = &details->counted_start[reason];
-	TimestampTz start = pgh_limit_kind(reason) == PGH_KIND_TRANSACTION ?
-		session->facts.xact_start : session->facts.state_start;
+	TimestampTz start = start_of(session, pgh_limit_kind(reason));
 
 	if (*counted == start)
 		return false;
@@ -206,6 +206,25 @@ note_cancel(const PghSession *session, TimestampTz now)
 	pg_write_barrier();
 	pg_atomic_write_u64(&slot->cancelled_xact_start,
 						session->facts.xact_start);
+}
+
+bool
+pgh_act_leave(const PghSession *session, const PghDecision *decision,
+			  PghLeave leave, const char *whom, TimestampTz now)
+{
+	PghRequest	request;
+
+	memset(&request, 0, sizeof(request));
+	request.decision = *decision;
+	request.leave = leave;
+	request.generation = pgh_settings_here();
+	request.measured_at = now;
+	if (whom != NULL)
+		pgh_copy_ascii(whom, request.rule_label, sizeof(request.rule_label));
+	else
+		label_rule(decision->rule, request.rule_label,
+				   sizeof(request.rule_label));
+	return pgh_request_post(session->index, session->changecount, &request);
 }
 
 bool

@@ -20,6 +20,14 @@ extern bool pgh_act(const PghSession *session, const PghVerdict *verdict,
 					PghMode mode, TimestampTz now);
 
 /*
+ * Ask a session to leave.  "whom" are the selectors of a drain, NULL where a
+ * rule decides, or none.  For the worker only.  True when it was asked.
+ */
+extern bool pgh_act_leave(const PghSession *session,
+						  const PghDecision *decision, PghLeave leave,
+						  const char *whom, TimestampTz now);
+
+/*
  * Note an idle transaction under the place that it comes from.  Returns the
  * key of the leak, or 0 when the session has gone on meanwhile.
  */

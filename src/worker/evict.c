@@ -58,8 +58,8 @@ tally(PghTally *counts, PghState state)
 }
 
 /*
- * May this one never be evicted?  Outside a transaction, one that listens or
- * holds an advisory lock is idle on purpose.
+ * May this one never be evicted?  Outside a transaction, one that listens,
+ * holds an advisory lock or makes a backup is idle on purpose.
  */
 static bool
 is_untouchable(const PghSession *session, const PghLimits *limits,
@@ -70,7 +70,8 @@ is_untouchable(const PghSession *session, const PghLimits *limits,
 		(limits->mode == PGH_MODE_OBSERVE && round == PGH_ROUND_ENFORCE) ||
 		pgh_exemption(&session->facts, limits) != NULL ||
 		(session->facts.state == PGH_STATE_IDLE &&
-		 (session->facts.listening || session->facts.advisory));
+		 (session->facts.listening || session->facts.advisory ||
+		  session->facts.in_backup));
 }
 
 /*

@@ -23,6 +23,7 @@
  */
 #include "worker/loop.h"
 
+#include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -32,10 +33,12 @@
 #include "utils/timestamp.h"
 
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "look/scan.h"
+#include "message.h"
+#include "pure/limits.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
-#include "shared/rule_counters.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/evict.h"
@@ -275,7 +278,7 @@ set_timing(void)
 static void
 apply_settings(void)
 {
-	pgh_rule_counters_sync();
+	pgh_follow_rules();
 	set_timing();
 	complain_of_no_rollback();
 }
@@ -290,6 +293,32 @@ reload_settings(void)
 	pgh_watch_forget();
 }
 
+/* What holds from now on, in one line of the log. */
+static void
+announce(void)
+{
+	const char *mode = GetConfigOption("pg_hygiene.mode", false, false);
+	StringInfoData limits;
+
+	initStringInfo(&limits);
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+	{
+		char		value[32];
+
+		if (!pgh_limit_is_setting(i) || pgh_limit_setting[i] == 0)
+			continue;
+		pgh_print_limit(i, pgh_limit_unit(i) == PGH_UNIT_TIME ?
+						pgh_limit_setting[i] * INT64CONST(1000) :
+						pgh_limit_setting[i], value, sizeof(value));
+		appendStringInfo(&limits, "%s=%s, ", pgh_limit_name(i), value);
+	}
+	ereport(LOG,
+			(errmsg("pg_hygiene %s is watching: mode=%s, %sheadroom=%d, rules: %d",
+					PGH_VERSION, mode, limits.data, pgh_effective_headroom(),
+					pgh_current_rules()->n)));
+	pfree(limits.data);
+}
+
 /* The worker: look, act, sleep. */
 static void
 watch_sessions(void)
@@ -301,6 +330,7 @@ watch_sessions(void)
 	pgh_incident_start();
 	apply_settings();
 	report_for_duty();
+	announce();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",
 										 ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(pass_context);

@@ -15,13 +15,15 @@
  */
 #include "worker/pass.h"
 
-#include "look/blockers.h"
 #include "look/clock.h"
+#include "look/rule_sessions.h"
 #include "pure/policy.h"
 #include "shared/applications.h"
 #include "shared/totals.h"
 #include "worker/act.h"
 #include "worker/evict.h"
+#include "worker/ledger.h"
+#include "worker/leave.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
 #include "worker/usage.h"
@@ -42,12 +44,13 @@ static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
 /* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
-static const int32 *blocking_seen = NULL;
+static const PghBlocked *blocked_seen = NULL;
 
 void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_ledger_start();
 	pgh_periods_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
@@ -61,22 +64,40 @@ went_back(const PghFacts *facts)
 		facts->state_start - facts->backend_start > PGH_POOL_FILLS;
 }
 
-/* What holds now for the name that a session has now. */
+/* A session that is new, or took another name: whose, and which rules'. */
 static void
-resolve_limits(const PghSession *session, PghWatchDetails *details)
+identify(int index, PghWatch *watch, PghSession *session)
 {
 	PghRuleBits bits;
 
+	session->counted_as = pgh_slot_rename(&pgh_slots[index],
+										  session->counted_as,
+										  session->who.application);
 	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
-				   &details->limits);
-	strlcpy(details->application, session->who.application, PGH_NAME_LEN);
+				   &watch->details->limits);
+	pgh_count_session(index, &session->who, &bits);
+	strlcpy(watch->details->application, session->who.application,
+			PGH_NAME_LEN);
+}
+
+/* What it does, and what others do that matters to it. */
+static void
+follow_state(PghWatch *watch, const PghFacts *facts)
+{
+	const PghState state = pgh_state_for_limits(facts);
+	const int64 *limit = watch->details->limits.value;
+
+	watch->idle_transaction = pgh_state_in_transaction_idle(state);
+	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
+	watch->ages = watch->idle_transaction && limit[PGH_LIMIT_HORIZON] > 0;
+	watch->locks_count = watch->idle_transaction ||
+		(facts->advisory && limit[PGH_LIMIT_ADVISORY_BLOCKER] > 0);
 }
 
 /* Read a session again, and resolve its limits if it became another one. */
 static bool
 refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 {
-	PghState	state;
 	bool		known;
 
 	if (!pgh_scan_session(index, session))
@@ -89,12 +110,7 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->changecount == session->changecount &&
 		strcmp(watch->details->application, session->who.application) == 0;
 	if (!known)
-	{
-		session->counted_as =
-			pgh_slot_rename(&pgh_slots[index], session->counted_as,
-							session->who.application);
-		resolve_limits(session, watch->details);
-	}
+		identify(index, watch, session);
 	pgh_periods_follow(index, watch, session, now);
 	if (watch->changecount != session->changecount)
 	{
@@ -108,14 +124,11 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->details->leak = 0;
 		watch->used |= went_back(&session->facts);
 	}
-	session->facts.blocking = watch->blocking;
+	if (watch->blocks)
+		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
 	watch->counted_as = session->counted_as;
-	state = pgh_state_for_limits(&session->facts);
-	watch->idle_transaction = pgh_state_in_transaction_idle(state);
-	watch->busy = state == PGH_STATE_ACTIVE || watch->idle_transaction;
-	watch->ages = watch->idle_transaction &&
-		watch->details->limits.value[PGH_LIMIT_HORIZON] > 0;
+	follow_state(watch, &session->facts);
 	watch->live = true;
 	watch->changecount = session->changecount;
 	watch->activity_changecount = session->activity_changecount;
@@ -165,12 +178,32 @@ note(int index, PghWatch *watch)
  * the transaction that others waited for since then.  So before it is ended
  * for blocking, the lock table is looked at once more in this pass.
  */
-static const int32 *
-blocking_in_pass(void)
+static const PghBlocked *
+blocked_in_pass(void)
 {
-	if (blocking_seen == NULL)
-		blocking_seen = pgh_blocking_now();
-	return blocking_seen;
+	if (blocked_seen == NULL)
+		blocked_seen = pgh_blocked_now(pgh_ledger_moments());
+	return blocked_seen;
+}
+
+/* Take over who hangs on a session; returns whether limits may ask for that. */
+static bool
+follow_blocked(PghWatch *watch, const PghBlocked *blocked)
+{
+	PghBlocked *before = &watch->details->blocked;
+	bool		blocks = false;
+	bool		changed = false;
+
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		blocks |= blocked->queue[i].n > 0;
+	if (!blocks && !watch->blocks)
+		return false;
+	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+		changed |= blocked->queue[i].n != before->queue[i].n;
+	changed |= blocked->advisory_since != before->advisory_since;
+	watch->blocks = blocks;
+	*before = *blocked;
+	return changed;
 }
 
 /* What is to be done about a session, and when, by what holds this moment. */
@@ -183,15 +216,41 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if (verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER ||
+	if ((verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER &&
+		 verdict.decision.reason != PGH_LIMIT_ADVISORY_BLOCKER) ||
 		verdict.deadline + PGH_REPLY_MARGIN > now)
 		return verdict;
-	watch->blocking = session->facts.blocking = blocking_in_pass()[index];
-	facts.blocking = watch->blocking;
+	(void) follow_blocked(watch, &blocked_in_pass()[index]);
+	pgh_note_blocked(session, &watch->details->blocked);
+	facts = session->facts;
+	pgh_clock_correct(&facts, now);
 	return pgh_decide(&facts, limits, now);
 }
 
-/* Decide on a session, and act if it is due. */
+/* Act on what is due of the session, and plan what is not. */
+static void
+heed(PghWatch *watch, const PghSession *session, const PghVerdict *verdict,
+	 TimestampTz now)
+{
+	if (verdict->deadline == PGH_NEVER ||
+		watch->details->limits.mode == PGH_MODE_OFF)
+		return;
+	plan_note(watch, session, verdict);
+	if (verdict->deadline + PGH_REPLY_MARGIN > now)
+		watch->deadline = verdict->deadline + PGH_REPLY_MARGIN;
+	else if (pgh_act(session, verdict, watch->details->limits.mode, now))
+	{
+		watch->asked = true;
+		if (verdict->decision.action == PGH_ACTION_CANCEL)
+			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+	}
+}
+
+/*
+ * Decide on a session, and act if it is due.  Whether it is to leave comes
+ * last: that waits for a moment which may never come, and nothing is to wait
+ * for it.
+ */
 static void
 judge(int index, PghWatch *watch, TimestampTz now)
 {
@@ -202,17 +261,12 @@ judge(int index, PghWatch *watch, TimestampTz now)
 	if (!refresh(index, watch, &session, now) || watch->asked)
 		return;
 	verdict = decide_now(index, watch, &session, now);
-	if (verdict.deadline == PGH_NEVER ||
-		watch->details->limits.mode == PGH_MODE_OFF)
-		return;
-	plan_note(watch, &session, &verdict);
-	if (verdict.deadline + PGH_REPLY_MARGIN > now)
-		watch->deadline = verdict.deadline + PGH_REPLY_MARGIN;
-	else if (pgh_act(&session, &verdict, watch->details->limits.mode, now))
+	heed(watch, &session, &verdict, now);
+	if (!watch->asked)
 	{
-		watch->asked = true;
-		if (verdict.decision.action == PGH_ACTION_CANCEL)
-			(void) pgh_watch_retry(watch, now); /* core may ignore it */
+		TimestampTz leaves = pgh_leave_attend(watch, &session, now);
+
+		watch->deadline = Min(watch->deadline, leaves);
 	}
 }
 
@@ -253,6 +307,7 @@ follow_reset(TimestampTz now)
 	if (since == known_since)
 		return;
 	known_since = since;
+	pgh_ledger_reset();
 	pgh_periods_reset(now);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
@@ -287,33 +342,33 @@ publish_usage(void)
 }
 
 /*
- * What changes about an idle transaction while it is at rest: others may begin
- * to wait for it, and its xmin grows old.  Is there one to be judged again?
+ * What changes about an idle session while it is at rest: others may begin to
+ * wait for it, and its xmin grows old.  Is there one to be judged again?  And
+ * what it costs is put down.
  */
 static bool
-look_around(void)
+look_around(TimestampTz now)
 {
-	bool		idle_transactions = false;
+	bool		locks_count = false;
 	bool		changed = false;
-	const int32 *blocking;
 
-	for (int i = 0; i < pgh_n_slots && !idle_transactions; i++)
-		idle_transactions = pgh_watches[i].live && pgh_watches[i].idle_transaction;
-	if (!idle_transactions)
-		return false;
+	for (int i = 0; i < pgh_n_slots && !locks_count; i++)
+		locks_count = pgh_watches[i].live && pgh_watches[i].locks_count;
 
-	blocking = blocking_in_pass();
-	for (int i = 0; i < pgh_n_slots; i++)
+	/* One that was made in the middle of the pass lacks the last moments. */
+	blocked_seen = NULL;
+	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
 
-		if (watch->blocking != blocking[i] || (watch->live && watch->ages))
+		if (follow_blocked(watch, &blocked_in_pass()[i]) ||
+			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
-		watch->blocking = blocking[i];
 	}
+	pgh_ledger_look(blocked_seen, now);
 	return changed;
 }
 
@@ -359,7 +414,8 @@ pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
 
-	blocking_seen = NULL;
+	blocked_seen = NULL;
+	pgh_leave_follow();
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
@@ -367,7 +423,7 @@ pgh_pass(TimestampTz now, int *n_sessions)
 		follow_reset(now);
 		publish_usage();
 		pgh_periods_count_needs(now);
-		if (look_around())
+		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}
 	return Min(next, last_look + USECS_PER_SEC);

@@ -32,6 +32,7 @@
 typedef struct PghOpen
 {
 	uint32		claim;			/* its slot's changecount; 0 = nobody */
+	uint32		empty_since;	/* the same, when nobody was found there */
 	uint32		application;
 	PghPeriodKind kind;			/* of idle_since */
 	TimestampTz idle_since;		/* 0 = not idle */
@@ -43,12 +44,15 @@ typedef struct PghOpen
 
 static PghOpen *opens;
 static int32 *needs;			/* for each place in the table of names */
+static bool *changed;			/* the same: did one of its sessions change? */
+static bool any_changed = false;
 
 void
 pgh_periods_start(void)
 {
 	opens = palloc0(mul_size(pgh_n_slots, sizeof(PghOpen)));
 	needs = palloc0(mul_size(pgh_n_applications, sizeof(int32)));
+	changed = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
 }
 
 /* A step of the clock lies in no period. */
@@ -209,10 +213,16 @@ pgh_periods_follow(int index, PghWatch *watch, const PghSession *session,
 				   TimestampTz now)
 {
 	PghOpen    *open = &opens[index];
+	uint32		changecount = pg_atomic_read_u32(&pgh_slots[index].changecount);
 	bool		same = session != NULL && open->claim == session->changecount;
 
+	/* nobody has come and gone meanwhile */
+	if (session == NULL && open->claim == 0 &&
+		open->empty_since == changecount)
+		return;
 	if (!same)
 		end_all(index, open, watch, now);
+	open->empty_since = changecount;
 	if (session == NULL)
 		return;
 	if (!same)
@@ -224,6 +234,8 @@ pgh_periods_follow(int index, PghWatch *watch, const PghSession *session,
 		open->application = session->counted_as;
 		meet(open, session, now);
 	}
+	if (open->application != PGH_NO_APPLICATION)
+		changed[open->application] = any_changed = true;
 }
 
 void
@@ -254,16 +266,27 @@ is_needed(const PghOpen *open, TimestampTz now)
 	return length_of(open->idle_since, now) <= most;
 }
 
+/* While all sessions of an application are at rest it needs no more of them. */
 void
 pgh_periods_count_needs(TimestampTz now)
 {
-	memset(needs, 0, pgh_n_applications * sizeof(int32));
+	if (!any_changed)
+		return;
 	for (int i = 0; i < pgh_n_slots; i++)
-		if (opens[i].claim != 0 &&
-			opens[i].application != PGH_NO_APPLICATION &&
-			is_needed(&opens[i], now))
-			needs[opens[i].application]++;
+	{
+		const PghOpen *open = &opens[i];
+
+		if (open->claim != 0 && open->application != PGH_NO_APPLICATION &&
+			changed[open->application] && is_needed(open, now))
+			needs[open->application]++;
+	}
 	for (int i = 0; i < pgh_n_applications; i++)
-		if (needs[i] > 0)
-			pgh_behaviour_needs(i, needs[i]);
+	{
+		if (!changed[i])
+			continue;
+		pgh_behaviour_needs(i, needs[i]);
+		needs[i] = 0;
+		changed[i] = false;
+	}
+	any_changed = false;
 }

@@ -16,6 +16,7 @@
 #include "shared/events.h"
 #include "shared/request.h"
 #include "shared/settings.h"
+#include "worker/leave.h"
 
 /*
  * Does a spared session still sit where it was asked, or commit what it was
@@ -91,7 +92,10 @@ reap_spared(int index, PghWatch *watch, PghDecidesAgain decides_again,
 	bool		due = pgh_watch_retry(watch, now);
 	bool		used_up;
 
-	if (!still_due(index, &slot->request))
+	/* Whoever is to leave is asked anew, in worker/leave.c. */
+	if (slot->request.leave != PGH_LEAVE_NONE ||
+		pgh_leave_is_overdue(index) ||
+		!still_due(index, &slot->request))
 	{
 		let_go(index, slot, false);
 		return;

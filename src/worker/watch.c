@@ -47,9 +47,13 @@ pgh_watch_begin(PghWatch *watch)
 	PghWatchDetails *details = watch->details;
 
 	watch->retry_at = 0;
-	watch->blocking = 0;
+	watch->blocks = false;
+	memset(&details->blocked, 0, sizeof(PghBlocked));
 	watch->used = false;
 	details->spell = -1;
+	details->leave_at = 0;
+	details->leave_after = 0;
+	details->leave_activity = PGH_NO_CHANGECOUNT;
 	details->observed_event = 0;
 	memset(details->counted_start, 0, sizeof(details->counted_start));
 	memset(details->recorded_at, 0, sizeof(details->recorded_at));
@@ -172,7 +176,7 @@ pgh_watch_blocked(void)
 
 	for (int i = 0; i < pgh_n_slots; i++)
 		if (pgh_watches[i].live && pgh_watches[i].idle_transaction)
-			most = Max(most, pgh_watches[i].blocking);
+			most = Max(most, pgh_watches[i].details->blocked.queue[PGH_QUEUE_DATA].n);
 	return most;
 }
 
@@ -183,6 +187,9 @@ pgh_watch_is_departing(int index)
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
 
+	if (slot->request.leave != PGH_LEAVE_NONE)
+		return watch->live && watch->asked &&
+			pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
 	return watch->live && watch->asked &&
 		slot->request.decision.action != PGH_ACTION_CANCEL &&
 		slot->request.decision.action != PGH_ACTION_ROLLBACK &&

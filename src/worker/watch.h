@@ -8,7 +8,7 @@
 #ifndef PGH_WATCH_H
 #define PGH_WATCH_H
 
-#include "look/scan.h"
+#include "look/blockers.h"
 #include "pure/samples.h"
 
 /* With more than this between two questions it is not about to leave. */
@@ -20,6 +20,10 @@ typedef struct PghWatchDetails
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	int64		retry_after;
+	PghBlocked	blocked;		/* who hung on it at the last look */
+	TimestampTz leave_at;		/* when to ask it to leave, once it is to */
+	int64		leave_after;	/* microseconds between two such questions */
+	int			leave_activity; /* its activity_changecount at the last one */
 	uint64		observed_event; /* of this spell, while it lasts; 0 = none */
 
 	/* What was already counted, and recorded, in observe mode. */
@@ -43,7 +47,8 @@ typedef struct PghWatch
 	uint32		changecount;	/* the slot's claim */
 	int			activity_changecount;	/* core's; none = look again */
 	uint32		counted_as;		/* its application */
-	int32		blocking;		/* who waits for it, a second ago at most */
+	bool		blocks;			/* somebody hung on it at the last look */
+	bool		locks_count;	/* it matters who waits for its locks */
 	PgBackendStatus *beentry;
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */

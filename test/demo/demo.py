@@ -1,11 +1,12 @@
-"""The demo: the same storm twice, on a stock server and with pg_hygiene.
+"""The demo: the same storm twice, on a stock server and with pg_hygiene; then
+a pool that leaks, with a timer of PostgreSQL's own and with a rollback.
 
 usage: demo.py BINDIR DIRECTORY
 
 BINDIR has the server's programs; DIRECTORY is an empty one in which all of it
 happens and that the caller removes.  Ends with 0 if the promise was kept: with
 pg_hygiene checkout is served every time, batch loses nothing, and the leaking
-program is told why its sessions end.
+program is told why its sessions end; and a pool keeps its connections.
 """
 import signal
 import sys
@@ -32,6 +33,15 @@ WITH_PG_HYGIENE: Settings = STOCK + [
     ("shared_preload_libraries", "pg_hygiene"),
     ("pg_hygiene.idle_in_transaction_timeout", "1500ms"),
 ]
+CORE_TIMER: Settings = [
+    ("idle_in_transaction_session_timeout", "300ms"),
+]
+ROLLBACK: Settings = [
+    ("shared_preload_libraries", "pg_hygiene"),
+    ("pg_hygiene.idle_in_transaction_timeout", "300ms"),
+    ("pg_hygiene.idle_action", "rollback"),
+]
+POOLED_SECONDS = 6
 STOCK_SECONDS = 10
 WITH_PG_HYGIENE_SECONDS = 16
 
@@ -215,8 +225,45 @@ def broken_promises(stock: Outcome, hygiene: Outcome) -> List[str]:
     ] if wrong]
 
 
+def play_pool(bindir: Path, directory: Path, settings: Settings) -> Dict:
+    """The third act, with one of its two servers: what the program saw."""
+    with Cluster(bindir, directory, settings) as cluster:
+        with Troupe({"pooled": cluster.url("app", "pooled")},
+                    directory) as troupe:
+            time.sleep(POOLED_SECONDS)
+        for failure in troupe.failures():
+            raise ClusterError(failure)
+    return troupe["pooled"].first("done") or {}
+
+
+def compare_pools(timer: Dict, rollback: Dict) -> None:
+    def first_error(seen: Dict) -> str:
+        return next(iter(seen["errors"]), "nothing")
+
+    screen.table([("", "PostgreSQL's timer", "rollback")] + [
+        ("committed", str(timer["committed"]), str(rollback["committed"])),
+        ("careless, not committed", str(sum(timer["errors"].values())),
+         str(sum(rollback["errors"].values()))),
+        ("backends used", str(timer["backends"]), str(rollback["backends"]))])
+    screen.say()
+    screen.item("timer", f"the program sees: {first_error(timer)}")
+    screen.item("rollback", f"the program sees: {first_error(rollback)}")
+
+
+def broken_pool(rollback: Dict) -> List[str]:
+    """Why the pool was not spared; empty if it was."""
+    told = [error for error in rollback["errors"]
+            if "transaction was rolled back due to" not in error]
+    return [what for wrong, what in [
+        (rollback["backends"] != 8,
+         f"the pool of 8 used {rollback['backends']} backends"),
+        (not rollback["errors"], "no transaction was rolled back"),
+        (told, f"the program was not told why: {told}"),
+    ] if wrong]
+
+
 def run(bindir: Path, directory: Path) -> int:
-    """Both acts and the verdict."""
+    """All acts and the verdict."""
     introduce()
     announce("Act 1: PostgreSQL as it is", STOCK, STOCK_SECONDS)
     stock = play(bindir, directory / "stock", STOCK, STOCK_SECONDS, StockView)
@@ -230,14 +277,20 @@ def run(bindir: Path, directory: Path) -> int:
                    WITH_PG_HYGIENE_SECONDS, HygieneView)
     explain(hygiene)
     compare(stock, hygiene)
+    announce("Act 3: a pool of eight, every third transaction careless, with"
+             " PostgreSQL's own timer", CORE_TIMER, POOLED_SECONDS)
+    timer = play_pool(bindir, directory / "timer", CORE_TIMER)
+    announce("and with pg_hygiene's rollback", ROLLBACK, POOLED_SECONDS)
+    rollback = play_pool(bindir, directory / "rollback", ROLLBACK)
+    compare_pools(timer, rollback)
     screen.say()
-    broken = broken_promises(stock, hygiene)
+    broken = broken_promises(stock, hygiene) + broken_pool(rollback)
     for promise in broken:
         screen.note(screen.paint("NOT KEPT: ", "red") + promise)
     if not broken:
         screen.note(screen.paint("Kept: ", "green") + "checkout was served"
-                    " every time, batch lost nothing, and the program that"
-                    " leaks was told why.")
+                    " every time, batch lost nothing, the program that leaks"
+                    " was told why, and the pool kept its connections.")
     return 1 if broken else 0
 
 

@@ -56,24 +56,30 @@ make_facts(const uint8_t *head, PghFacts *facts)
 		facts->cancelled_at = now - make_age(head[5]);
 	memcpy(&facts->xmin_age, head + 6, 4);
 	facts->blocking = head[10] % 4;
+	if (head[11] % 4 == 3)
+		facts->advisory_since = now - make_age(head[11]);
+	facts->pid = head[11];
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;
 	facts->open = head[13] % 4 > 1;
 	facts->rolled_back_for = head[13] / 4 % PGH_N_LIMITS;
 	facts->listening = head[14] % 4 == 3;
 	facts->advisory = head[15] % 4 == 3;
+	facts->in_backup = head[15] % 8 == 5;
 }
 
 static void
 make_server_wide(const uint8_t *head, PghLimits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
-	for (int i = 0, byte = 16; i < PGH_N_LIMITS && byte < 23; i++)
+	for (int i = 0, n = 0; i < PGH_N_LIMITS; i++)
 	{
+		uint8_t		byte = head[16 + n % 7];
+
 		if (!pgh_limit_is_setting((PghLimit) i))
 			continue;
-		limits->value[i] = head[byte] % 2 ? make_age(head[byte]) : 0;
-		byte++;
+		limits->value[i] = byte % 2 ? make_age(byte) : 0;
+		n++;
 	}
 	limits->mode = (PghMode) (head[23] % 3);
 	limits->idle_action = (PghIdleAction) (head[23] / 3 % 2);

@@ -22,7 +22,8 @@ SELECT views_are('hygiene', ARRAY[
 	'horizon',
 	'samples',
 	'behaviour',
-	'incidents'],
+	'incidents',
+	'drains'],
 	'these are all views');
 
 SELECT results_eq(
@@ -80,7 +81,9 @@ SELECT results_eq(
 		('limit_setting', 'text'),
 		('ends_in', 'interval'),
 		('query_id', 'bigint'),
-		('query', 'text')$$,
+		('query', 'text'),
+		('advisory_locks', 'integer'),
+		('longest_wait', 'interval')$$,
 	'hygiene.sessions: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.sessions', 'hygiene.sessions can be read');
 
@@ -109,7 +112,10 @@ SELECT results_eq(
 		('rolled_back', 'bigint'),
 		('would_terminate', 'bigint'),
 		('would_evict', 'bigint'),
-		('would_refuse', 'bigint')$$,
+		('would_refuse', 'bigint'),
+		('blocked_time', 'interval'),
+		('slot_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.applications: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.applications', 'hygiene.applications can be read');
 
@@ -160,7 +166,9 @@ SELECT results_eq(
 		('slot_time', 'interval'),
 		('source', 'text'),
 		('trace_id', 'text'),
-		('client_addrs', 'inet[]')$$,
+		('client_addrs', 'inet[]'),
+		('blocked_time', 'interval'),
+		('horizon_xids', 'bigint')$$,
 	'hygiene.leaks: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.leaks', 'hygiene.leaks can be read');
 

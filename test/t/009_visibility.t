@@ -1,6 +1,6 @@
 
-# Who may see query texts and addresses: the role itself and members of
-# pg_read_all_stats, in sessions and events, as in pg_stat_activity.
+# Who may see what sessions do: the role itself, those who have its privileges
+# and members of pg_read_all_stats, as in pg_stat_activity.
 
 use PgHygiene;
 
@@ -71,8 +71,8 @@ for my $case (
 			$user, q{
 			SELECT state, limit_name, ends_in > '1 min'
 			FROM hygiene.sessions WHERE application_name = 'stays'}),
-		'idle in transaction|idle_in_transaction_timeout|t',
-		"$user sees what will become of it");
+		$sees ? 'idle in transaction|idle_in_transaction_timeout|t' : 'null|null|null',
+		"$user $verb what it does, and what will become of it");
 }
 
 # The query id is the one that PostgreSQL shows.

@@ -1,7 +1,7 @@
 
 # A session that is idle outside a transaction is ended at
 # idle_session_timeout, unless what it holds shows that it is idle on purpose:
-# it LISTENs, or has an advisory lock.  A rule that names the limit for it
+# it LISTENs, has an advisory lock, or makes a backup.  A rule that names the limit for it
 # overrules that.
 
 use PgHygiene;
@@ -23,6 +23,7 @@ $node->safe_psql(
 	CREATE ROLE boss LOGIN SUPERUSER;
 	CREATE TABLE t (i int);
 	GRANT ALL ON t TO app;
+	GRANT EXECUTE ON FUNCTION pg_backup_start, pg_backup_stop TO app;
 	CREATE FUNCTION listen_in_function(channel text) RETURNS void
 	LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('LISTEN %I', channel); END $$;
 	CREATE PROCEDURE listen_and_fail() LANGUAGE plpgsql AS $$
@@ -156,6 +157,10 @@ my @cases = (
 	[ 'advisory locks given back together', 0, 0, 'SELECT pg_advisory_lock(pg_backend_pid(), 1)', 'SELECT pg_advisory_lock(pg_backend_pid(), 2)', 'SELECT pg_advisory_unlock_all()' ],
 	[ 'an advisory lock after DISCARD ALL', 0, 0, 'SELECT pg_advisory_lock(pg_backend_pid())', 'DISCARD ALL' ],
 	[ "an advisory lock of a transaction that is over", 0, 0, 'BEGIN', 'SELECT pg_advisory_xact_lock(pg_backend_pid())', 'COMMIT' ],
+	[ 'an online backup', 0, 1, q{SELECT pg_backup_start('a', true)} ],
+	[ 'an online backup, then other work', 0, 1, q{SELECT pg_backup_start('b', true)}, 'BEGIN', 'ROLLBACK', 'SELECT 1' ],
+	[ 'a backup begun in a transaction', 0, 1, 'BEGIN', q{SELECT pg_backup_start('c', true)}, 'COMMIT' ],
+	[ 'a backup that is over', 0, 0, q{SELECT pg_backup_start('d', true)}, 'SELECT 1 FROM pg_backup_stop(false)' ],
 	[ "a session's advisory lock out of a transaction rolled back", 0, 1, 'BEGIN', 'SELECT pg_advisory_lock(pg_backend_pid())', 'ROLLBACK' ],
 );
 

@@ -30,7 +30,7 @@ my $figures = keep($node)->race(1000);
 note(Keep::table('rollback' => $figures));
 cmp_ok($figures->{rolled_back}, '>=', 1000, 'transactions were rolled back');
 cmp_ok($figures->{committed}, '>', 0, 'and others committed');
-is($figures->{$_}, 0, "$_: none") foreach qw(lost silent partial risen early bare unequal);
+is($figures->{$_}, 0, "$_: none") foreach qw(lost late silent partial risen early bare unequal);
 
 #
 # One session, very often.

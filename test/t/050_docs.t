@@ -116,6 +116,7 @@ for my $row (@rule_settings)
 	my ($name, $value) = (literal($row->[0]), $row->[1]);
 	my $example =
 		$name eq 'mode' ? 'mode=observe'
+	  : $name eq 'idle_action' ? 'idle_action=rollback'
 	  : $value =~ /^none/ ? $name
 	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
@@ -325,6 +326,29 @@ $client = client('orders', 'BEGIN', 'UPDATE t SET i = 4');
 $client->wait_closed;
 heard($client, 'idle_writer_timeout');
 
+with_settings(idle_in_transaction_timeout => '1s', idle_action => 'rollback');
+$client = client('orders', 'BEGIN');
+until_row(
+	$node,
+	"SELECT state FROM pg_stat_activity WHERE pid = $client->{pid}",
+	'idle in transaction (aborted)');
+$client->try_query('SELECT 1');
+heard($client, 'a statement after a rollback');
+$client->try_query('COMMIT');
+heard($client, 'its COMMIT');
+$client->query('BEGIN');
+$client->wait_closed;
+heard($client, 'the end that follows a rollback');
+
+with_settings(advisory_blocker_timeout => '100ms');
+$client = client('worker', 'SELECT pg_advisory_lock(1)');
+$waiter = client('waiter');
+$waiter->send_query('SELECT pg_advisory_lock(1)');
+$client->wait_closed;
+heard($client, 'advisory_blocker_timeout');
+$waiter->wait_ready;
+$waiter->close;
+
 with_settings(horizon_limit => '2');
 $client =
   client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1');
@@ -336,6 +360,21 @@ with_settings(idle_session_timeout => '100ms');
 $client = client('web', 'SELECT 1');
 $client->wait_closed;
 heard($client, 'idle_session_timeout');
+
+with_settings(session_lifetime => '100ms');
+$client = client('web', 'SELECT 1');
+$client->wait_closed;
+heard($client, 'session_lifetime');
+with_settings();
+
+$client = client('old', 'SELECT 1');
+$node->safe_psql('postgres', q{SELECT hygiene.drain('application=old')});
+$client->wait_closed;
+heard($client, 'a drain');
+$client = client('old', 'BEGIN');
+$node->safe_psql('postgres', q{SELECT hygiene.drain('application=old', '1ms')});
+$client->wait_closed;
+heard($client, 'a drain, after its deadline');
 
 with_settings(transaction_timeout => '100ms');
 $client = client('web');
@@ -427,6 +466,15 @@ like(slurp_file($node->logfile, $position),
 	'provoked: the count of what would be refused');
 $_->close for @others;
 
+with_settings(
+	mode => 'observe',
+	idle_in_transaction_timeout => '100ms',
+	idle_action => 'rollback');
+$client = client('web', 'BEGIN');
+ok(wait_log($node, qr/would roll back the transaction of process \d+, but only observes: /, $position),
+	'provoked: a rollback that is only observed');
+$client->close;
+
 with_settings(mode => 'observe', transaction_timeout => '1s');
 $client = client('web');
 $client->query('SELECT pg_sleep(1.5)');
@@ -447,6 +495,8 @@ with_settings();
 my $boss = PgHygiene::Client->new($node,
 	user => $node->safe_psql('postgres', 'SELECT current_user'));
 my @mistakes = (
+	q{SELECT hygiene.drain('usr=app')},
+	q{SELECT hygiene.drain(NULL)},
 	q{ALTER SYSTEM SET pg_hygiene.rules = 'application=web: idle_in_transaction_timeout=30sec'},
 	q{SELECT * FROM hygiene.check_rules('application=web-* usr=app: connections=40')},
 	q{SELECT * FROM hygiene.check_rules('application=web-*')},
@@ -457,6 +507,12 @@ for my $sql (@mistakes)
 	$boss->try_query($sql);
 	heard($boss, $sql);
 }
+@others = map { client('old', 'BEGIN') } 1 .. 2;
+$boss->query(q{SELECT hygiene.drain('application=old')}) for 1 .. 16;
+$boss->try_query(q{SELECT hygiene.drain('application=old')});
+heard($boss, 'too many drains');
+$boss->query('SELECT hygiene.stop_drain(drain) FROM hygiene.drains');
+$_->close for @others;
 $boss->query('SELECT FROM hygiene.get_status(1)');
 my ($prepared) = @{ $boss->{notices} };
 is( join('|', 'WARNING', '', shape($prepared->{M}), '', $prepared->{H}),
@@ -562,7 +618,7 @@ for my $file ('README.md', 'doc/rules.md')
 }
 
 my %pairs = map { (split /\|/)[1] . ' ' . (split /\|/)[2] => 1 }
-  grep { !/\|(?:22023|55000)\|/ } keys %told;
+  grep { !/\|(?:22023|22004|53400|55000)\|/ } keys %told;
 my %table = map { $_->[1] . ' ' . shape(literal($_->[2])) => 1 }
   table(section($doc{'doc/messages.md'}, 'What a client sees'));
 same_names([ keys %table ], [ keys %pairs ],

@@ -93,6 +93,8 @@ my ($oldest) = slurp_file('README.md') =~ /^PostgreSQL (\d+) to \d+ on Linux\./m
 is($newest, $version, 'CHANGELOG.md begins with that version');
 is($packaged, $version, "so does Debian's changelog");
 is($meta->{provides}{pg_hygiene}{version}, $version, 'the extension provided has it');
+like(slurp_file('src/guc.h'), qr/^#define PGH_VERSION "\Q$version\E"$/m,
+	'and so does the library');
 is($control, $series, 'pg_hygiene.control has its first two numbers');
 is($meta->{provides}{pg_hygiene}{file}, "sql/pg_hygiene--$control.sql",
 	'and the script that is named is that of this version');

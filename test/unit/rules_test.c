@@ -155,6 +155,13 @@ read_facts(const char *s, PghFacts *facts)
 			facts->xact_start = NOW - read_time(s, &s);
 		else if (skip_words(&s, "cancelled "))
 			facts->cancelled_at = NOW - read_time(s, &s);
+		else if (skip_words(&s, "session "))
+			facts->backend_start = NOW - read_time(s, &s);
+		else if (skip_words(&s, "pid "))
+		{
+			facts->pid = (int32_t) strtol(s, &end, 10);
+			s = end;
+		}
 		else if (skip_words(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
@@ -181,8 +188,12 @@ read_facts(const char *s, PghFacts *facts)
 			facts->superuser = true;
 		else if (skip_words(&s, "listening"))
 			facts->listening = true;
+		else if (skip_words(&s, "wanted "))
+			facts->advisory_since = NOW - read_time(s, &s);
 		else if (skip_words(&s, "advisory"))
 			facts->advisory = true;
+		else if (skip_words(&s, "in backup"))
+			facts->in_backup = true;
 		else
 			break;
 	}
@@ -291,7 +302,7 @@ static void
 describe(const PghFacts *facts, const PghLimits *limits, char *buf,
 		 size_t size)
 {
-	PghVerdict	verdict = pgh_decide(facts, limits, NOW);
+	PghVerdict	verdict = pgh_foresee(facts, limits, NOW);
 	const char *exemption = pgh_exemption(facts, limits);
 	char		length[64];
 

@@ -238,9 +238,9 @@ explain_no_selector(const char *at, const PghRule *rule)
 	return EXPECT_COLON;
 }
 
-/* selector { selector } ':' */
+/* selector { selector } and the end: ':', which is taken, or '\0' */
 static bool
-parse_selectors(PghParser *p, PghRule *rule)
+parse_selectors(PghParser *p, PghRule *rule, char behind)
 {
 	for (;;)
 	{
@@ -249,15 +249,16 @@ parse_selectors(PghParser *p, PghRule *rule)
 		PghSelector *sel;
 
 		pgh_skip_blanks(p);
-		if (*p->at == ':' && rule->n_selectors > 0)
+		if (*p->at == behind && rule->n_selectors > 0)
 		{
-			p->at++;
+			p->at += behind != '\0';
 			return true;
 		}
 		end = pgh_find_word_end(p->at);
 		kind = find_selector(p->at, end);
 		if (kind < 0)
-			return pgh_reject(p, p->at, explain_no_selector(p->at, rule));
+			return pgh_reject(p, p->at, behind == '\0' ? EXPECT_SELECTOR :
+							  explain_no_selector(p->at, rule));
 		if (rule->n_selectors == PGH_MAX_SELECTORS)
 			return pgh_reject(p, p->at, EXPECT_FEWER_SELECTORS);
 		p->at = end;
@@ -329,7 +330,7 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		if (set->n >= capacity)
 			return pgh_reject(p, p->at, EXPECT_FEWER_RULES);
 		memset(rule, 0, sizeof(*rule));
-		if (!parse_selectors(p, rule) || !parse_settings(p, rule))
+		if (!parse_selectors(p, rule, ':') || !parse_settings(p, rule))
 			return false;
 		set->n++;
 		if (*p->at == ';')
@@ -337,4 +338,18 @@ pgh_rules_parse(const char *text, PghRuleSet *set, int32_t capacity,
 		pgh_skip_blanks(p);
 	}
 	return true;
+}
+
+/*
+ * Parse "text", the selectors of one rule and no more, into *rule.  Returns
+ * false and fills *error when it is not that; then *rule is undefined.
+ */
+bool
+pgh_selectors_parse(const char *text, PghRule *rule, PghParseError *error)
+{
+	PghParser	parser = {text, text, error};
+
+	memset(error, 0, sizeof(*error));
+	memset(rule, 0, sizeof(*rule));
+	return parse_selectors(&parser, rule, '\0');
 }

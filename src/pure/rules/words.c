@@ -55,8 +55,10 @@ const PghSettingInfo pgh_setting_info[] = {
 	DURATION_SETTING("idle_in_transaction_timeout",
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
+	DURATION_SETTING("advisory_blocker_timeout", PGH_LIMIT_ADVISORY_BLOCKER),
 	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
 	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
+	DURATION_SETTING("session_lifetime", PGH_LIMIT_SESSION_LIFETIME),
 	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
 	DURATION_SETTING("cancel_grace", PGH_LIMIT_CANCEL_GRACE),
 	NUMBER_SETTING("horizon_limit", PGH_LIMIT_HORIZON,
@@ -67,6 +69,7 @@ const PghSettingInfo pgh_setting_info[] = {
 				   MAX_CONNECTIONS, EXPECT_CONNECTIONS),
 	NUMBER_SETTING("connect_rate", PGH_RULE_CONNECT_RATE,
 				   MAX_CONNECT_RATE, EXPECT_RATE),
+	DURATION_SETTING("client_check_interval", PGH_RULE_CLIENT_CHECK),
 	FLAG_SETTING("exempt", PGH_RULE_EXEMPT),
 	MOMENT_SETTING("until", PGH_RULE_UNTIL),
 	{.name = NULL}

@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster import Cluster
 from report import Report
 
-PARTS = ["instructions", "overshoot", "worker", "memory"]
+PARTS = ["instructions", "logins", "overshoot", "worker", "memory"]
 
 
 def main() -> int:

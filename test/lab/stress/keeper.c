@@ -14,6 +14,10 @@
  * COMMIT alone.  The moment aimed at is learnt, as in racer.c, so that about
  * half of the transactions are rolled back.
  *
+ * Within its transactions a client calls itself "racing", or "lone" if it is the
+ * only one; rules for these names have the limit, so that nothing hurries it in
+ * a block that was rolled back, even on a slow machine.
+ *
  * What a client believes is what a driver would: COMMIT that raised no error
  * has committed, whatever its command tag says.
  *
@@ -24,9 +28,7 @@
  * (believed committed, and not all there), partial (some of its rows), risen
  * (rolled back, and there).
  *
- * One client alone does not race: it always comes a little late.  Within its
- * transactions it calls itself "lone"; a rule for that name has the limit, so
- * that nothing hurries it in the block that was rolled back.  Then there are
+ * One client alone does not race: it always comes a little late.  Then there are
  * also memory_before and memory_after, the bytes that its backend holds after
  * some rollbacks and at the end, and in_one_session, how many came in between.
  *
@@ -278,8 +280,8 @@ open_transaction(Keeper *keeper)
 	keeper->book[keeper->n++] = UNKNOWN;
 	keeper->failed = false;
 	keeper->measured_from = now();
-	snprintf(sql, sizeof(sql), "BEGIN; %sINSERT INTO kept VALUES (%d, %d, 1)",
-			 n_keepers == 1 ? "SET LOCAL application_name = 'lone'; " : "",
+	snprintf(sql, sizeof(sql), "BEGIN; SET LOCAL application_name = %s; INSERT INTO kept VALUES (%d, %d, 1)",
+			 n_keepers == 1 ? "lone" : "racing",
 			 keeper->number, keeper->n);
 	send_sql(keeper, OPENING, sql, false);
 }

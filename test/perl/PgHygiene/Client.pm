@@ -48,10 +48,10 @@ my $READ_SIZE = 65536;
 
 =pod
 
-=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [replication => ...], [options => ...], [nowait => 1], [later => 1])
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [nowait => 1], [later => 1])
 
 A connected client; scripts get theirs from client() in PgHygiene.  When the server refused it, C<error> says why and
-C<closed_at> is set.  With C<nowait> it may still be connecting; wait_ready
+C<closed_at> is set.  C<from> is the client's own address, for C<tcp>.  With C<nowait> it may still be connecting; wait_ready
 waits for that.  With C<later> it has a backend of its own that waits for its
 name until log_in is called.
 
@@ -66,7 +66,7 @@ sub is_option
 	my ($word) = @_;
 
 	return defined $word
-	  && $word =~ /^(?:on|user|dbname|tcp|replication|options|nowait|later)$/;
+	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|nowait|later)$/;
 }
 
 sub new
@@ -87,6 +87,7 @@ sub new
 	  $options{tcp}
 	  ? IO::Socket::INET->new(
 		PeerAddr => '127.0.0.1',
+		LocalAddr => $options{from},
 		PeerPort => $node->port)
 	  : IO::Socket::UNIX->new(
 		Peer => $node->host . '/.s.PGSQL.' . $node->port);
