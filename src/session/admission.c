@@ -213,7 +213,10 @@ pgh_admit_session(const PghLogin *login, const char *application)
 	if (counting)
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
 
-	/* From here to the claim, or to the undo, nothing waits or raises an error. */
+	/*
+	 * From here to the claim, or to the undo, nothing waits or raises an
+	 * error.
+	 */
 	arrival.facts.held = pgh_application_enter(arrival.application) - 1;
 	if (counting)
 		consult_rules(&arrival);
