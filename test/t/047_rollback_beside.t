@@ -18,7 +18,7 @@ sub module
 	chomp(my $include = qx{"$ENV{PG_CONFIG}" --includedir-server});
 
 	system_or_bail(
-		'gcc', '-std=gnu99', '-shared', '-fPIC', "-I$include",
+		'gcc', '-shared', '-fPIC', "-I$include",
 		'-o', "$folder/$name.so", "$FindBin::RealBin/../programs/extensions/$name.c");
 	return "$folder/$name";
 }

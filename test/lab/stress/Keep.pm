@@ -124,7 +124,7 @@ sub library_without_check
 	  && system('cp', '-r', "$root/src", $copy) == 0
 	  or die "could not copy the sources\n";
 	change("$copy/src/$_", @{ $changes{$_} }) foreach keys %changes;
-	system("gcc -std=gnu99 -O2 -fPIC -shared -D_GNU_SOURCE -I'$copy/src' -I'$include' -o '$library' \$(find '$copy/src' -name '*.c')") == 0
+	system("gcc -O2 -fPIC -shared -D_GNU_SOURCE -I'$copy/src' -I'$include' -o '$library' \$(find '$copy/src' -name '*.c')") == 0
 	  or die "could not build $library\n";
 	return 'pg_hygiene_unchecked';
 }
