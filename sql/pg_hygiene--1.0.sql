@@ -166,7 +166,7 @@ COMMENT ON COLUMN hygiene.sessions.state IS
 COMMENT ON COLUMN hygiene.sessions.state_age IS
 	'Time since it entered this state; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS
-	'Time since its transaction began, also of one that has failed and was not rolled back; null outside a transaction; hidden from others';
+	'Time since its transaction began, its own also when several came in one message (where transaction_timeout is set for anybody), and of one that has failed and was not rolled back; null outside a transaction; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.wrote IS
 	'Whether its transaction has been assigned a transaction id';
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS

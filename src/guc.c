@@ -325,7 +325,8 @@ pgh_shortest_limit(void)
 
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME)
+		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME ||
+			pgh_limit_kind(i) == PGH_KIND_LENGTH)
 			continue;
 		if (pgh_limit_setting[i] > 0)
 			shortest = Min(shortest, (int64) pgh_limit_setting[i] * 1000);

@@ -12,6 +12,7 @@
 
 #include "pure/application_name.h"
 #include "pure/limits.h"
+#include "pure/text.h"
 #include "shared/drains.h"
 #include "shared/rule_labels.h"
 
@@ -170,7 +171,8 @@ pgh_message_for_request(const PghRequest *request, const char *name,
 {
 	const PghDecision *decision = &request->decision;
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
-	char		deed[256];
+	char		printed[PGH_PRINTED_NAME_LEN];
+	char		deed[320];
 	char		allowance[192];
 	char		label[PGH_RULE_LABEL_LEN];
 	char		trace[64];
@@ -193,9 +195,10 @@ pgh_message_for_request(const PghRequest *request, const char *name,
 			   sizeof(message->hint));
 	name = print_trace(name, kept, trace, sizeof(trace));
 	if (request->rolled_back && info->rollback_primary != NULL)
-		print_second_deed(name, measured, deed, sizeof(deed));
+		print_second_deed(pgh_print_name(name, printed), measured, deed, sizeof(deed));
 	else
-		print_deed(decision->reason, name, measured, deed, sizeof(deed));
+		print_deed(decision->reason, pgh_print_name(name, printed),
+				   measured, deed, sizeof(deed));
 	pgh_rule_label(decision->rule, request->rules_version, label);
 	print_allowance(decision, label, allowance, sizeof(allowance));
 	snprintf(message->detail, sizeof(message->detail), "%s; %s.%s",
@@ -314,10 +317,14 @@ void
 pgh_message_for_refusal(const PghRefusalFacts *facts,
 						char *primary, size_t size, PghMessage *message)
 {
+	char		name[PGH_PRINTED_NAME_LEN];
+	PghRefusalFacts told = *facts;
+
+	told.application = pgh_print_name(facts->application, name);
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	print_hint(refusal_hint(facts), facts->pattern, message->hint, sizeof(message->hint));
-	print_refusal(facts, primary, size);
-	print_refusal_detail(facts, message->detail, sizeof(message->detail));
-	print_leak(facts, message->detail, sizeof(message->detail));
+	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
+	print_refusal(&told, primary, size);
+	print_refusal_detail(&told, message->detail, sizeof(message->detail));
+	print_leak(&told, message->detail, sizeof(message->detail));
 }

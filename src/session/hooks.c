@@ -35,6 +35,7 @@
 #include "session/victim.h"
 #include "shared/members.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -237,9 +238,18 @@ at_transaction_event(XactEvent event, void *arg)
 		pgh_listen_end(event == XACT_EVENT_COMMIT);
 }
 
+/* before_shmem_exit callback: core has not rolled the transaction back yet. */
+static void
+begin_end(int code, Datum arg)
+{
+	if (pgh_my_slot != NULL)
+		pgh_slot_leave_word(pgh_my_slot);
+}
+
 /*
- * before_shmem_exit callback.  After a crash of some backend it is not run;
- * shared memory is then made anew.
+ * on_shmem_exit callback: the transaction has been rolled back.  As long as
+ * that takes, the session has its locks and its connection, and counts.  After
+ * a crash of some backend it is not run; shared memory is then made anew.
  */
 static void
 end_session(int code, Datum arg)
@@ -254,9 +264,7 @@ end_session(int code, Datum arg)
 	if (slot == NULL)
 		return;
 
-	/* One that is rolled back with the session is not announced any more. */
-	transactions = Max(transactions_ended, 0) +
-		(transactions_ended >= 0 && IsTransactionState());
+	transactions = Max(transactions_ended, 0);
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
 	pgh_victim_record(slot);
@@ -406,7 +414,11 @@ begin_session(const Port *port)
 	char		name[PGH_NAME_LEN];
 
 	identify(port, &login, name);
-	before_shmem_exit(end_session, (Datum) 0);
+
+	/* The postmaster may have read newer settings since it forked us. */
+	(void) pgh_settings_take();
+	on_shmem_exit(end_session, (Datum) 0);
+	before_shmem_exit(begin_end, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
 	pgh_admit_session(&login, name);

@@ -22,6 +22,7 @@
 #include "shared/told.h"
 #include "shared/leaks.h"
 #include "pure/policy.h"
+#include "pure/text.h"
 
 /*
  * The sessions of the newcomer's own role in this application that have been
@@ -133,6 +134,7 @@ tell(const PghLeak *leak, TimestampTz now)
 {
 	PghPattern	pattern = pgh_leak_pattern(leak);
 	char		detail[PGH_STATEMENT_LEN + 128];
+	char		name[PGH_PRINTED_NAME_LEN];
 
 	print_loss(leak, now, detail, sizeof(detail));
 	ereport(WARNING,
@@ -140,7 +142,7 @@ tell(const PghLeak *leak, TimestampTz now)
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
 						   (unsigned long) leak->lately_ended,
 						   (unsigned long long) leak->lately_ended,
-						   leak->who.application),
+						   pgh_print_name(leak->who.application, name)),
 			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :

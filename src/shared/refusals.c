@@ -10,6 +10,7 @@
 #include "shared/refusals.h"
 
 #include "pure/limits.h"
+#include "pure/text.h"
 #include "shared/applications.h"
 
 /* This many refusals of a series are logged and recorded one by one. */
@@ -80,17 +81,20 @@ static void
 log_refused(const char *application, uint32 refused, uint32 observed,
 			PghLimit reason)
 {
+	char		name[PGH_PRINTED_NAME_LEN];
+
+	(void) pgh_print_name(application, name);
 	if (refused > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" was refused in the last second: %s",
 							   "%u more connections of application \"%s\" were refused in the last second: %s",
-							   refused, refused, application,
+							   refused, refused, name,
 							   pgh_limit_name(reason))));
 	if (observed > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" would have been refused in the last second: %s",
 							   "%u more connections of application \"%s\" would have been refused in the last second: %s",
-							   observed, observed, application,
+							   observed, observed, name,
 							   pgh_limit_name(reason))));
 }
 

@@ -80,8 +80,8 @@ pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
  * come and gone since.  The start of a transaction that has failed is
  * remembered here.
  */
-static void
-leave_word(PghSlot *slot)
+void
+pgh_slot_leave_word(PghSlot *slot)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PghDeparture *departure = &slot->departure;
@@ -122,8 +122,6 @@ void
 pgh_slot_release(void)
 {
 	PghSlot    *slot = pgh_my_slot;
-
-	leave_word(slot);
 
 	/* From here on our signal handler does nothing. */
 	pgh_my_slot = NULL;

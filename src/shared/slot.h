@@ -230,6 +230,12 @@ extern PghSlot *volatile pgh_my_slot;
 extern PghSlot *pgh_slot_of_mine(void);
 
 /*
+ * Say what the session was doing last, before core begins to end it; once, and
+ * before the slot is given back.
+ */
+extern void pgh_slot_leave_word(PghSlot *slot);
+
+/*
  * Claim the slot of this backend for "login", whose pid, beentry and
  * login_at are filled in, under a name.
  */

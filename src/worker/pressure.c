@@ -11,6 +11,7 @@
 #include "worker/pressure.h"
 
 #include "pure/forecast.h"
+#include "pure/text.h"
 #include "shared/applications.h"
 #include "shared/events.h"
 #include "shared/worker_state.h"
@@ -42,6 +43,7 @@ print_largest(char *buf, size_t size)
 		int			best = -1;
 		uint32		most = 0;
 		size_t		length = strlen(buf);
+		char		name[PGH_PRINTED_NAME_LEN];
 
 		/* The next one in the order of (connections, place). */
 		for (int i = 0; i < pgh_n_applications; i++)
@@ -59,7 +61,8 @@ print_largest(char *buf, size_t size)
 		if (best < 0)
 			break;
 		snprintf(buf + length, size - length, "%s\"%s\" %u",
-				 n == 0 ? "" : ", ", pgh_applications[best].name, most);
+				 n == 0 ? "" : ", ",
+				 pgh_print_name(pgh_applications[best].name, name), most);
 		last = best;
 		last_connections = most;
 	}
