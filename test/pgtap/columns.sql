@@ -29,6 +29,7 @@ SELECT views_are('hygiene', ARRAY[
 SELECT results_eq(
 	$$SELECT * FROM pg_temp.columns_of('hygiene.status')$$,
 	$$VALUES
+		('version', 'text'),
 		('mode', 'text'),
 		('pressure', 'text'),
 		('max_connections', 'integer'),
