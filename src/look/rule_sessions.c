@@ -31,8 +31,23 @@ pgh_rules_reserve(const PghRuleSet *rules)
 	return false;
 }
 
+/* By the name that each was let in with, or by that which it shows now. */
+static bool
+identify(int index, bool shown, PghIdentity *who)
+{
+	PghSession	session;
+
+	if (!shown)
+		return pgh_scan_who(index, who);
+	if (!pgh_scan_session(index, &session))
+		return false;
+	*who = session.who;
+	return true;
+}
+
 static void
-look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
+look_at_all(const PghRuleSet *rules, bool shown, TimestampTz now,
+			int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -41,7 +56,7 @@ look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 		PghRuleBits bits;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgh_scan_who(i, &who))
+		if (!identify(i, shown, &who))
 			continue;
 		(void) pgh_rules_match(rules, &who, now, &bits);
 		for (int r = 0; r < rules->n; r++)
@@ -49,18 +64,32 @@ look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 	}
 }
 
-void
-pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
-						int32 *counts)
+static void
+count_sessions(const PghRuleSet *rules, bool shown, TimestampTz now,
+			   int32 *counts)
 {
 	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting())
 	{
-		look_at_all(rules, now, counts);
+		look_at_all(rules, shown, now, counts);
 		return;
 	}
 	for (int i = 0; i < rules->n; i++)
 		counts[i] = pgh_rule_is_over(&rules->rule[i], now) ? 0 :
 			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
+}
+
+void
+pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+						int32 *counts)
+{
+	count_sessions(rules, false, now, counts);
+}
+
+void
+pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+					   int32 *counts)
+{
+	count_sessions(rules, true, now, counts);
 }
 
 /* Under the lock: count everybody who is there. */
