@@ -21,6 +21,10 @@ extern bool pgh_rules_reserve(const PghRuleSet *rules);
 extern void pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 									int32 *counts);
 
+/* The same for a view, which shows the names that sessions have now. */
+extern void pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+								   int32 *counts);
+
 /*
  * The rules of this process may be newer than those that sessions are counted
  * under: if so, count all of them anew.  Costs nothing otherwise.  Takes the

@@ -165,16 +165,10 @@ typedef struct PghSlot
 
 	PghLogin	login;
 
-	/*
-	 * What it counts for, and what it asks to count for; both are indexes
-	 * into the table of applications, see members.h.
-	 */
-	pg_atomic_uint32 application;
-	pg_atomic_uint32 arriving;
-
-	/* The name that it was let in with: never a trace's. */
+	pg_atomic_uint32 application;	/* what it counts for: see members.h */
+	pg_atomic_uint32 arriving;	/* what it asks to count for */
 	pg_atomic_uint32 name_changes;
-	char		name[PGH_NAME_LEN];
+	char		name[PGH_NAME_LEN]; /* it was let in with; never a trace's */
 
 	pg_atomic_uint32 rolled_back_for;	/* the limit for which we rolled a
 										 * transaction back; NONE = never */
@@ -189,10 +183,7 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
-	/*
-	 * When the last transaction ended, and which: the start that it had in
-	 * common with all of its message.  0 = it was not noted when.
-	 */
+	/* When the last one ended, or 0, and which: its message's start. */
 	pg_atomic_uint64 ended_at;
 	pg_atomic_uint64 ended_xact_start;
 
