@@ -31,46 +31,39 @@ pgh_rules_reserve(const PghRuleSet *rules)
 	return false;
 }
 
-/* By the name that each was let in with, or by that which it shows now. */
-static bool
-identify(int index, bool shown, PghIdentity *who)
+static void
+add(const PghRuleSet *rules, const PghIdentity *who, TimestampTz now, int by,
+	int32 *counts)
 {
-	PghSession	session;
+	PghRuleBits bits;
 
-	if (!shown)
-		return pgh_scan_who(index, who);
-	if (!pgh_scan_session(index, &session))
-		return false;
-	*who = session.who;
-	return true;
+	(void) pgh_rules_match(rules, who, now, &bits);
+	for (int r = 0; r < rules->n; r++)
+		if (pgh_bits_test(&bits, r))
+			counts[r] += by;
 }
 
 static void
-look_at_all(const PghRuleSet *rules, bool shown, TimestampTz now,
-			int32 *counts)
+look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghIdentity who;
-		PghRuleBits bits;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!identify(i, shown, &who))
-			continue;
-		(void) pgh_rules_match(rules, &who, now, &bits);
-		for (int r = 0; r < rules->n; r++)
-			counts[r] += pgh_bits_test(&bits, r);
+		if (pgh_scan_who(i, &who))
+			add(rules, &who, now, 1, counts);
 	}
 }
 
-static void
-count_sessions(const PghRuleSet *rules, bool shown, TimestampTz now,
-			   int32 *counts)
+void
+pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+						int32 *counts)
 {
 	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting())
 	{
-		look_at_all(rules, shown, now, counts);
+		look_at_all(rules, now, counts);
 		return;
 	}
 	for (int i = 0; i < rules->n; i++)
@@ -78,18 +71,26 @@ count_sessions(const PghRuleSet *rules, bool shown, TimestampTz now,
 			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
 }
 
-void
-pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
-						int32 *counts)
-{
-	count_sessions(rules, false, now, counts);
-}
-
+/* A name that was taken in a transaction which is still open. */
 void
 pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 					   int32 *counts)
 {
-	count_sessions(rules, true, now, counts);
+	pgh_count_rule_sessions(rules, now, counts);
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		PghIdentity counted;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!pgh_scan_who(i, &counted) || !pgh_scan_session(i, &session) ||
+			strcmp(counted.application, session.who.application) == 0)
+			continue;
+		add(rules, &counted, now, -1, counts);
+		add(rules, &session.who, now, 1, counts);
+	}
+	for (int i = 0; i < rules->n; i++)
+		counts[i] = Max(counts[i], 0);
 }
 
 /* Under the lock: count everybody who is there. */

@@ -183,10 +183,7 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
-	/*
-	 * When the last transaction ended, and which: the start that it had in
-	 * common with all of its message.  0 = it was not noted when.
-	 */
+	/* When the last one ended, or 0, and which: its message's start. */
 	pg_atomic_uint64 ended_at;
 	pg_atomic_uint64 ended_xact_start;
 
