@@ -45,7 +45,8 @@ typedef struct Racer
 	bool		unsure;			/* ended with a statement under way */
 	bool		in_parts;		/* the statement under way left the
 								 * transaction open that it came in */
-	bool		describes;		/* what is under way is a Describe, no statement */
+	bool		describes;		/* what is under way is a Describe, no
+								 * statement */
 	int			n_durations;	/* of the message under way, the transactions
 								 * of which nothing was heard yet, last first,
 								 * and how long each takes at least */
