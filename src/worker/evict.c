@@ -36,25 +36,32 @@ typedef enum PghRound
 	PGH_ROUND_ENFORCE
 } PghRound;
 
+/*
+ * What a candidate has in common with others.  Sessions of applications that
+ * are not established are of one account; but one that holds enough of them
+ * to be a leak by itself is judged by itself, too.
+ */
+#define PGH_NEWCOMERS_ACCOUNT PG_UINT32_MAX
+
+typedef struct PghCommon
+{
+	uint32		account;
+	Oid			role;
+	uint64		statement;		/* 0 = not idle in a transaction */
+	int			candidate;
+} PghCommon;
+
 static PghCandidate *candidates;
-static PghTally *tallies;
+static PghCommon *common;		/* of each of them */
+static PghTally *tallies;		/* four for each of them, at the most */
 static int32 rule_sessions[PGH_MAX_RULES];	/* counted where rules reserve */
 
 void
 pgh_evict_start(void)
 {
 	candidates = palloc0(mul_size(pgh_n_slots, sizeof(PghCandidate)));
-	tallies = palloc0(mul_size(pgh_n_applications, sizeof(PghTally)));
-}
-
-static void
-tally(PghTally *counts, PghState state)
-{
-	counts->connections++;
-	if (pgh_state_in_transaction_idle(state))
-		counts->idle_transactions++;
-	else if (state == PGH_STATE_IDLE)
-		counts->idle_sessions++;
+	common = palloc0(mul_size(pgh_n_slots, sizeof(PghCommon)));
+	tallies = palloc0(mul_size(pgh_n_slots, 4 * sizeof(PghTally)));
 }
 
 /*
@@ -111,33 +118,133 @@ kept_for_reserves(TimestampTz now)
 	return kept;
 }
 
-/* List all sessions, and count what each application holds. */
+#define PGH_COMPARE(a, b) ((a) < (b) ? -1 : (a) > (b))
+
+static int
+compare_roles(const void *a, const void *b)
+{
+	const PghCommon *left = a;
+	const PghCommon *right = b;
+
+	if (left->account != right->account)
+		return PGH_COMPARE(left->account, right->account);
+	return PGH_COMPARE(left->role, right->role);
+}
+
+/* Those that are not idle in a transaction come last. */
+static int
+compare_statements(const void *a, const void *b)
+{
+	const PghCommon *left = a;
+	const PghCommon *right = b;
+
+	if ((left->statement == 0) != (right->statement == 0))
+		return left->statement == 0 ? 1 : -1;
+	if (left->account != right->account)
+		return PGH_COMPARE(left->account, right->account);
+	if (left->statement != right->statement)
+		return PGH_COMPARE(left->statement, right->statement);
+	return PGH_COMPARE(left->role, right->role);
+}
+
+/*
+ * Give each candidate the tallies of its account and of its role there; returns
+ * how many tallies that are.
+ */
+static int
+group_by_role(int n)
+{
+	int			used = 0;
+
+	qsort(common, n, sizeof(PghCommon), compare_roles);
+	for (int i = 0; i < n; i++)
+	{
+		PghCandidate *its = &candidates[common[i].candidate];
+		const PghCandidate *last = i == 0 ? NULL :
+			&candidates[common[i - 1].candidate];
+		bool		same = last && common[i].account == common[i - 1].account;
+
+		its->account = same ? last->account : used++;
+		its->own = same && common[i].role == common[i - 1].role ?
+			last->own : used++;
+		its->alike = its->own_alike = -1;
+	}
+	return used;
+}
+
+/* The same for those idle in a transaction behind the same statement. */
+static int
+group_by_statement(int n, int used)
+{
+	qsort(common, n, sizeof(PghCommon), compare_statements);
+	for (int i = 0; i < n && common[i].statement != 0; i++)
+	{
+		PghCandidate *its = &candidates[common[i].candidate];
+		const PghCandidate *last = i == 0 ? NULL :
+			&candidates[common[i - 1].candidate];
+		bool		same = last &&
+			common[i].account == common[i - 1].account &&
+			common[i].statement == common[i - 1].statement;
+
+		its->alike = same ? last->alike : used++;
+		its->own_alike = same && common[i].role == common[i - 1].role ?
+			last->own_alike : used++;
+	}
+	return used;
+}
+
+static void
+fill_candidate(PghCandidate *candidate, const PghSession *session,
+			   PghRound round, TimestampTz now)
+{
+	const PghLimits *limits = pgh_watch_limits(session->index,
+											   session->changecount);
+
+	candidate->session = session->index;
+	candidate->state = pgh_state_for_limits(&session->facts);
+	candidate->state_start = session->facts.state_start;
+	candidate->untouchable = is_untouchable(session, limits, round) ||
+		is_in_reserve(session, now);
+}
+
+static void
+fill_common(PghCommon *its, const PghSession *session, int candidate)
+{
+	const PghApplication *app = &pgh_applications[session->counted_as];
+
+	its->account = app->established ||
+		app->account.connections >= PGH_LEAK_SIZE ?
+		session->counted_as : PGH_NEWCOMERS_ACCOUNT;
+	its->role = session->login.roleid;
+	its->statement = pgh_state_in_transaction_idle(session->facts.state) ?
+		pgh_watch_statement(session) : 0;
+	its->candidate = candidate;
+}
+
+/* List all sessions, and count what those hold that have much in common. */
 static int
 gather(PghRound round, TimestampTz now)
 {
 	int			n = 0;
+	int			used;
 
-	memset(tallies, 0, pgh_n_applications * sizeof(PghTally));
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
-		PghCandidate *candidate = &candidates[n];
-		const PghLimits *limits;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
+		fill_common(&common[n], &session, n);
 		pgh_clock_correct(&session.facts, now);
-		candidate->session = i;
-		candidate->application = session.counted_as;
-		candidate->state = pgh_state_for_limits(&session.facts);
-		candidate->state_start = session.facts.state_start;
-		limits = pgh_watch_limits(i, session.changecount);
-		candidate->untouchable = is_untouchable(&session, limits, round) ||
-			is_in_reserve(&session, now);
-		tally(&tallies[candidate->application], candidate->state);
+		fill_candidate(&candidates[n], &session, round, now);
 		n++;
 	}
+	used = group_by_role(n);
+	used = group_by_statement(n, used);
+	memset(tallies, 0, used * sizeof(PghTally));
+	for (int i = 0; i < n; i++)
+		pgh_tally_add(tallies, &candidates[i]);
 	return n;
 }
 
@@ -175,20 +282,6 @@ evict(const PghCandidate *chosen, PghRound round,
 		pgh_watch_expect_outcome(chosen->session);
 }
 
-/* Leave out a session that was chosen when the next one is chosen. */
-static void
-take_out(PghCandidate *chosen)
-{
-	PghTally   *counts = &tallies[chosen->application];
-
-	chosen->untouchable = true;
-	counts->connections--;
-	if (chosen->state == PGH_STATE_IDLE)
-		counts->idle_sessions--;
-	else
-		counts->idle_transactions--;
-}
-
 /*
  * Choose until enough slots are available, or nobody is left; returns when the
  * next one becomes ripe.
@@ -205,7 +298,8 @@ choose(PghRound round, PghShortage shortage, TimestampTz now)
 									&ripe_at)) >= 0)
 	{
 		evict(&candidates[i], round, &shortage, now);
-		take_out(&candidates[i]);
+		candidates[i].untouchable = true;
+		pgh_tally_take(tallies, &candidates[i]);
 		shortage.available++;
 	}
 	return ripe_at;
