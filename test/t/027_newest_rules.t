@@ -70,7 +70,7 @@ $early->close;
 #
 configure($node, rules => 'application=x: connect_rate=1000');
 my @early = later('x', 10);
-configure($node, rules => 'application=y: connections=1; application=x: connect_rate=3');
+configure($node, rules => 'application=y: connections=1; application=x: connect_rate=1');
 my @y = (client('y'), client('y'));
 is(one('SELECT string_agg(refused::text, $$ $$ ORDER BY rule) FROM hygiene.rules'), '1 0', 'one was refused by rule 1');
 my $in = admitted(@early);
