@@ -166,7 +166,7 @@ COMMENT ON COLUMN hygiene.sessions.state IS
 COMMENT ON COLUMN hygiene.sessions.state_age IS
 	'Time since it entered this state; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS
-	'Time since its transaction began, also of one that has failed and was not rolled back; null outside a transaction; hidden from others';
+	'Time since its transaction began, its own also when several came in one message (where transaction_timeout is set for anybody), and of one that has failed and was not rolled back; null outside a transaction; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.wrote IS
 	'Whether its transaction has been assigned a transaction id';
 COMMENT ON COLUMN hygiene.sessions.xmin_age IS
@@ -237,7 +237,7 @@ CREATE VIEW hygiene.applications AS
 COMMENT ON VIEW hygiene.applications IS
 	'One row for each application name, with its sessions of this moment and its counters';
 COMMENT ON COLUMN hygiene.applications.application_name IS
-	'As the client set it; "(other applications)" sums those beyond pg_hygiene.max_applications; the client that PgBouncer appends is left out';
+	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(newcomers)" sums most of those that are new here, if they are more than 16; "(other applications)" sums what has no row any more';
 COMMENT ON COLUMN hygiene.applications.connections IS
 	'Sessions of this moment';
 COMMENT ON COLUMN hygiene.applications.active IS
@@ -312,7 +312,8 @@ CREATE FUNCTION hygiene.get_events(
 	OUT blocking integer,
 	OUT query_id bigint,
 	OUT query text,
-	OUT resumed_after interval)
+	OUT resumed_after interval,
+	OUT trace_id text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_event_list';
@@ -364,6 +365,8 @@ COMMENT ON COLUMN hygiene.events.query IS
 	'Its last statement, at most 1023 bytes; where that is hidden, "<insufficient privilege>"';
 COMMENT ON COLUMN hygiene.events.resumed_after IS
 	'How long after that moment the session went back to work by itself, where it was only observed or was spared; null if it did not; hidden from others';
+COMMENT ON COLUMN hygiene.events.trace_id IS
+	'Id of the trace that its application_name was, which is what the client says';
 
 --
 -- hygiene.leaks: idle transactions grouped by where they come from
@@ -598,6 +601,22 @@ AS 'MODULE_PATHNAME', 'pgh_check_rules';
 COMMENT ON FUNCTION hygiene.check_rules(text) IS
 	'The rules that a text for pg_hygiene.rules stands for. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
 
+CREATE FUNCTION hygiene.with_rule(rule text)
+RETURNS text
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_with_rule';
+
+COMMENT ON FUNCTION hygiene.with_rule(text) IS
+	'The whole text of pg_hygiene.rules with a rule, or several, in front of it. Nothing is set. Raises invalid_parameter_value if the rule does not parse, program_limit_exceeded if there are too many. Everyone may call it';
+
+CREATE FUNCTION hygiene.without_rule(rule integer)
+RETURNS text
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_without_rule';
+
+COMMENT ON FUNCTION hygiene.without_rule(integer) IS
+	'The whole text of pg_hygiene.rules without the rule of this number. Nothing is set. Raises invalid_parameter_value if there is none. Everyone may call it';
+
 CREATE FUNCTION hygiene.rehearse(
 	rules text,
 	OUT pid integer,
@@ -621,6 +640,8 @@ CREATE FUNCTION hygiene.rehearse(
 	OUT ends_in interval,
 	OUT query_id bigint,
 	OUT query text,
+	OUT advisory_locks integer,
+	OUT longest_wait interval,
 	OUT verdict text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED

@@ -51,6 +51,8 @@ ALTER SYSTEM SET pg_hygiene.exempt_superusers = 'perhaps';
 :complaint
 ALTER SYSTEM SET pg_hygiene.tell_client = 2;
 :complaint
+ALTER SYSTEM SET pg_hygiene.application_families = 'some';
+:complaint
 ALTER SYSTEM SET pg_hygiene.max_events = 0;
 :complaint
 ALTER SYSTEM SET pg_hygiene.max_applications = 0;

@@ -21,6 +21,7 @@
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -225,6 +226,25 @@ pgh_errors_are_logged(void)
 #endif
 
 	return least != LOG && least <= ERROR;
+}
+
+/*
+ * A setting of core's by its name; 16 exported the function that finds one
+ * (commit 0a20ff54f).
+ */
+static inline struct config_generic *
+pgh_find_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, LOG);
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+#endif
 }
 
 /*

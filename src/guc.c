@@ -30,6 +30,7 @@ int			pgh_max_events;
 int			pgh_max_applications;
 bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
+bool		pgh_application_families;
 int			pgh_idle_action = PGH_IDLE_TERMINATE;
 bool		pgh_can_roll_back = false;
 
@@ -229,6 +230,35 @@ pgh_parse_selectors_or_error(const char *text, PghRule *rule)
 				 errhint("Selectors look like this: application=web-* user=app.")));
 }
 
+static void
+warn_of_rule(const PghRuleSet *rules, int rule, TimestampTz now)
+{
+	int			hider;
+
+	if (pgh_rule_is_over(&rules->rule[rule - 1], now))
+	{
+		ereport(WARNING, (errmsg("rule %d of pg_hygiene.rules is over", rule)));
+		return;
+	}
+	hider = pgh_rules_hider(rules, rule, now);
+	if (hider > 0)
+		ereport(WARNING,
+				(errmsg("rule %d of pg_hygiene.rules has no effect", rule),
+				 errdetail("Rule %d matches whoever it matches, and decides first.",
+						   hider)));
+}
+
+void
+pgh_warn_of_rules(const PghRuleSet *rules, TimestampTz now)
+{
+	for (int i = 1; i <= rules->n; i++)
+		warn_of_rule(rules, i, now);
+	if (pgh_rules_lack_default(rules, now))
+		ereport(WARNING,
+				(errmsg("no rule of pg_hygiene.rules exempts pg_dump"),
+				 errhint("Keep the default rule behind your own: application=pg_dump: exempt.")));
+}
+
 const PghRuleSet *
 pgh_current_rules(void)
 {
@@ -293,6 +323,7 @@ pgh_shortest_limit(void)
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
 		if (!pgh_limit_is_setting(i) || pgh_limit_unit(i) != PGH_UNIT_TIME ||
+			pgh_limit_kind(i) == PGH_KIND_LENGTH ||
 			pgh_limit_kind(i) == PGH_KIND_SLOTS)
 			continue;
 		if (pgh_limit_setting[i] > 0)
@@ -425,6 +456,12 @@ pgh_define_settings(void)
 							 "Tells a new session of an application that lost sessions to a limit.",
 							 NULL,
 							 &pgh_tell_client,
+							 true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("pg_hygiene.application_families",
+							 "Takes application names that differ in a number or the like for one application, from the ninth on.",
+							 NULL,
+							 &pgh_application_families,
 							 true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("pg_hygiene.rules",

@@ -27,6 +27,7 @@ extern int	pgh_max_events;
 extern int	pgh_max_applications;
 extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
+extern bool pgh_application_families;
 extern int	pgh_idle_action;	/* PghIdleAction, as set */
 
 /*
@@ -111,6 +112,12 @@ extern bool pgh_ages_are_limited(void);
 
 /* Free slots to keep: the setting, or pgh_automatic_headroom(). */
 extern int	pgh_effective_headroom(void);
+
+/*
+ * Warn of what may be a mistake in rules that can be read: one that has no
+ * effect, one whose time is over, the default rule lost.  Raises WARNINGs.
+ */
+extern void pgh_warn_of_rules(const PghRuleSet *rules, TimestampTz now);
 
 /*
  * Parse rules text into palloc'd memory of the current context.  Raises

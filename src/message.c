@@ -10,7 +10,11 @@
  */
 #include "message.h"
 
+#include "pure/application_name.h"
 #include "pure/limits.h"
+#include "pure/text.h"
+#include "shared/drains.h"
+#include "shared/rule_labels.h"
 
 #define USECS_PER_MS INT64CONST(1000)
 
@@ -68,7 +72,9 @@ print_allowance(const PghDecision *decision, const char *label,
 	pgh_print_limit(decision->reason, decision->limit, value, sizeof(value));
 	space_unit(value, sizeof(value));
 	snprintf(allowance, sizeof(allowance), info->allowance, value);
-	if (decision->rule > 0)
+	if (decision->rule > 0 && label[0] == '\0')
+		snprintf(buf, size, "rule %d %s", decision->rule, allowance);
+	else if (decision->rule > 0)
 		snprintf(buf, size, "rule %d (%s) %s",
 				 decision->rule, label, allowance);
 	else
@@ -124,30 +130,52 @@ print_hint(const char *general, PghPattern pattern, char *buf, size_t size)
 }
 
 /*
- * What drains a session.  The selectors are those of the drain, printed.
+ * Append the trace of a session that calls itself like one.  Its name is the
+ * one that it keeps.
  */
+static const char *
+print_trace(const char *name, const char *kept, char *detail, size_t size)
+{
+	char		trace_id[PGH_TRACE_ID_LEN];
+
+	detail[0] = '\0';
+	if (!pgh_read_traceparent(name, trace_id))
+		return name;
+	if (trace_id[0] != '\0')
+		snprintf(detail, size, " Its trace is %s.", trace_id);
+	return kept;
+}
+
+/* What drains a session.  The selectors are those of the drain, printed. */
 static void
 print_drain(const PghRequest *request, PghMessage *message)
 {
 	bool		at_once = request->leave == PGH_LEAVE_AT_ONCE;
+	char		label[PGH_RULE_LABEL_LEN];
+
+	pgh_drain_label(request->drain, label, sizeof(label));
 
 	snprintf(message->detail, sizeof(message->detail), at_once ?
 			 "The sessions of \"%s\" were to end between two transactions, and the deadline for that is over." :
 			 "The sessions of \"%s\" are to end, each between two transactions.",
-			 request->rule_label);
+			 label);
 	strlcpy(message->hint, at_once ?
 			"Connect again, and repeat the transaction if one was open." :
 			pgh_limit_info[PGH_LIMIT_DRAIN].hint, sizeof(message->hint));
 }
 
 void
-pgh_message_for_request(const PghRequest *request, const char *application,
-						int64 measured, PghMessage *message)
+pgh_message_for_request(const PghRequest *request, const char *name,
+						const char *kept, int64 measured,
+						PghMessage *message)
 {
 	const PghDecision *decision = &request->decision;
 	const PghLimitInfo *info = &pgh_limit_info[decision->reason];
-	char		deed[256];
+	char		printed[PGH_PRINTED_NAME_LEN];
+	char		deed[320];
 	char		allowance[192];
+	char		label[PGH_RULE_LABEL_LEN];
+	char		trace[64];
 
 	message->sqlerrcode = sqlstate_from_text(info->sqlstate);
 	message->primary = info->primary;
@@ -165,15 +193,16 @@ pgh_message_for_request(const PghRequest *request, const char *application,
 		message->primary = info->rollback_primary;
 	print_hint(info->hint, request->pattern, message->hint,
 			   sizeof(message->hint));
+	name = print_trace(name, kept, trace, sizeof(trace));
 	if (request->rolled_back && info->rollback_primary != NULL)
-		print_second_deed(application, measured, deed, sizeof(deed));
+		print_second_deed(pgh_print_name(name, printed), measured, deed, sizeof(deed));
 	else
-		print_deed(decision->reason, application, measured, deed,
-				   sizeof(deed));
-	print_allowance(decision, request->rule_label,
-					allowance, sizeof(allowance));
-	snprintf(message->detail, sizeof(message->detail), "%s; %s.",
-			 deed, allowance);
+		print_deed(decision->reason, pgh_print_name(name, printed),
+				   measured, deed, sizeof(deed));
+	pgh_rule_label(decision->rule, request->rules_version, label);
+	print_allowance(decision, label, allowance, sizeof(allowance));
+	snprintf(message->detail, sizeof(message->detail), "%s; %s.%s",
+			 deed, allowance, trace);
 }
 
 static void
@@ -200,12 +229,23 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 	}
 }
 
+/* One role is told how many it holds itself, and that it is not all. */
+static void
+print_held(const PghRefusalFacts *facts, char *held, size_t size)
+{
+	snprintf(held, size, facts->beside_newcomers ?
+			 "%d connections beside other applications that are new" :
+			 facts->beside_roles ?
+			 "%d connections beside those of other roles" :
+			 "%d connections", facts->held);
+}
+
 static void
 print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 {
-	char		held[32];
+	char		held[96];
 
-	snprintf(held, sizeof(held), "%d connections", facts->held);
+	print_held(facts, held, sizeof(held));
 	switch (facts->reason)
 	{
 		case PGH_LIMIT_CONNECTIONS:
@@ -277,10 +317,14 @@ void
 pgh_message_for_refusal(const PghRefusalFacts *facts,
 						char *primary, size_t size, PghMessage *message)
 {
+	char		name[PGH_PRINTED_NAME_LEN];
+	PghRefusalFacts told = *facts;
+
+	told.application = pgh_print_name(facts->application, name);
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	print_hint(refusal_hint(facts), facts->pattern, message->hint, sizeof(message->hint));
-	print_refusal(facts, primary, size);
-	print_refusal_detail(facts, message->detail, sizeof(message->detail));
-	print_leak(facts, message->detail, sizeof(message->detail));
+	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
+	print_refusal(&told, primary, size);
+	print_refusal_detail(&told, message->detail, sizeof(message->detail));
+	print_leak(&told, message->detail, sizeof(message->detail));
 }

@@ -25,13 +25,14 @@ typedef struct PghMessage
 } PghMessage;
 
 /*
- * Compose the message for what is done to a session: "application" is its
- * application name, "measured" what it has reached by now (microseconds, or
- * transaction ids for the horizon).  Allocates nothing, takes no lock.
+ * Compose the message for what is done to a session: "name" is its
+ * application_name, "kept" the one that it keeps while that is a trace's,
+ * "measured" what it has reached by now (microseconds, or transaction ids for
+ * the horizon).  Allocates nothing, takes no lock.
  */
 extern void pgh_message_for_request(const PghRequest *request,
-									const char *application, int64 measured,
-									PghMessage *message);
+									const char *name, const char *kept,
+									int64 measured, PghMessage *message);
 
 /* What is told to a client that is refused. */
 typedef struct PghRefusalFacts
@@ -41,6 +42,8 @@ typedef struct PghRefusalFacts
 	const char *rule_label;		/* its selectors */
 	const char *application;
 	int			held;			/* by the application, or by the rule */
+	bool		beside_roles;	/* it was counted with that of other roles, */
+	bool		beside_newcomers;	/* or of other applications */
 	int			limit;			/* cap, rate, reserve or headroom */
 	int			available;
 	int			usable;

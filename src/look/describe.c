@@ -20,6 +20,7 @@ pgh_describe_session(const PghSession *session, PghEvent *event,
 	event->pid = session->login.pid;
 	event->roleid = session->login.roleid;
 	event->who = session->who;
+	memcpy(event->trace_id, session->trace_id, PGH_TRACE_ID_LEN);
 	event->state = facts->state;
 	event->wrote = facts->wrote;
 	event->blocking = facts->blocking + facts->blocking_advisory;

@@ -32,21 +32,28 @@ pgh_rules_reserve(const PghRuleSet *rules)
 }
 
 static void
+add(const PghRuleSet *rules, const PghIdentity *who, TimestampTz now, int by,
+	int32 *counts)
+{
+	PghRuleBits bits;
+
+	(void) pgh_rules_match(rules, who, now, &bits);
+	for (int r = 0; r < rules->n; r++)
+		if (pgh_bits_test(&bits, r))
+			counts[r] += by;
+}
+
+static void
 look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 {
 	memset(counts, 0, sizeof(int32) * PGH_MAX_RULES);
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghIdentity who;
-		PghRuleBits bits;
-		bool		starting;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgh_scan_who(i, &who, &starting))
-			continue;
-		(void) pgh_rules_match(rules, &who, now, &bits);
-		for (int r = 0; r < rules->n; r++)
-			counts[r] += pgh_bits_test(&bits, r);
+		if (pgh_scan_who(i, &who))
+			add(rules, &who, now, 1, counts);
 	}
 }
 
@@ -64,6 +71,28 @@ pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
 }
 
+/* A name that was taken in a transaction which is still open. */
+void
+pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+					   int32 *counts)
+{
+	pgh_count_rule_sessions(rules, now, counts);
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		PghIdentity counted;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!pgh_scan_who(i, &counted) || !pgh_scan_session(i, &session) ||
+			strcmp(counted.application, session.who.application) == 0)
+			continue;
+		add(rules, &counted, now, -1, counts);
+		add(rules, &session.who, now, 1, counts);
+	}
+	for (int i = 0; i < rules->n; i++)
+		counts[i] = Max(counts[i], 0);
+}
+
 /* Under the lock: count everybody who is there. */
 static void
 count_all(const PghRuleSet *rules)
@@ -74,9 +103,8 @@ count_all(const PghRuleSet *rules)
 	{
 		PghIdentity who;
 		PghRuleBits bits;
-		bool		starting;
 
-		if (!pgh_scan_who(i, &who, &starting))
+		if (!pgh_scan_who(i, &who))
 			continue;
 		(void) pgh_rules_match(rules, &who, now, &bits);
 		pgh_rule_member_set(i, &bits);
@@ -107,22 +135,16 @@ pgh_follow_rules(void)
 	pgh_unlock(&pgh_rule_counters_part);
 }
 
-/*
- * A session that is still starting has yet to show its name.  It was counted
- * by it at its login; if not, by an older generation's backend, the name that
- * it is counted under has to do until the worker looks again.
- */
+/* It counts by the name that it was let in with, whatever it shows now. */
 static void
 count_locked(int index, const PghIdentity *before, const PghRuleBits *matched)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 	PghIdentity who;
 	PghRuleBits bits = *matched;
-	bool		starting;
 
 	if (!pgh_rules_are_present(rules) || !pgh_rules_are_counting() ||
-		!pgh_scan_who(index, &who, &starting) ||
-		(starting && pgh_rule_member_counts(index)))
+		!pgh_scan_who(index, &who))
 		return;
 	if (memcmp(&who, before, sizeof(who)) != 0)
 		(void) pgh_rules_match(rules, &who, GetCurrentTimestamp(), &bits);

@@ -8,7 +8,7 @@
 #ifndef PGH_RULE_SESSIONS_H
 #define PGH_RULE_SESSIONS_H
 
-#include "guc.h"
+#include "shared/slot.h"
 
 /* Does any rule keep slots for its own sessions? */
 extern bool pgh_rules_reserve(const PghRuleSet *rules);
@@ -20,6 +20,10 @@ extern bool pgh_rules_reserve(const PghRuleSet *rules);
  */
 extern void pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 									int32 *counts);
+
+/* The same for a view, which shows the names that sessions have now. */
+extern void pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
+								   int32 *counts);
 
 /*
  * The rules of this process may be newer than those that sessions are counted

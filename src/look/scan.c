@@ -13,8 +13,7 @@
 
 #include "access/transam.h"
 
-#include "pure/application_name.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 
 /*
  * How often a changing entry is read again.  A backend changes its entry for
@@ -75,12 +74,24 @@ read_activity(PghSession *session)
 		{
 			session->activity_changecount = after;
 			session->name[NAMEDATALEN - 1] = '\0';
-			strlcpy(session->who.application, session->name,
-					pgh_application_length(session->name) + 1);
 			return pid == session->login.pid;
 		}
 	}
 	return false;
+}
+
+/*
+ * The name that rules see: without the client that a pooler appends; of one
+ * that calls itself like a trace, the name that it keeps.
+ */
+static void
+read_name(PghSession *session)
+{
+	if (pgh_read_traceparent(session->name, session->trace_id))
+		pgh_slot_name(&pgh_slots[session->index], session->who.application);
+	else
+		strlcpy(session->who.application, session->name,
+				pgh_application_length(session->name) + 1);
 }
 
 /*
@@ -202,15 +213,24 @@ clear(int index, PghSession *session)
 	session->databaseid = InvalidOid;
 	memset(session->who.application, 0, PGH_NAME_LEN);
 	session->name[0] = '\0';
+	session->trace_id[0] = '\0';
 	session->leak = 0;
-	session->waited_since = 0;
+	session->waited_since = session->advisory_locks = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
 }
 
-/* "all" = also what takes a lock of core's, or more cache lines. */
-static bool
-scan(int index, PghSession *session, bool all)
+/* What is known of it from its login on. */
+static void
+describe_login(const PghLogin *login, PghIdentity *who)
+{
+	who->address = login->address;
+	memcpy(who->user, login->user, PGH_NAME_LEN);
+	memcpy(who->database, login->database, PGH_NAME_LEN);
+}
+
+bool
+pgh_scan_session(int index, PghSession *session)
 {
 	PghSlot    *slot = &pgh_slots[index];
 
@@ -218,13 +238,11 @@ scan(int index, PghSession *session, bool all)
 	if (!pgh_slot_read(index, &session->login, &session->changecount))
 		return false;
 
-	session->counted_as = pg_atomic_read_u32(&slot->application);
+	session->counted_as = pgh_member_of(slot);
 	session->transactions = pg_atomic_read_u64(&slot->transactions);
 	session->credited = pg_atomic_read_u64(&slot->credited);
 	session->credited = Min(session->credited, session->transactions);
-	session->who.address = session->login.address;
-	memcpy(session->who.user, session->login.user, PGH_NAME_LEN);
-	memcpy(session->who.database, session->login.database, PGH_NAME_LEN);
+	describe_login(&session->login, &session->who);
 	session->facts.superuser = session->login.superuser;
 
 	if (!read_activity(session) || session->facts.state == PGH_STATE_UNKNOWN)
@@ -236,13 +254,12 @@ scan(int index, PghSession *session, bool all)
 		memset(&session->facts, 0, sizeof(session->facts));
 		session->facts.superuser = session->login.superuser;
 		session->activity_changecount = PGH_NO_CHANGECOUNT;
-		if (session->counted_as != PGH_NO_APPLICATION)
-			memcpy(session->who.application,
-				   pgh_applications[session->counted_as].name, PGH_NAME_LEN);
+		pgh_slot_name(slot, session->who.application);
 		memcpy(session->name, session->who.application, PGH_NAME_LEN);
 	}
-	else if (all)
+	else
 	{
+		read_name(session);
 		read_proc(session);
 		read_own(session);
 	}
@@ -252,21 +269,25 @@ scan(int index, PghSession *session, bool all)
 }
 
 bool
-pgh_scan_session(int index, PghSession *session)
+pgh_scan_who(int index, PghIdentity *who)
 {
-	return scan(index, session, true);
+	PghLogin	login;
+	uint32		changecount;
+
+	if (!pgh_slot_read(index, &login, &changecount))
+		return false;
+	describe_login(&login, who);
+	pgh_slot_name(&pgh_slots[index], who->application);
+	return pgh_slot_is(index, changecount);
 }
 
-bool
-pgh_scan_who(int index, PghIdentity *who, bool *starting)
+PghIdentity
+pgh_scan_leaker(const PghSession *session)
 {
-	PghSession	session;
+	PghIdentity who = session->who;
 
-	if (!scan(index, &session, false))
-		return false;
-	*who = session.who;
-	*starting = session.activity_changecount == PGH_NO_CHANGECOUNT;
-	return true;
+	pgh_member_application(&pgh_slots[session->index], who.application);
+	return who;
 }
 
 void

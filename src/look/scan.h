@@ -8,6 +8,7 @@
 #ifndef PGH_SCAN_H
 #define PGH_SCAN_H
 
+#include "pure/application_name.h"
 #include "shared/slot.h"
 
 /* One session at one moment. */
@@ -19,8 +20,10 @@ typedef struct PghSession
 	PghLogin	login;
 	PghIdentity who;
 	PghFacts	facts;
-	uint32		counted_as;		/* index of the application it counts for */
+	uint32		counted_as;		/* index of the application it counts for, a
+								 * moment ago */
 	char		name[PGH_NAME_LEN]; /* its application_name, all of it */
+	char		trace_id[PGH_TRACE_ID_LEN]; /* of that name; "" = none */
 	LocalTransactionId lxid;	/* number of its transaction; or invalid */
 	TimestampTz xact_start;		/* core's, which all transactions that came in
 								 * one message have in common; that in "facts"
@@ -34,6 +37,7 @@ typedef struct PghSession
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
 	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
+	int32		advisory_locks; /* that it holds; set by the views */
 	TimestampTz waited_since;	/* when the first who waits for it began to; 0
 								 * = nobody does.  Set by pgh_note_blocked() */
 } PghSession;
@@ -51,10 +55,15 @@ typedef struct PghSession
 extern bool pgh_scan_session(int index, PghSession *session);
 
 /*
- * The same for who it is and no more, which takes no lock.  One that is still
- * starting goes by the name that it is counted under.
+ * Who it is, by the name that it was let in with, and no more; this takes no
+ * lock.
  */
-extern bool pgh_scan_who(int index, PghIdentity *who, bool *starting);
+extern bool pgh_scan_who(int index, PghIdentity *who);
+
+/*
+ * Who it is as far as leaks go: by its application, which may be a family.
+ */
+extern PghIdentity pgh_scan_leaker(const PghSession *session);
 
 /*
  * What a session is running or ran last, at most "size" bytes with the

@@ -207,6 +207,13 @@ extern bool pgh_rule_matches(const PghRule *rule, const PghIdentity *who,
 extern int32_t pgh_rules_match(const PghRuleSet *set, const PghIdentity *who,
 							   PghTime now, PghRuleBits *bits);
 
+/*
+ * Does one of the rules that match name the application: with a pattern of
+ * which more than "*" and "?" is left, and not with "!="?
+ */
+extern bool pgh_rules_name_application(const PghRuleSet *set,
+									   const PghRuleBits *bits);
+
 static inline bool
 pgh_bits_test(const PghRuleBits *bits, int32_t i)
 {

@@ -29,7 +29,7 @@
 /* What one application held. */
 typedef struct PghHolding
 {
-	uint32_t	application;	/* index in the table of names */
+	uint32_t	application;	/* its id, which no other one has */
 	uint32_t	connections;	/* 0 = an empty place */
 	uint32_t	idle_in_transaction;
 } PghHolding;

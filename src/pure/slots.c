@@ -38,7 +38,19 @@ refuse(PghLimit reason, int32_t rule)
  * are available, one is let in only if its application holds fewer
  * connections than there are slots available: so an application that holds
  * none gets the very last slot, and one that holds many none of them.
+ *
+ * Those that are not established share one claim to them, or else a program
+ * that takes another name each time would get them all: where there are more
+ * than a few, each counts as one connection of the newcomer's.
  */
+static int32_t
+held_in_account(const PghNewcomer *newcomer)
+{
+	if (newcomer->newcomers <= PGH_FEW_NEWCOMERS)
+		return newcomer->held;
+	return newcomer->held + newcomer->newcomers - PGH_FEW_NEWCOMERS;
+}
+
 PghRefusal
 pgh_admit(const PghNewcomer *newcomer)
 {
@@ -56,7 +68,7 @@ pgh_admit(const PghNewcomer *newcomer)
 	if (newcomer->reserve_rule != 0 && available < 1)
 		return refuse(PGH_LIMIT_RESERVE, newcomer->reserve_rule);
 	if (newcomer->headroom > 0 && available <= newcomer->headroom &&
-		newcomer->held >= available)
+		held_in_account(newcomer) >= available)
 		return refuse(PGH_LIMIT_HEADROOM, 0);
 	return refuse(PGH_LIMIT_NONE, 0);
 }
@@ -141,6 +153,68 @@ pgh_cap_min_idle(const PghCap *cap, PghTime min_idle, bool by_rule)
 	return min_idle / 5;
 }
 
+/* ----------
+ * Tallies
+ * ----------
+ */
+
+static void
+count_state(PghTally *tally, PghState state, int32_t by)
+{
+	tally->connections += by;
+	if (state == PGH_STATE_IDLE_IN_TRANSACTION ||
+		state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED)
+		tally->idle_transactions += by;
+	else if (state == PGH_STATE_IDLE)
+		tally->idle_sessions += by;
+}
+
+/* In all sessions of a kind, and in those of the role among them. */
+static void
+count_role(PghTally *all, PghTally *own, PghState state, int32_t by)
+{
+	bool		had = own->connections > 0;
+
+	count_state(all, state, by);
+	count_state(own, state, by);
+	all->roles += (own->connections > 0) - had;
+}
+
+static void
+count(PghTally *tallies, const PghCandidate *candidate, int32_t by)
+{
+	count_role(&tallies[candidate->account], &tallies[candidate->own],
+			   candidate->state, by);
+	if (candidate->alike >= 0)
+		count_role(&tallies[candidate->alike], &tallies[candidate->own_alike],
+				   candidate->state, by);
+}
+
+void
+pgh_tally_add(PghTally *tallies, const PghCandidate *candidate)
+{
+	count(tallies, candidate, 1);
+}
+
+void
+pgh_tally_take(PghTally *tallies, const PghCandidate *candidate)
+{
+	count(tallies, candidate, -1);
+}
+
+/* ----------
+ * Who goes first
+ * ----------
+ */
+
+/* What speaks against a session: all such ones, or those of its role. */
+static const PghTally *
+evidence(const PghTally *tallies, int32_t all, int32_t own)
+{
+	return tallies[all].roles >= PGH_EVIDENT_ROLES ?
+		&tallies[all] : &tallies[own];
+}
+
 /*
  * How much harm evicting a session does: the class with the lower number goes
  * first; 0 = it stays.
@@ -152,8 +226,16 @@ enum
 	IDLE_SESSION
 };
 
+static bool
+is_leak(const PghCandidate *candidate, const PghTally *tallies)
+{
+	return candidate->alike >= 0 &&
+		evidence(tallies, candidate->alike,
+				 candidate->own_alike)->idle_transactions >= PGH_LEAK_SIZE;
+}
+
 static int
-harm_class(const PghCandidate *candidate, const PghTally *tally,
+harm_class(const PghCandidate *candidate, const PghTally *tallies,
 		   const PghShortage *shortage)
 {
 	if (candidate->untouchable)
@@ -163,21 +245,58 @@ harm_class(const PghCandidate *candidate, const PghTally *tally,
 		case PGH_STATE_IDLE_IN_TRANSACTION_ABORTED:
 			return ABORTED_TRANSACTION;
 		case PGH_STATE_IDLE_IN_TRANSACTION:
-			return tally->idle_transactions >= PGH_LEAK_SIZE ? LEAK : 0;
+			return is_leak(candidate, tallies) ? LEAK : 0;
 		case PGH_STATE_IDLE:
 			return held_below_headroom(shortage) &&
-				tally->connections > shortage->headroom ? IDLE_SESSION : 0;
+				evidence(tallies, candidate->account,
+						 candidate->own)->connections > shortage->headroom ?
+				IDLE_SESSION : 0;
 		default:
 			return 0;
 	}
 }
 
-/* Within a class: the application with the most such sessions goes first. */
-static int32_t
-crowd(const PghCandidate *candidate, const PghTally *tally)
+/* How much a session would be missed; the least first. */
+typedef struct PghHarm
 {
-	return candidate->state == PGH_STATE_IDLE ?
+	int			class;			/* 0 = it stays */
+	int32_t		crowd;			/* such sessions of its account; the most
+								 * first */
+	int32_t		own;			/* those of its role; the most first */
+	PghTime		state_start;	/* the earliest first */
+} PghHarm;
+
+static int32_t
+crowd(const PghTally *tally, PghState state)
+{
+	return state == PGH_STATE_IDLE ?
 		tally->idle_sessions : tally->idle_transactions;
+}
+
+static PghHarm
+harm_of(const PghCandidate *candidate, const PghTally *tallies,
+		const PghShortage *shortage)
+{
+	PghHarm		harm;
+
+	harm.class = harm_class(candidate, tallies, shortage);
+	harm.crowd = crowd(evidence(tallies, candidate->account, candidate->own),
+					   candidate->state);
+	harm.own = crowd(&tallies[candidate->own], candidate->state);
+	harm.state_start = candidate->state_start;
+	return harm;
+}
+
+static bool
+is_less(const PghHarm *a, const PghHarm *b)
+{
+	if (a->class != b->class)
+		return a->class < b->class;
+	if (a->crowd != b->crowd)
+		return a->crowd > b->crowd;
+	if (a->own != b->own)
+		return a->own > b->own;
+	return a->state_start < b->state_start;
 }
 
 int32_t
@@ -186,8 +305,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 					PghTime now, PghTime *ripe_at)
 {
 	int32_t		best = -1;
-	int			best_class = 0;
-	int32_t		best_crowd = 0;
+	PghHarm		least = {0};
 	PghTime		leak_ripe_at = PGH_NEVER;
 
 	*ripe_at = PGH_NEVER;
@@ -195,35 +313,28 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		return -1;
 	for (int32_t i = 0; i < n; i++)
 	{
-		const PghCandidate *candidate = &candidates[i];
-		const PghTally *tally = &tallies[candidate->application];
-		int			class = harm_class(candidate, tally, shortage);
-		int32_t		its_crowd = crowd(candidate, tally);
-		PghTime		ripe = candidate->state_start + candidate->min_idle;
+		PghHarm		harm = harm_of(&candidates[i], tallies, shortage);
+		PghTime		ripe = harm.state_start + candidates[i].min_idle;
 
-		if (class == 0)
+		if (harm.class == 0)
 			continue;
 		if (ripe > now)
 		{
 			if (ripe < *ripe_at)
 				*ripe_at = ripe;
-			if (class < IDLE_SESSION && ripe < leak_ripe_at)
+			if (harm.class < IDLE_SESSION && ripe < leak_ripe_at)
 				leak_ripe_at = ripe;
 			continue;
 		}
-		if (best < 0 || class < best_class ||
-			(class == best_class && its_crowd > best_crowd) ||
-			(class == best_class && its_crowd == best_crowd &&
-			 candidate->state_start < candidates[best].state_start))
+		if (best < 0 || is_less(&harm, &least))
 		{
 			best = i;
-			best_class = class;
-			best_crowd = its_crowd;
+			least = harm;
 		}
 	}
 
 	/* Wait for a leak that will soon be idle for long enough: it goes first. */
-	if (best_class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
+	if (least.class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
 	{
 		*ripe_at = leak_ripe_at;
 		return -1;

@@ -26,6 +26,18 @@ extern int32_t pgh_automatic_headroom(int32_t max_connections, int32_t usable);
  */
 
 /*
+ * One role's sessions are no evidence against another's; those of so many
+ * roles are, who cannot all be one.  And what an application holds is, for a
+ * session of one role, what that role holds, and so much for each other one
+ * at the most.
+ */
+#define PGH_EVIDENT_ROLES 5
+#define PGH_OTHER_ROLE_SHARE 3
+
+/* So many applications may be new without being suspected to be one. */
+#define PGH_FEW_NEWCOMERS 2
+
+/*
  * What is known of the server when a client has authenticated.  The
  * newcomer's own slot is not counted as taken, nor its connection as held.
  */
@@ -33,7 +45,11 @@ typedef struct PghNewcomer
 {
 	int32_t		available;		/* slots that ordinary roles can have now */
 	int32_t		headroom;		/* free slots to keep */
-	int32_t		held;			/* connections that its application holds */
+	int32_t		held;			/* connections that its application holds: its
+								 * role's, and a few for each other's */
+	int32_t		newcomers;		/* how many others are not established, in the
+								 * same way, if its own application is one of
+								 * those; else 0 */
 	int32_t		per_application;	/* most that one may hold; 0 = no limit */
 	int32_t		kept_for_others;	/* slots of reserves that are not used up
 									 * and that it has no part in */
@@ -64,25 +80,36 @@ extern PghRefusal pgh_admit(const PghNewcomer *newcomer);
  * ----------
  */
 
-/* A session that may be evicted, by its state and its application. */
+/* Sessions that have something in common, counted. */
+typedef struct PghTally
+{
+	int32_t		connections;
+	int32_t		idle_transactions;
+	int32_t		idle_sessions;
+	int32_t		roles;			/* that have one */
+} PghTally;
+
+/*
+ * A session that may be evicted.  An account is an application, or all those
+ * that are not established.  The tallies that it is counted in are indexes
+ * into one array: of all sessions of its account, of those that have its role
+ * as well, of those idle in a transaction with the same last statement, and
+ * of these again those of its role.  Where it is not idle in a transaction, it
+ * has none of the last two, which are -1.
+ */
 typedef struct PghCandidate
 {
 	int32_t		session;		/* the caller's number for it */
-	int32_t		application;	/* an index into the tallies */
+	int32_t		account;
+	int32_t		own;
+	int32_t		alike;
+	int32_t		own_alike;
 	PghState	state;
 	PghTime		state_start;
 	PghTime		min_idle;		/* it stays until it has been idle this long */
 	bool		min_idle_by_rule;	/* a rule says so */
 	bool		untouchable;	/* counted, never evicted */
 } PghCandidate;
-
-/* What an application holds. */
-typedef struct PghTally
-{
-	int32_t		connections;
-	int32_t		idle_transactions;
-	int32_t		idle_sessions;
-} PghTally;
 
 /* How short slots are. */
 typedef struct PghShortage
@@ -95,11 +122,18 @@ typedef struct PghShortage
 	bool		spare_idle;		/* only transactions are evicted */
 } PghShortage;
 
-/* This many idle transactions of one application are a leak. */
+/*
+ * This many transactions of one account idle behind the same statement are a
+ * leak, if they are one role's or those of PGH_EVIDENT_ROLES.
+ */
 #define PGH_LEAK_SIZE 3
 
 /* Is anything to be evicted at all? */
 extern bool pgh_slots_are_short(const PghShortage *shortage);
+
+/* Count a session in the tallies that it names, or take it out again. */
+extern void pgh_tally_add(PghTally *tallies, const PghCandidate *candidate);
+extern void pgh_tally_take(PghTally *tallies, const PghCandidate *candidate);
 
 /*
  * How full a cap is, that is "connections" of a rule or

@@ -132,3 +132,18 @@ pgh_copy_ascii(const char *from, char *to, size_t size)
 	}
 	to[n] = '\0';
 }
+
+const char *
+pgh_print_name(const char *name, char to[PGH_PRINTED_NAME_LEN])
+{
+	size_t		len = 0;
+
+	for (; *name != '\0' && len + 2 < PGH_PRINTED_NAME_LEN; name++)
+	{
+		if (*name == '"')
+			to[len++] = '"';
+		to[len++] = *name;
+	}
+	to[len] = '\0';
+	return to;
+}

@@ -139,4 +139,14 @@ extern size_t pgh_finish_output(PghOutput *out);
  */
 extern void pgh_copy_ascii(const char *from, char *to, size_t size);
 
+/* Room for a name of PGH_NAME_LEN bytes for a message. */
+#define PGH_PRINTED_NAME_LEN (2 * 64)
+
+/*
+ * Copy a name for a message that puts it between double quotes: those in it are
+ * doubled, so that it cannot seem to end before it does.  Returns "to".
+ */
+extern const char *pgh_print_name(const char *name,
+								  char to[PGH_PRINTED_NAME_LEN]);
+
 #endif							/* PGH_TEXT_H */

@@ -1,27 +1,35 @@
 /*-------------------------------------------------------------------------
  *
  * session/admission.c
- *	  Letting a new session in, or not.
+ *	  Letting a new session in, or one that takes another name.
  *
  * Owns: the facts for pgh_admit().  Must not: look a name up in a catalog
  * other than when a connection is about to be refused.
  *
  * Exactness
  * ---------
- * An application's connections are one atomic counter: each newcomer adds
- * itself first and looks at the sum, so two that come at once see different
- * sums, and no more than the limit get in.
+ * Who asks to be let in counts for its application from that moment on, so
+ * two that come at once see different sums, and no more than the limit get in.
  *
  * What a rule's cap, reserve or rate counts depends on the rules, which may
  * change at any reload.  shared/rule_counters keeps how many sessions match
  * each rule; under its lock the newcomer looks at the counts, and claims its
  * slot and counts itself in before the lock is let go.  So a login costs the
  * same however many sessions there are.  The lock is taken only where such a
- * rule exists.
+ * rule exists.  A session counts by the name that it was let in with, which
+ * changes under that lock, too.
  *
  * A backend that was forked before a reload may have rules that others have
  * left behind.  It looks at all sessions to count by its own, and leaves it to
  * the worker to count its session under the rules of the others.
+ *
+ * Names taken later
+ * -----------------
+ * A session that takes another name is asked what one that logs in with it is
+ * asked, but for the rates and reserves: it has its slot.  A cap that held it
+ * before holds it still.  For the last slots it competes like a newcomer in
+ * its first minute only: a pooler's sessions take the names of those they
+ * serve, and a pooler that gives a slot from one to the other takes none.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,7 +39,6 @@
 
 #include "look/rule_sessions.h"
 #include "session/refusal.h"
-#include "shared/applications.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
 #include "shared/worker_state.h"
@@ -40,6 +47,12 @@
  * Gathering facts
  * ----------
  */
+
+/* For so long one that takes another name is asked for the last slots. */
+#define PGH_NEW_FOR USECS_PER_MINUTE
+
+/* Whether this session's role may have the server's reserved slots. */
+static bool may_use_reserved = false;
 
 /* Do any rules make it necessary to count sessions under the lock? */
 static bool
@@ -68,7 +81,7 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		if (unused > 0)
 		{
 			facts->kept_for_others += unused;
-			if (facts->reserve_rule == 0)
+			if (facts->reserve_rule == 0 && !arrival->is_rename)
 				facts->reserve_rule = i + 1;
 		}
 		return;
@@ -77,11 +90,13 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		facts->has_reserve = true;
 	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
 		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
-		facts->cap_rule == 0)
+		facts->cap_rule == 0 && !pgh_bits_test(&arrival->former, i))
 		facts->cap_rule = i + 1;
 	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
 		arrival->counts[i] + 1 >= rule->value[PGH_RULE_CONNECTIONS])
 		arrival->fills_cap = true;
+	if (arrival->is_rename)
+		return;
 	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 &&
 		arrival->rules_are_present && pgh_rule_rate_is_used_up(i, now) &&
 		facts->rate_rule == 0)
@@ -98,6 +113,11 @@ consult_rules(PghArrival *arrival)
 	memset(arrival->counts, 0, sizeof(arrival->counts));
 	if (pgh_rules_need_counts(rules))
 		pgh_count_rule_sessions(rules, now, arrival->counts);
+
+	/* One that takes another name was counted by the one before. */
+	for (int i = 0; i < rules->n && arrival->is_rename; i++)
+		arrival->counts[i] -= arrival->counts[i] > 0 &&
+			pgh_bits_test(&arrival->former, i);
 	for (int i = 0; i < rules->n; i++)
 		if (!pgh_rule_is_over(&rules->rule[i], now))
 			consult_rule(arrival, i, now);
@@ -141,15 +161,20 @@ ask_for_slots(const PghArrival *arrival)
 		pg_atomic_write_u64(&pgh_refusals->headroom_refused_at,
 							GetCurrentTimestamp());
 
-	/* Our own slot is gone when the next one comes. */
+	/*
+	 * Our own slot is gone when the next one comes.  Within a cap room may be
+	 * made once it is full.
+	 */
 	if (arrival->facts.available <= arrival->facts.headroom + 1 ||
-		arrival->fills_cap)
+		arrival->fills_cap ||
+		arrival->refusal.reason == PGH_LIMIT_CONNECTIONS ||
+		arrival->refusal.reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
 		pgh_want_slots();
 }
 
 /*
  * Under the lock, if the rules of this process are those of everybody: count
- * the newcomer under them, and take what their buckets hold for it.
+ * the session under them, and take what their buckets hold for a newcomer.
  */
 static void
 count_under_rules(const PghArrival *arrival)
@@ -158,20 +183,21 @@ count_under_rules(const PghArrival *arrival)
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_CONNECT_RATE] > 0 &&
-			pgh_bits_test(&arrival->bits, i))
+			!arrival->is_rename && pgh_bits_test(&arrival->bits, i))
 			pgh_rule_rate_take(i);
 	if (pgh_rules_are_counting())
 		pgh_rule_member_set(pgh_my_proc_number(), &arrival->bits);
 }
 
-/* Take the slot. */
+/* Take the slot, or the name. */
 static void
-let_in(const PghArrival *arrival)
+let_in(const PghArrival *arrival, PghSlot *slot)
 {
-	pgh_application_raise_peak(arrival->application, arrival->facts.held + 1);
-	if (!pgh_slot_claim(&arrival->login, arrival->application))
-		pgh_application_undo_enter(arrival->application);
-	else if (arrival->rules_are_present)
+	if (arrival->is_rename)
+		pgh_slot_set_name(slot, arrival->who.application);
+	else
+		pgh_slot_claim(slot, &arrival->login, arrival->who.application);
+	if (arrival->rules_are_present)
 		count_under_rules(arrival);
 }
 
@@ -181,63 +207,146 @@ let_in(const PghArrival *arrival)
  */
 
 static void
-describe(PghArrival *arrival, const PghLogin *login, const char *application)
+describe(PghArrival *arrival, const PghLogin *login, const char *name)
 {
 	memset(arrival, 0, offsetof(PghArrival, counts));
 	arrival->login = *login;
-	strlcpy(arrival->who.application, application, PGH_NAME_LEN);
+	strlcpy(arrival->who.application, name, PGH_NAME_LEN);
 	strlcpy(arrival->who.user, login->user, PGH_NAME_LEN);
 	strlcpy(arrival->who.database, login->database, PGH_NAME_LEN);
 	arrival->who.address = login->address;
-	arrival->application = pgh_application_index(application);
 	pgh_limits_for(&arrival->who, GetCurrentTimestamp(), &arrival->bits,
 				   &arrival->limits);
-
-	/* Superusers may always use core's reserved slots. */
-	arrival->facts.may_use_reserved = login->superuser ||
-		(OidIsValid(login->roleid) &&
-		 pgh_may_use_reserved_connections(login->roleid));
 }
 
-void
-pgh_admit_session(const PghLogin *login, const char *application)
+/*
+ * Ask for a place under the name.  From here to its being let in, or turned
+ * away, nothing raises an error.
+ */
+static void
+arrive(PghArrival *arrival, PghSlot *slot)
 {
-	PghArrival	arrival;
+	PghNewcomer *facts = &arrival->facts;
+	PghStanding *standing = &arrival->standing;
+	bool		named = pgh_rules_name_application(pgh_current_rules(),
+												   &arrival->bits);
+
+	pgh_member_arrive(slot, arrival->who.application, arrival->login.roleid,
+					  named, standing);
+	facts->held = standing->held;
+	facts->newcomers = standing->newcomers;
+	facts->per_application = standing->others ? 0 :
+		pgh_connections_per_application;
+	facts->headroom = pgh_effective_headroom();
+	arrival->fills_cap = facts->per_application > 0 &&
+		facts->held + 1 >= facts->per_application;
+}
+
+/* Decide, and let it in if it may; returns whether it may. */
+static bool
+decide(PghArrival *arrival, PghSlot *slot)
+{
 	bool		counting = rules_count_sessions();
-	bool		refused;
+	bool		welcome;
 
-	/* Rules that no longer count anybody are as new as others. */
-	if (!counting)
-		pgh_follow_rules();
-	describe(&arrival, login, application);
-
-	/* From here to the claim, or to the undo, nothing raises an error. */
-	arrival.facts.held = pgh_application_enter(arrival.application) - 1;
-	arrival.facts.per_application = pgh_connections_per_application;
-	arrival.facts.headroom = pgh_effective_headroom();
-	arrival.fills_cap = arrival.facts.per_application > 0 &&
-		arrival.facts.held + 1 >= arrival.facts.per_application;
 	if (counting)
 	{
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
-		consult_rules(&arrival);
+		consult_rules(arrival);
 	}
-	if (is_bound(&arrival))
+	if (is_bound(arrival))
 	{
-		count_slots(&arrival);
-		arrival.refusal = pgh_admit(&arrival.facts);
+		count_slots(arrival);
+		arrival->refusal = pgh_admit(&arrival->facts);
 	}
-	refused = arrival.refusal.reason != PGH_LIMIT_NONE &&
-		arrival.limits.mode == PGH_MODE_ENFORCE;
-	if (!refused)
-		let_in(&arrival);
+	welcome = arrival->refusal.reason == PGH_LIMIT_NONE ||
+		arrival->limits.mode != PGH_MODE_ENFORCE;
+	if (welcome)
+		let_in(arrival, slot);
 	if (counting)
 		pgh_unlock(&pgh_rule_counters_part);
-	if (refused)
-		pgh_application_undo_enter(arrival.application);
+	return welcome;
+}
 
-	if (is_bound(&arrival))
-		ask_for_slots(&arrival);
-	if (arrival.refusal.reason != PGH_LIMIT_NONE)
-		pgh_refuse(&arrival);
+/*
+ * Decide, count and record; returns whether it may come.  "text" is filled in
+ * when it may not.
+ */
+static bool
+admit(PghArrival *arrival, PghSlot *slot, uint64 transactions,
+	  PghRefusalText *text)
+{
+	Oid			role = arrival->login.roleid;
+	bool		welcome;
+
+	arrive(arrival, slot);
+	welcome = decide(arrival, slot);
+	if (arrival->refusal.reason != PGH_LIMIT_NONE)
+		pgh_refusal_record(arrival, slot, text);
+	if (welcome)
+		pgh_member_stay(slot, role, arrival->standing.connections,
+						transactions);
+	else
+	{
+		pgh_member_turn_away(slot, role, true);
+		pgh_count_rule(arrival->refusal.rule, PGH_COUNT_REFUSED);
+	}
+	if (is_bound(arrival))
+		ask_for_slots(arrival);
+	if (welcome && arrival->refusal.reason != PGH_LIMIT_NONE)
+		pgh_refusal_observe(text);
+	return welcome;
+}
+
+void
+pgh_admit_session(const PghLogin *login, const char *name)
+{
+	PghSlot    *slot = pgh_slot_of_mine();
+	PghArrival	arrival;
+	PghRefusalText text;
+
+	if (slot == NULL)
+		return;
+
+	/* Rules that no longer count anybody are as new as others. */
+	if (!rules_count_sessions())
+		pgh_follow_rules();
+	describe(&arrival, login, name);
+
+	/* Superusers may always use core's reserved slots. */
+	may_use_reserved = login->superuser ||
+		(OidIsValid(login->roleid) &&
+		 pgh_may_use_reserved_connections(login->roleid));
+	arrival.facts.may_use_reserved = may_use_reserved;
+	if (!admit(&arrival, slot, 0, &text))
+		pgh_refusal_raise(&text);
+}
+
+/* Is it to be asked for the last slots, or has it been here for long? */
+static bool
+competes(const PghSlot *slot)
+{
+	int64		age = GetCurrentTimestamp() - slot->login.login_at;
+
+	return age < PGH_NEW_FOR;
+}
+
+bool
+pgh_admit_name(PghSlot *slot, const char *name, uint64 transactions)
+{
+	PghIdentity before;
+	PghArrival	arrival;
+	PghRefusalText text;
+
+	describe(&arrival, &slot->login, name);
+	arrival.is_rename = true;
+	before = arrival.who;
+	memcpy(before.application, slot->name, PGH_NAME_LEN);
+	(void) pgh_rules_match(pgh_current_rules(), &before,
+						   GetCurrentTimestamp(), &arrival.former);
+	arrival.facts.may_use_reserved = may_use_reserved || !competes(slot);
+	if (admit(&arrival, slot, transactions, &text))
+		return true;
+	pgh_refusal_end_session(&text);
+	return false;
 }

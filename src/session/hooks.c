@@ -20,12 +20,12 @@
 #include "catalog/pg_authid.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
+#include "pgstat.h"
 #include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "look/rule_sessions.h"
 #include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
@@ -33,8 +33,9 @@
 #include "session/rollback.h"
 #include "session/tell.h"
 #include "session/victim.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -46,15 +47,16 @@ static emit_log_hook_type prev_emit_log = NULL;
  */
 static int64 transactions_ended = -1;
 
-/*
- * The application that this session's transactions are counted for, and the
- * address of the name that said so: a name that is set again has another one.
- */
-static uint32 working_for = PGH_NO_APPLICATION;
-static const char *working_name = NULL;
+/* One that has ended so many under its name is no newcomer. */
+#define PGH_ESTABLISHING_TRANSACTIONS 3
+static int64 established_at = PGH_ESTABLISHING_TRANSACTIONS;
 
-/* The name by which it was last found out which rules it matches. */
-static char matched_name[PGH_NAME_LEN];
+/*
+ * The setting, and the address of the name that was looked at last: a name
+ * that is set again has another one.
+ */
+static struct config_generic *name_setting = NULL;
+static const char *working_name = NULL;
 
 /* ----------
  * The message
@@ -77,7 +79,6 @@ static void
 emit_log(ErrorData *edata)
 {
 	static bool busy = false;
-	bool		quiet;
 
 	if (prev_emit_log)
 		prev_emit_log(edata);
@@ -86,10 +87,8 @@ emit_log(ErrorData *edata)
 	busy = true;
 	if (edata->elevel == ERROR)
 		pgh_rollback_go_on_explaining();
-	if (pgh_refusing(&quiet))
-		edata->output_to_server &= !quiet;
-	else if (!pgh_victim_complete_message(edata) &&
-			 is_server_refusal(edata))
+	if (!pgh_refusal_complete_message(edata) &&
+		!pgh_victim_complete_message(edata) && is_server_refusal(edata))
 		pg_atomic_fetch_add_u64(&pgh_totals->refused_by_server, 1);
 	busy = false;
 }
@@ -99,54 +98,58 @@ emit_log(ErrorData *edata)
  * ----------
  */
 
-/* Rules that count sessions are to count this one by the name it has now. */
-static void
-follow_rules(const PghSlot *slot, const char *name)
+/*
+ * What of an application_name is the application's own, in PGH_NAME_LEN bytes;
+ * false if it is no name but a trace.
+ */
+static bool
+read_name(const char *setting, char *name)
 {
-	PghIdentity who;
-	PghRuleBits bits;
+	char		trace_id[PGH_TRACE_ID_LEN];
 
-	if (!pgh_rules_are_counting() || strcmp(name, matched_name) == 0)
-		return;
-	memset(&who, 0, sizeof(who));
-	strlcpy(who.application, name, PGH_NAME_LEN);
-	memcpy(who.user, slot->login.user, PGH_NAME_LEN);
-	memcpy(who.database, slot->login.database, PGH_NAME_LEN);
-	who.address = slot->login.address;
-	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
-						   &bits);
-	pgh_count_session(pgh_my_proc_number(), &who, &bits);
-	strlcpy(matched_name, name, PGH_NAME_LEN);
+	if (pgh_read_traceparent(setting, trace_id))
+		return false;
+	strlcpy(name, setting, PGH_NAME_LEN);
+	name[pgh_application_length(name)] = '\0';
+	return true;
+}
+
+/*
+ * Does the name that is set now hold beyond the transaction that is being
+ * committed?  SET LOCAL, a function's SET and the like end with it.
+ */
+static bool
+name_will_last(void)
+{
+	return name_setting == NULL || name_setting->stack == NULL ||
+		name_setting->stack->state == GUC_SET;
 }
 
 /*
  * The application name was set: a pooler does so whenever it gives the session
- * to another client, and the counters must follow.  The transaction that set
- * it counts for the new name.  A name that happens to have the address of the
- * last one is left to the worker, which compares the text.
+ * to another client, and a tracer with each statement.  The counters must
+ * follow, and what may not have the name is ended.  The transaction that set
+ * it counts for the new name.
  */
 static void
 follow_name(PghSlot *slot)
 {
 	char		name[PGH_NAME_LEN];
-	uint32		index;
-	uint64		earlier = Max(transactions_ended - 1, 0);
 
-	working_name = application_name;
-	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
-	name[pgh_application_length(name)] = '\0';
-	follow_rules(slot, name);
-	index = pgh_slot_rename(slot, pg_atomic_read_u32(&slot->application),
-							name);
-	if (index == working_for)
+	if (!name_will_last())
 		return;
-	if (working_for != PGH_NO_APPLICATION && transactions_ended > 0)
-	{
-		pgh_application_credit(working_for, pgh_slot_credit(slot, earlier));
+	working_name = application_name;
+	if (!read_name(MyBEEntry->st_appname, name) ||
+		strcmp(name, slot->name) == 0)
+		return;
+	if (!pgh_admit_name(slot, name,
+						pgh_slot_credit(slot, Max(transactions_ended - 1, 0))))
+		return;
+	established_at = Max(transactions_ended, 1) +
+		PGH_ESTABLISHING_TRANSACTIONS - 1;
+	if (transactions_ended > 0)
 		pg_atomic_write_u32(&slot->renames,
 							pg_atomic_read_u32(&slot->renames) + 1);
-	}
-	working_for = index;
 }
 
 /*
@@ -215,6 +218,8 @@ at_transaction_event(XactEvent event, void *arg)
 		TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
 
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
+		if (unlikely(transactions_ended == established_at))
+			pgh_member_establish(slot);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot, xact_start);
 		note_end(slot, xact_start);
@@ -233,9 +238,18 @@ at_transaction_event(XactEvent event, void *arg)
 		pgh_listen_end(event == XACT_EVENT_COMMIT);
 }
 
+/* before_shmem_exit callback: core has not rolled the transaction back yet. */
+static void
+begin_end(int code, Datum arg)
+{
+	if (pgh_my_slot != NULL)
+		pgh_slot_leave_word(pgh_my_slot);
+}
+
 /*
- * before_shmem_exit callback.  After a crash of some backend it is not run;
- * shared memory is then made anew.
+ * on_shmem_exit callback: the transaction has been rolled back.  As long as
+ * that takes, the session has its locks and its connection, and counts.  After
+ * a crash of some backend it is not run; shared memory is then made anew.
  */
 static void
 end_session(int code, Datum arg)
@@ -244,24 +258,22 @@ end_session(int code, Datum arg)
 	TimestampTz login_at;
 	int64		transactions;
 	int64		credited;
-	uint32		application;
+	bool		in_good_order = code == 0 &&
+		pgStatSessionEndCause == DISCONNECT_NORMAL;
 
 	if (slot == NULL)
 		return;
 
-	/* One that is rolled back with the session is not announced any more. */
-	transactions = Max(transactions_ended, 0) +
-		(transactions_ended >= 0 && IsTransactionState());
+	transactions = Max(transactions_ended, 0);
 	login_at = slot->login.login_at;
 	credited = pg_atomic_read_u64(&slot->credited);
 	pgh_victim_record(slot);
-	application = pgh_slot_release();
+	pgh_slot_release();
 	pgh_rule_member_leave(pgh_my_proc_number());
-	pgh_victim_finish(slot, application);
-	if (application != PGH_NO_APPLICATION)
-		pgh_application_end(application,
-							transactions - Min(credited, transactions),
-							Max(GetCurrentTimestamp() - login_at, 0));
+	pgh_victim_finish(slot);
+	pgh_member_leave(slot, slot->login.roleid,
+					 transactions - Min(credited, transactions),
+					 GetCurrentTimestamp() - login_at, in_good_order);
 }
 
 /*
@@ -332,15 +344,12 @@ client_process(const Port *port)
 }
 
 static void
-identify(const Port *port, PghLogin *login, char *application)
+identify(const Port *port, PghLogin *login, char *name)
 {
 	memset(login, 0, sizeof(*login));
-	memset(application, 0, PGH_NAME_LEN);
+	name[0] = '\0';
 	if (port->application_name)
-	{
-		strlcpy(application, port->application_name, PGH_NAME_LEN);
-		application[pgh_application_length(application)] = '\0';
-	}
+		(void) read_name(port->application_name, name);
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
@@ -402,19 +411,18 @@ static void
 begin_session(const Port *port)
 {
 	PghLogin	login;
-	char		application[PGH_NAME_LEN];
+	char		name[PGH_NAME_LEN];
 
-	identify(port, &login, application);
-	before_shmem_exit(end_session, (Datum) 0);
+	identify(port, &login, name);
+
+	/* The postmaster may have read newer settings since it forked us. */
+	(void) pgh_settings_take();
+	on_shmem_exit(end_session, (Datum) 0);
+	before_shmem_exit(begin_end, (Datum) 0);
 	RegisterXactCallback(at_transaction_event, NULL);
 	pgh_victim_install();
-	pgh_admit_session(&login, application);
-	set_client_check(&login, application);
-	if (pgh_my_slot != NULL)
-	{
-		working_for = pg_atomic_read_u32(&pgh_my_slot->application);
-		strlcpy(matched_name, application, PGH_NAME_LEN);
-	}
+	pgh_admit_session(&login, name);
+	set_client_check(&login, name);
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();
@@ -442,4 +450,5 @@ pgh_session_install(void)
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = emit_log;
 	pgh_listen_install();
+	name_setting = pgh_find_setting("application_name");
 }

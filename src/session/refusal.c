@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * session/refusal.c
- *	  A connection that is not let in: what is said and recorded of it.
+ *	  A connection, or a name, that is not let in: what is said and recorded
+ *	  of it.
  *
  * Owns: the refusal's facts, event and message.  Must not: decide.  For the
  * backend itself.
@@ -10,22 +11,37 @@
  */
 #include "session/refusal.h"
 
-#include "message.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+
 #include "session/tell.h"
-#include "shared/applications.h"
 #include "shared/events.h"
 #include "shared/refusals.h"
-#include "shared/rule_counters.h"
-#include "shared/worker_state.h"
+#include "shared/rule_labels.h"
 
+/* A refusal of ours is being raised. */
 static bool refusing = false;
 static bool refusing_quietly = false;
 
-bool
-pgh_refusing(bool *quiet)
+/* This session is to be ended for the name that it has taken. */
+static bool ending = false;
+static PghRefusalText last_words;
+
+/* ----------
+ * Facts
+ * ----------
+ */
+
+/* What the decision rested on, and what is told of that to one role. */
+static void
+fill_held(const PghArrival *arrival, PghRefusalFacts *told)
 {
-	*quiet = refusing_quietly;
-	return refusing;
+	const PghStanding *standing = &arrival->standing;
+
+	told->held = standing->own;
+	told->beside_roles = standing->held > standing->own;
+	if (told->reason == PGH_LIMIT_HEADROOM)
+		told->beside_newcomers = standing->newcomers > PGH_FEW_NEWCOMERS;
 }
 
 /*
@@ -55,33 +71,14 @@ kept_as_told(const PghArrival *arrival)
 }
 
 static void
-fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
+fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 {
-	const PghRuleSet *rules = pgh_current_rules();
-	const PghRule *rule = arrival->refusal.rule > 0 ?
-		&rules->rule[arrival->refusal.rule - 1] : NULL;
+	const PghRule *rule = &pgh_current_rules()->rule[told->rule - 1];
 
-	label[0] = '\0';
-	if (rule != NULL)
-		(void) pgh_rule_print_selectors(rule, label, PGH_RULE_LABEL_LEN);
-	told->reason = arrival->refusal.reason;
-	told->rule = arrival->refusal.rule;
-	told->rule_label = label;
-	told->application = arrival->who.application;
-	told->held = arrival->facts.held;
-	told->available = Max(arrival->facts.available -
-						  (told->reason == PGH_LIMIT_RESERVE ? 0 :
-						   kept_as_told(arrival)), 0);
-	told->usable = MaxConnections - pgh_reserved_slots();
-	told->limit = arrival->facts.headroom;
-	pgh_fill_leak(arrival->application, &arrival->who, &arrival->login,
-				  &arrival->limits, told);
-	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
-		told->limit = arrival->facts.per_application;
-	if (rule == NULL)
-		return;
+	(void) pgh_rule_print_selectors(rule, label, PGH_RULE_LABEL_LEN);
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
+		told->beside_roles = false;
 		told->limit = rule->value[PGH_RULE_CONNECTIONS];
 
 		/* The cap is reached, and no more is said of who else is there. */
@@ -94,8 +91,51 @@ fill_refusal(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 }
 
 static void
-record_refusal(const PghArrival *arrival, const PghRefusalFacts *told,
-			   PghOutcome outcome)
+fill_refusal(const PghArrival *arrival, uint32 application, char *label,
+			 PghRefusalFacts *told)
+{
+	label[0] = '\0';
+	told->reason = arrival->refusal.reason;
+	told->rule = arrival->refusal.rule;
+	told->rule_label = label;
+	told->application = arrival->who.application;
+	told->available = Max(arrival->facts.available -
+						  (told->reason == PGH_LIMIT_RESERVE ? 0 :
+						   kept_as_told(arrival)), 0);
+	told->usable = MaxConnections - pgh_reserved_slots();
+	told->limit = arrival->facts.headroom;
+	fill_held(arrival, told);
+	pgh_fill_leak(application, &arrival->login, &arrival->limits, told);
+	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
+		told->limit = arrival->facts.per_application;
+	if (told->rule > 0)
+		fill_from_rule(arrival, label, told);
+}
+
+/* ----------
+ * Recording
+ * ----------
+ */
+
+static int64
+measured(const PghArrival *arrival, const PghRefusalFacts *told)
+{
+	switch (told->reason)
+	{
+		case PGH_LIMIT_CONNECT_RATE:
+			return told->limit;
+		case PGH_LIMIT_CONNECTIONS:
+			return told->held;
+		case PGH_LIMIT_HEADROOM:
+			return arrival->facts.held +
+				Max(arrival->facts.newcomers - PGH_FEW_NEWCOMERS, 0);
+		default:
+			return arrival->facts.held;
+	}
+}
+
+static void
+add_event(const PghArrival *arrival, const PghRefusalFacts *told)
 {
 	PghEvent	event;
 
@@ -103,65 +143,98 @@ record_refusal(const PghArrival *arrival, const PghRefusalFacts *told,
 	event.decision.action = PGH_ACTION_REFUSE;
 	event.decision.reason = told->reason;
 	event.decision.rule = told->rule;
-	event.decision.measured = told->reason == PGH_LIMIT_CONNECT_RATE ?
-		told->limit : told->held;
+	event.decision.measured = measured(arrival, told);
 	event.decision.limit = told->limit;
-	event.outcome = outcome;
+	event.outcome = arrival->limits.mode == PGH_MODE_OBSERVE ?
+		PGH_OUTCOME_OBSERVED : PGH_OUTCOME_DONE;
 	event.has_session = true;
 	event.pid = MyProcPid;
 	event.roleid = arrival->login.roleid;
 	event.who = arrival->who;
-	event.state = PGH_STATE_UNKNOWN;
+	event.state = arrival->is_rename ? PGH_STATE_ACTIVE : PGH_STATE_UNKNOWN;
 	event.transaction_age = -1;
 	pgh_event_add(&event);
 }
 
-static void
-count_refusal(const PghArrival *arrival)
+void
+pgh_refusal_record(const PghArrival *arrival, PghSlot *slot,
+				   PghRefusalText *text)
 {
-	pgh_count(arrival->application, PGH_COUNT_REFUSED);
-	pgh_count_rule(arrival->refusal.rule, PGH_COUNT_REFUSED);
+	char		label[PGH_RULE_LABEL_LEN];
+	PghRefusalFacts told = {0};
+	uint32		application = pg_atomic_read_u32(&slot->arriving);
+	bool		observed = arrival->limits.mode == PGH_MODE_OBSERVE;
+	bool		record_it;
+
+	fill_refusal(arrival, application, label, &told);
+	pgh_refusal_add(application, told.reason, observed, &text->log_it,
+					&record_it);
+	if (observed)
+		pgh_member_count(slot, PGH_COUNT_WOULD_REFUSE);
+	if (record_it)
+		add_event(arrival, &told);
+	pgh_message_for_refusal(&told, text->primary, sizeof(text->primary),
+							&text->message);
+}
+
+/* ----------
+ * Saying it
+ * ----------
+ */
+
+void
+pgh_refusal_observe(const PghRefusalText *text)
+{
+	if (text->log_it)
+		ereport(LOG,
+				(errmsg("pg_hygiene would refuse a connection, but only observes: %s",
+						text->primary),
+				 errdetail_internal("%s", text->message.detail)));
 }
 
 void
-pgh_refuse(const PghArrival *arrival)
+pgh_refusal_raise(const PghRefusalText *text)
 {
-	char		label[PGH_RULE_LABEL_LEN];
-	char		primary[256];
-	PghRefusalFacts told = {0};
-	PghMessage	message;
-	bool		log_it;
-	bool		record_it;
-	bool		observed = arrival->limits.mode == PGH_MODE_OBSERVE;
-
-	fill_refusal(arrival, label, &told);
-	pgh_refusal_add(arrival->application, arrival->refusal.reason, observed,
-					&log_it, &record_it);
-	if (record_it)
-		record_refusal(arrival, &told, observed ?
-					   PGH_OUTCOME_OBSERVED : PGH_OUTCOME_DONE);
-	pgh_message_for_refusal(&told, primary, sizeof(primary), &message);
-	if (observed)
-	{
-		pgh_count(arrival->application, PGH_COUNT_WOULD_REFUSE);
-		if (log_it)
-			ereport(LOG,
-					(errmsg("pg_hygiene would refuse a connection, but only observes: %s",
-							primary),
-					 errdetail_internal("%s", message.detail)));
-		return;
-	}
-	count_refusal(arrival);
-
-	/* Room may be made within the cap; it has to see that we were counted. */
-	if (arrival->refusal.reason == PGH_LIMIT_CONNECTIONS ||
-		arrival->refusal.reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)
-		pgh_want_slots();
 	refusing = true;
-	refusing_quietly = !log_it;
+	refusing_quietly = !text->log_it;
 	ereport(FATAL,
-			(errcode(message.sqlerrcode),
-			 errmsg_internal("%s", primary),
-			 errdetail_internal("%s", message.detail),
-			 errhint("%s", message.hint)));
+			(errcode(text->message.sqlerrcode),
+			 errmsg_internal("%s", text->primary),
+			 errdetail_internal("%s", text->message.detail),
+			 errhint("%s", text->message.hint)));
+	pg_unreachable();
+}
+
+/*
+ * As a signal would, so core raises its own message when the transaction is
+ * over, and that is completed.
+ */
+void
+pgh_refusal_end_session(const PghRefusalText *text)
+{
+	last_words = *text;
+	last_words.message.primary = last_words.primary;
+	ending = true;
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+bool
+pgh_refusal_complete_message(ErrorData *edata)
+{
+	if (refusing)
+	{
+		edata->output_to_server &= !refusing_quietly;
+		return true;
+	}
+	if (!ending || edata->elevel != FATAL ||
+		edata->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN)
+		return false;
+	edata->sqlerrcode = last_words.message.sqlerrcode;
+	edata->message = pstrdup(last_words.primary);
+	edata->detail = pstrdup(last_words.message.detail);
+	edata->hint = pstrdup(last_words.message.hint);
+	edata->output_to_server &= last_words.log_it;
+	return true;
 }

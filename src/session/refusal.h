@@ -1,41 +1,67 @@
 /*-------------------------------------------------------------------------
  *
  * session/refusal.h
- *	  A connection that is not let in: what is said and recorded of it.
+ *	  A connection, or a name, that is not let in: what is said and recorded
+ *	  of it.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_REFUSAL_H
 #define PGH_REFUSAL_H
 
+#include "message.h"
 #include "pure/slots.h"
-#include "shared/slot.h"
+#include "shared/members.h"
 
 /* A client that has authenticated, and all that its admission rests on. */
 typedef struct PghArrival
 {
 	PghLogin	login;
 	PghIdentity who;
-	uint32		application;
 	PghRuleBits bits;
 	PghLimits	limits;
+	PghStanding standing;
 	PghNewcomer facts;
 	bool		rules_are_present;	/* its counts and rates are everybody's */
 	PghRefusal	refusal;
 	bool		fills_cap;		/* it takes the last place of one */
+	bool		is_rename;		/* it was let in before, under another name */
+	PghRuleBits former;			/* the rules that it matched by that */
 	int32		counts[PGH_MAX_RULES];	/* sessions of each rule, without us */
 } PghArrival;
 
-/*
- * Say and record that this connection is refused: raises FATAL.  Where it is
- * only observed, returns.
- */
-extern void pgh_refuse(const PghArrival *arrival);
+/* What is said of it. */
+typedef struct PghRefusalText
+{
+	bool		log_it;
+	char		primary[256];
+	PghMessage	message;
+} PghRefusalText;
 
 /*
- * Is a message that is being emitted a refusal of ours, and is it to be kept
- * out of the log because the like was logged within the last second?
+ * Count a refusal in its series, record it, and compose what is said, while
+ * "slot" still counts for the application that it was refused for.
  */
-extern bool pgh_refusing(bool *quiet);
+extern void pgh_refusal_record(const PghArrival *arrival, PghSlot *slot,
+							   PghRefusalText *text);
+
+/* It is only observed: a line in the log. */
+extern void pgh_refusal_observe(const PghRefusalText *text);
+
+/* Raise FATAL. */
+extern void pgh_refusal_raise(const PghRefusalText *text) pg_attribute_noreturn();
+
+/*
+ * End this session at the next moment at which that is possible; nothing can
+ * be raised now.
+ */
+extern void pgh_refusal_end_session(const PghRefusalText *text);
+
+/*
+ * Is a message that is being emitted a refusal of ours?  Then it is completed
+ * if it has to be, and kept out of the log if it is one of many.  For
+ * emit_log_hook, in the context that the message lives in.
+ */
+extern bool pgh_refusal_complete_message(ErrorData *edata);
 
 #endif							/* PGH_REFUSAL_H */

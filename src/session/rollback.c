@@ -303,6 +303,7 @@ pgh_roll_back(void)
 		return;
 	}
 	pgh_message_for_request(&slot->request, MyBEEntry->st_appname,
+							slot->name,
 							pgh_request_measure(&slot->request), &reason);
 	if (try_to_abort())
 		settle(slot);

@@ -19,18 +19,17 @@
 #include "utils/timestamp.h"
 
 #include "look/scan.h"
-#include "shared/applications.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
-#include "pure/application_name.h"
 #include "pure/policy.h"
+#include "pure/text.h"
 
 /*
- * The sessions of the newcomer's own role under this name that have been idle
- * in a transaction for a while, taking its limits for theirs.
+ * The sessions of the newcomer's own role in this application that have been
+ * idle in a transaction for a while, taking its limits for theirs.
  */
 static void
-count_own(const PghIdentity *who, const PghLogin *newcomer,
+count_own(uint32 application, const PghLogin *newcomer,
 		  const PghLimits *limits, PghRefusalFacts *told)
 {
 	TimestampTz now = GetCurrentTimestamp();
@@ -42,11 +41,11 @@ count_own(const PghIdentity *who, const PghLogin *newcomer,
 		PghVerdict	verdict;
 		uint32		claim;
 
-		if (!pgh_slot_read(i, &login, &claim) ||
+		if (pgh_member_of(&pgh_slots[i]) != application ||
+			!pgh_slot_read(i, &login, &claim) ||
 			login.roleid != newcomer->roleid ||
 			!pgh_scan_session(i, &session) ||
-			session.changecount != claim ||
-			strcmp(session.who.application, who->application) != 0)
+			session.changecount != claim)
 			continue;
 		verdict = pgh_decide(&session.facts, limits, now);
 		if (pgh_leak_begins(&session.facts, &verdict) > now)
@@ -57,10 +56,10 @@ count_own(const PghIdentity *who, const PghLogin *newcomer,
 	}
 }
 
+/* Where strangers share a place, nothing is known of one. */
 void
-pgh_fill_leak(uint32 application, const PghIdentity *who,
-			  const PghLogin *newcomer, const PghLimits *limits,
-			  PghRefusalFacts *told)
+pgh_fill_leak(uint32 application, const PghLogin *newcomer,
+			  const PghLimits *limits, PghRefusalFacts *told)
 {
 	PghApplication *app = &pgh_applications[application];
 	PghLeak		leak;
@@ -71,10 +70,9 @@ pgh_fill_leak(uint32 application, const PghIdentity *who,
 	told->statement[0] = '\0';
 
 	/* What the worker saw within the last second says if to look at all. */
-	if (pg_atomic_read_u32(&app->leaking) > 0)
-		count_own(who, newcomer, limits, told);
+	if (application != PGH_OTHERS && pg_atomic_read_u32(&app->leaking) > 0)
+		count_own(application, newcomer, limits, told);
 	if (told->leaking == 0 ||
-		strcmp(app->name, who->application) != 0 ||
 		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak) ||
 		leak.roleid != newcomer->roleid)
 		return;
@@ -136,6 +134,7 @@ tell(const PghLeak *leak, TimestampTz now)
 {
 	PghPattern	pattern = pgh_leak_pattern(leak);
 	char		detail[PGH_STATEMENT_LEN + 128];
+	char		name[PGH_PRINTED_NAME_LEN];
 
 	print_loss(leak, now, detail, sizeof(detail));
 	ereport(WARNING,
@@ -143,37 +142,48 @@ tell(const PghLeak *leak, TimestampTz now)
 						   "%llu sessions of application \"%s\" were ended because they were idle in a transaction",
 						   (unsigned long) leak->lately_ended,
 						   (unsigned long long) leak->lately_ended,
-						   leak->who.application),
+						   pgh_print_name(leak->who.application, name)),
 			 errdetail_internal("%s", detail),
 			 pattern == PGH_PATTERN_NONE ?
 			 errhint("Commit or roll back, and close the session when the work is done.") :
 			 errhint("%s", pgh_pattern_advice(pattern))));
 }
 
+/* When a limit last ended a leaking session of this one's application. */
+static TimestampTz
+last_loss(PghSlot *slot)
+{
+	TimestampTz lost_at = 0;
+	uint32		index;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_member_of(slot);
+	if (index != PGH_NO_APPLICATION && index != PGH_OTHERS)
+		lost_at = pg_atomic_read_u64(&pgh_applications[index].lost_at);
+	pgh_unlock(&pgh_applications_part);
+	return lost_at;
+}
+
 /*
- * The session is known by the name it has now, which its role's settings may
- * have given it since it was admitted: the one in core's entry, for since 16
- * the setting of a name that is not ASCII is longer than what is shown of it.
+ * The session counts by now for the name that its role's settings may have
+ * given it since it was admitted.
  */
 void
 pgh_tell_newcomer(PghSlot *slot)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghApplication *app;
-	char		name[PGH_NAME_LEN];
+	char		application[PGH_NAME_LEN];
 	PghLeak		leak;
 
 	if (!pgh_tell_client || pgh_mode == PGH_MODE_OFF)
 		return;
-	strlcpy(name, MyBEEntry->st_appname, sizeof(name));
-	name[pgh_application_length(name)] = '\0';
-	app = &pgh_applications[pgh_application_index(name)];
 
 	/* Most sessions return here, before the work that costs something. */
-	if (!pgh_warning_is_due(now, pg_atomic_read_u64(&app->lost_at), 0))
+	if (!pgh_warning_is_due(now, last_loss(slot), 0))
 		return;
-	if (pgh_leak_lost(name, slot->login.roleid,
+	pgh_member_application(slot, application);
+	if (pgh_leak_lost(application, slot->login.roleid,
 					  now - PGH_REMEMBER_LOSS, &leak) &&
-		may_tell(name, &slot->login.address, now, leak.last_ended))
+		may_tell(application, &slot->login.address, now, leak.last_ended))
 		tell(&leak, now);
 }

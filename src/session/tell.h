@@ -9,15 +9,15 @@
 #define PGH_TELL_H
 
 #include "message.h"
+#include "shared/members.h"
 
 /*
  * Fill in what a refused client is told of the leak of its application
- * ("application" is the index it is counted under): of the sessions of its own
- * login role, since what those of others do is not for it to know.
+ * ("application" is the index that it asks to count for): of the sessions of
+ * its own login role, since what those of others do is not for it to know.
  */
-extern void pgh_fill_leak(uint32 application, const PghIdentity *who,
-						  const PghLogin *newcomer, const PghLimits *limits,
-						  PghRefusalFacts *told);
+extern void pgh_fill_leak(uint32 application, const PghLogin *newcomer,
+						  const PghLimits *limits, PghRefusalFacts *told);
 
 /*
  * Raise one WARNING in a new session of an application and login role that

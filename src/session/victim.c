@@ -113,7 +113,7 @@ complete_message(ErrorData *edata, PghSlot *slot)
 	const PghRequest *request = &slot->request;
 	PghMessage	message;
 
-	pgh_message_for_request(request, MyBEEntry->st_appname,
+	pgh_message_for_request(request, MyBEEntry->st_appname, slot->name,
 							pgh_request_measure(request), &message);
 
 	/* The worker may have given up waiting for the cancel just now. */
@@ -215,18 +215,15 @@ pgh_victim_record(PghSlot *slot)
  * back, ended with its session.
  */
 void
-pgh_victim_finish(PghSlot *slot, uint32 application)
+pgh_victim_finish(PghSlot *slot)
 {
 	PghAction	action = slot->request.decision.action;
 	PghOutcome	accepted = action == PGH_ACTION_CANCEL ||
 		action == PGH_ACTION_ROLLBACK ? PGH_OUTCOME_SPARED : PGH_OUTCOME_DONE;
 
-	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted, application);
-	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE, application);
-	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED,
-					   application);
-	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-					   application);
-	pgh_request_finish(slot, PGH_REQUEST_RECALLED, PGH_OUTCOME_SPARED,
-					   application);
+	pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, accepted);
+	pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE);
+	pgh_request_finish(slot, PGH_REQUEST_PENDING, PGH_OUTCOME_SPARED);
+	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED);
+	pgh_request_finish(slot, PGH_REQUEST_RECALLED, PGH_OUTCOME_SPARED);
 }

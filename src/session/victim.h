@@ -33,6 +33,6 @@ extern bool pgh_victim_complete_message(ErrorData *edata);
 extern void pgh_victim_record(PghSlot *slot);
 
 /* Record how a request ended that was still open when the session did. */
-extern void pgh_victim_finish(PghSlot *slot, uint32 application);
+extern void pgh_victim_finish(PghSlot *slot);
 
 #endif							/* PGH_VICTIM_H */

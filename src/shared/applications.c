@@ -1,176 +1,309 @@
 /*-------------------------------------------------------------------------
  *
  * shared/applications.c
- *	  Counters for each application name.
+ *	  The table of applications: which name has which place.
  *
- * Owns: the table of names (open addressing, linear probing; a name never
- * leaves its place) and the counters in it.  Must not: know sessions.  Any
- * process attached to shared memory may call it.
+ * Owns: which place a name counts in, and what of it is kept on disk.  Must
+ * not: know sessions; see shared/members.c.
+ *
+ * Names are found by their family: all names of one are in one bucket, with
+ * the place of the family itself if it is one application.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/applications.h"
 
 #include "common/hashfn.h"
-#include "utils/timestamp.h"
+#include "pure/application_name.h"
 
-PghApplication *pgh_applications = NULL;
-int			pgh_n_applications = 0;
-
-static int *n_names;			/* places that are taken, but for the overflow */
-
-/*
- * Walk the probe sequence of "name": the index of its place, or of the free
- * place where it would go, or 0 when the table is full.  The caller holds the
- * lock.
- */
-static uint32
-probe(const char *name)
+/* A name, and what is to be known of it to find its place. */
+typedef struct PghSought
 {
-	const uint32 places = pgh_n_applications - 1;
-	uint32		start = hash_bytes((const unsigned char *) name,
-								   (int) strlen(name)) % places;
+	const char *name;
+	char		family[PGH_NAME_LEN];
+	bool		may_join;		/* it has a family, and families count */
+	uint32		hash;			/* of the family */
+} PghSought;
 
-	for (uint32 i = 0; i < places; i++)
-	{
-		uint32		index = 1 + (start + i) % places;
-		PghApplication *app = &pgh_applications[index];
+/* ----------
+ * Families
+ * ----------
+ */
 
-		if (!app->used || strcmp(app->name, name) == 0)
-			return index;
-	}
-	return 0;
+static void
+look_into(const char *name, PghSought *sought)
+{
+	sought->name = name;
+	sought->may_join = pgh_find_family(name, sought->family) &&
+		pgh_application_families;
+	sought->hash = hash_bytes((const unsigned char *) sought->family,
+							  (int) strlen(sought->family));
 }
 
-/* Give a new name its place, unless max_applications names have one. */
-static uint32
-insert(const char *name)
+static bool
+is_member(const PghApplication *app, const PghSought *sought)
 {
-	uint32		index;
+	char		family[PGH_NAME_LEN];
 
-	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
-	index = probe(name);
-	if (index != 0 && !pgh_applications[index].used)
+	return app->hash == sought->hash &&
+		pgh_find_family(app->name, family) &&
+		strcmp(family, sought->family) == 0;
+}
+
+/* Both are new here, or neither is. */
+static void
+pour(PghApplication *from, PghApplication *to)
+{
+	if (!to->established)
 	{
-		if (*n_names >= pgh_max_applications)
-			index = 0;
-		else
+		pgh_account_take_roles(pgh_newcomers, &from->account);
+		pgh_account_take_roles(pgh_newcomers, &to->account);
+	}
+	pgh_account_pour(&from->account, &to->account);
+	if (!to->established)
+		pgh_account_add_roles(pgh_newcomers, &to->account);
+}
+
+/* All of "from" is "to" from now on. */
+static void
+merge(uint32 from, uint32 to, PghMoved moved)
+{
+	PghApplication *lost = &pgh_applications[from];
+	PghApplication *family = &pgh_applications[to];
+	bool		was_resting = family->account.connections == 0;
+
+	if (lost->established)
+		pgh_application_establish(to);
+	if (family->established)
+		pgh_application_establish(from);
+	if (lost->account.connections == 0)
+		pgh_place_wake(from);
+	if (was_resting)
+		pgh_place_wake(to);
+	pgh_application_add(lost, family);
+	pour(lost, family);
+	if (family->account.connections == 0)
+		pgh_place_rest(to);
+	if (family->tentative && !lost->tentative)
+		pgh_place_keep(to);
+	moved(from, to);
+	pgh_place_give_up(from, to);
+}
+
+/* Merge all names of a family into its place, or into one of themselves. */
+static uint32
+unite(const PghSought *sought, uint32 family, PghMoved moved)
+{
+	uint32		index = pgh_places_first(sought->hash);
+
+	while (index != 0)
+	{
+		PghApplication *app = &pgh_applications[index];
+		uint32		next = app->next;
+
+		if (index != family && is_member(app, sought))
 		{
-			strlcpy(pgh_applications[index].name, name, PGH_NAME_LEN);
-			pgh_applications[index].used = true;
-			(*n_names)++;
+			if (family == 0)
+				family = index;
+			else
+				merge(index, family, moved);
 		}
+		index = next;
 	}
-	if (index == 0 && !pgh_applications[0].used)
+	return family;
+}
+
+/* The first of its names becomes the family; its id stands for both. */
+static uint32
+found_family(const PghSought *sought, PghMoved moved)
+{
+	uint32		index = unite(sought, 0, moved);
+	PghApplication *app = &pgh_applications[index];
+
+	strlcpy(app->name, sought->family, PGH_NAME_LEN);
+	app->is_family = true;
+	pgh_application_raise_peak(app, app->account.connections);
+	return index;
+}
+
+static int
+count_members(const PghSought *sought)
+{
+	int			n = 0;
+
+	for (uint32 i = pgh_places_first(sought->hash); i != 0;
+		 i = pgh_applications[i].next)
+		n += is_member(&pgh_applications[i], sought);
+	return n;
+}
+
+/*
+ * Find the place of a name, and of its family if that is one application;
+ * PGH_NO_APPLICATION where there is none.  Returns how many others of its
+ * bucket may be of its family.
+ */
+static int
+search(const PghSought *sought, uint32 *own, uint32 *family)
+{
+	int			others = 0;
+
+	*own = *family = PGH_NO_APPLICATION;
+	for (uint32 i = pgh_places_first(sought->hash); i != 0;
+		 i = pgh_applications[i].next)
 	{
-		strlcpy(pgh_applications[0].name, PGH_OTHER_APPLICATIONS,
-				PGH_NAME_LEN);
-		pgh_applications[0].used = true;
+		const PghApplication *app = &pgh_applications[i];
+
+		if (app->hash != sought->hash)
+			continue;
+		if (sought->may_join && app->is_family &&
+			strcmp(app->name, sought->family) == 0)
+			*family = i;
+		else if (strcmp(app->name, sought->name) == 0)
+			*own = i;
+		else
+			others++;
 	}
+	return others;
+}
+
+uint32
+pgh_application_place(const char *name, PghMoved moved)
+{
+	PghSought	sought;
+	uint32		own;
+	uint32		family;
+	int			others;
+
+	/* A longer one would never be found, and get a place each time. */
+	Assert(strlen(name) < PGH_NAME_LEN);
+	look_into(name, &sought);
+	others = search(&sought, &own, &family);
+	if (family != PGH_NO_APPLICATION)
+	{
+		/* The setting may have been off for a while. */
+		if (others > 0 || own != PGH_NO_APPLICATION)
+			(void) unite(&sought, family, moved);
+		return family;
+	}
+	if (own != PGH_NO_APPLICATION)
+		return own;
+	if (sought.may_join && others >= PGH_FAMILY_SIZE &&
+		count_members(&sought) >= PGH_FAMILY_SIZE)
+		return found_family(&sought, moved);
+	return pgh_place_take(name, sought.hash);
+}
+
+uint32
+pgh_application_find(const char *name)
+{
+	PghSought	sought;
+	uint32		own;
+	uint32		family;
+
+	look_into(name, &sought);
+	(void) search(&sought, &own, &family);
+	return family != PGH_NO_APPLICATION ? family : own;
+}
+
+/* ----------
+ * Sessions come and go
+ * ----------
+ */
+
+void
+pgh_application_count_in(uint32 index, Oid role)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	if (index == PGH_OTHERS)
+		pgh_place_note_others();
+	else if (app->account.connections == 0)
+		pgh_place_wake(index);
+	if (!app->established && pgh_account_own(&app->account, role) == 0)
+		pgh_account_add(pgh_newcomers, role, 1);
+	pgh_account_add(&app->account, role, 1);
+	pg_atomic_fetch_add_u64(&app->opened, 1);
+	pgh_note_change();
+}
+
+void
+pgh_application_count_out(uint32 index, Oid role)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	pgh_account_take(&app->account, role, 1);
+	if (!app->established && pgh_account_own(&app->account, role) == 0)
+		pgh_account_take(pgh_newcomers, role, 1);
+	pgh_note_change();
+	if (index == PGH_OTHERS || app->account.connections > 0)
+		return;
+	if (app->tentative && !pgh_place_is_spare())
+	{
+		pgh_place_note_others();
+		pgh_application_add(app, &pgh_applications[PGH_OTHERS]);
+		pgh_place_give_back(index);
+		return;
+	}
+	pgh_place_rest(index);
+	pgh_place_keep(index);
+	pgh_places_trim();
+}
+
+/* Strangers that share a place are never established together. */
+void
+pgh_application_establish(uint32 index)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	if (app->established || index == PGH_OTHERS)
+		return;
+	if (app->account.connections == 0)
+		pgh_place_wake(index);
+	app->established = true;
+	pgh_account_take_roles(pgh_newcomers, &app->account);
+	if (app->account.connections == 0)
+		pgh_place_rest(index);
+}
+
+uint32
+pgh_application_by_id(uint32 index, uint32 id)
+{
+	if (pgh_applications[index].id == id)
+		return index;
+	id = pgh_place_alias(id);
+	for (int i = 1; i < pgh_n_applications; i++)
+		if (pgh_applications[i].used && pgh_applications[i].id == id)
+			return i;
+	return PGH_OTHERS;
+}
+
+uint32
+pgh_application_follow(uint32 index, uint32 id)
+{
+	if (index == PGH_NO_APPLICATION || pgh_applications[index].id == id)
+		return index;
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_application_by_id(index, id);
 	pgh_unlock(&pgh_applications_part);
 	return index;
 }
 
 uint32
-pgh_application_index(const char *name)
+pgh_application_id(uint32 index)
 {
-	uint32		index;
-	bool		known;
+	return index == PGH_NO_APPLICATION ? 0 : pgh_applications[index].id;
+}
 
-	/* A longer one would never be found, and get a place each time. */
-	Assert(strlen(name) < PGH_NAME_LEN);
+PghApplicationId *
+pgh_application_ids(int *n)
+{
+	PghApplicationId *ids = palloc(mul_size(pgh_place_most_ids(),
+											sizeof(PghApplicationId)));
+
 	pgh_lock(&pgh_applications_part, LW_SHARED);
-	index = probe(name);
-	known = index != 0 && pgh_applications[index].used;
+	*n = pgh_place_ids(ids);
 	pgh_unlock(&pgh_applications_part);
-	return known ? index : insert(name);
-}
-
-/*
- * Raise the peak to "connections" if that is more.  Two sessions that raise
- * it at once may leave the earlier one's time beside the later one's number:
- * the two moments are then microseconds apart.
- */
-void
-pgh_application_raise_peak(uint32 index, uint32 connections)
-{
-	PghApplication *app = &pgh_applications[index];
-	uint32		peak = pg_atomic_read_u32(&app->peak);
-
-	while (connections > peak)
-	{
-		if (pg_atomic_compare_exchange_u32(&app->peak, &peak, connections))
-		{
-			pg_atomic_write_u64(&app->peak_at, GetCurrentTimestamp());
-			return;
-		}
-	}
-}
-
-uint32
-pgh_application_enter(uint32 index)
-{
-	PghApplication *app = &pgh_applications[index];
-	uint32		connections = pg_atomic_add_fetch_u32(&app->connections, 1);
-
-	pg_atomic_fetch_add_u64(&app->opened, 1);
-	pgh_note_change();
-	return connections;
-}
-
-void
-pgh_application_leave(uint32 index)
-{
-	pg_atomic_fetch_sub_u32(&pgh_applications[index].connections, 1);
-	pg_atomic_fetch_add_u64(&pgh_applications[index].closed, 1);
-	pgh_note_change();
-}
-
-void
-pgh_application_credit(uint32 index, uint64 transactions)
-{
-	pg_atomic_fetch_add_u64(&pgh_applications[index].transactions,
-							transactions);
-	pgh_note_change();
-}
-
-void
-pgh_application_end(uint32 index, uint64 transactions, int64 duration)
-{
-	PghApplication *app = &pgh_applications[index];
-
-	pg_atomic_fetch_add_u64(&app->transactions, transactions);
-	pg_atomic_fetch_add_u64(&app->session_time, Max(duration, 0));
-	pg_atomic_fetch_add_u64(&app->ended, 1);
-	pgh_application_leave(index);
-}
-
-/* The worker alone raises horizon_xids. */
-void
-pgh_application_charge(uint32 index, const PghCost *cost)
-{
-	PghApplication *app = &pgh_applications[index];
-
-	pg_atomic_fetch_add_u64(&app->blocked_time, cost->blocked_time);
-	pg_atomic_fetch_add_u64(&app->slot_time, cost->slot_time);
-	if (cost->horizon_xids > (int64) pg_atomic_read_u64(&app->horizon_xids))
-		pg_atomic_write_u64(&app->horizon_xids, cost->horizon_xids);
-	pgh_note_change();
-}
-
-void
-pgh_application_undo_enter(uint32 index)
-{
-	pg_atomic_fetch_sub_u32(&pgh_applications[index].connections, 1);
-	pg_atomic_fetch_sub_u64(&pgh_applications[index].opened, 1);
-}
-
-void
-pgh_count(uint32 application, PghCounter counter)
-{
-	pg_atomic_fetch_add_u64(&pgh_totals->count[counter], 1);
-	if (application != PGH_NO_APPLICATION)
-		pg_atomic_fetch_add_u64(&pgh_applications[application].count[counter], 1);
+	return ids;
 }
 
 /* ----------
@@ -178,179 +311,77 @@ pgh_count(uint32 application, PghCounter counter)
  * ----------
  */
 
-/*
- * One for the overflow, and half as many again as there may be names, so that
- * probing stays short.
- */
-int
-pgh_application_places(void)
-{
-	return 1 + pgh_max_applications + pgh_max_applications / 2;
-}
-
-static Size
-size_applications(void)
-{
-	return add_size(MAXALIGN(sizeof(*n_names)),
-					mul_size(pgh_application_places(), sizeof(PghApplication)));
-}
-
-static void
-init_application(PghApplication *app)
-{
-	pg_atomic_init_u32(&app->connections, 0);
-	pg_atomic_init_u32(&app->peak, 0);
-	pg_atomic_init_u64(&app->peak_at, 0);
-	pg_atomic_init_u64(&app->opened, 0);
-	pg_atomic_init_u64(&app->closed, 0);
-	pg_atomic_init_u64(&app->ended, 0);
-	pg_atomic_init_u64(&app->transactions, 0);
-	pg_atomic_init_u64(&app->session_time, 0);
-	pg_atomic_init_u64(&app->blocked_time, 0);
-	pg_atomic_init_u64(&app->slot_time, 0);
-	pg_atomic_init_u64(&app->horizon_xids, 0);
-	for (int j = 0; j < PGH_N_COUNTERS; j++)
-		pg_atomic_init_u64(&app->count[j], 0);
-	for (int j = 0; j < PGH_N_LIMITS; j++)
-	{
-		pg_atomic_init_u32(&app->refusals[j], 0);
-		pg_atomic_init_u32(&app->observed_refusals[j], 0);
-	}
-	pg_atomic_init_u32(&app->peak_busy, 0);
-	pg_atomic_init_u32(&app->leaking, 0);
-	pg_atomic_init_u64(&app->leaking_since, 0);
-	pg_atomic_init_u64(&app->leaking_key, 0);
-	pg_atomic_init_u64(&app->lost_at, 0);
-}
-
-static void
-init_applications(void *area)
-{
-	n_names = area;
-	pgh_applications = (PghApplication *)
-		((char *) area + MAXALIGN(sizeof(*n_names)));
-	pgh_n_applications = pgh_application_places();
-	for (int i = 0; i < pgh_n_applications; i++)
-		init_application(&pgh_applications[i]);
-}
-
-/* Clear every counter but the numbers of open connections. */
+/* Who has no session is forgotten, who has some begins anew. */
 static void
 reset_applications(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PghApplication *others = &pgh_applications[PGH_OTHERS];
+	uint32		index;
 
-	for (int i = 0; i < pgh_n_applications; i++)
+	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
+	while ((index = pgh_place_dispensable()) != 0)
 	{
-		PghApplication *app = &pgh_applications[i];
-		uint32		connections = pg_atomic_read_u32(&app->connections);
-
-		pg_atomic_write_u32(&app->peak, connections);
-		pg_atomic_write_u64(&app->peak_at, connections > 0 ? now : 0);
-		pg_atomic_write_u64(&app->opened, connections);
-		pg_atomic_write_u32(&app->peak_busy, 0);
-		pg_atomic_write_u64(&app->closed, 0);
-		pg_atomic_write_u64(&app->ended, 0);
-		pg_atomic_write_u64(&app->transactions, 0);
-		pg_atomic_write_u64(&app->session_time, 0);
-		pg_atomic_write_u64(&app->blocked_time, 0);
-		pg_atomic_write_u64(&app->slot_time, 0);
-		pg_atomic_write_u64(&app->horizon_xids, 0);
-		for (int j = 0; j < PGH_N_COUNTERS; j++)
-			pg_atomic_write_u64(&app->count[j], 0);
+		pgh_place_wake(index);
+		pgh_place_give_back(index);
 	}
-}
-
-/* What the file keeps; its sessions have all ended by then. */
-typedef struct PghKeptApplication
-{
-	char		name[PGH_NAME_LEN];
-	uint32		peak;
-	uint32		is_rest;		/* the sum of those beyond max_applications */
-	TimestampTz peak_at;
-	uint64		opened;
-	uint64		ended;
-	uint64		transactions;
-	uint64		session_time;
-	uint64		blocked_time;
-	uint64		slot_time;
-	uint64		horizon_xids;
-	TimestampTz lost_at;
-	uint64		count[PGH_N_COUNTERS];
-} PghKeptApplication;
-
-static void
-save_application(PghStream *stream, PghApplication *app)
-{
-	PghKeptApplication out;
-
-	memset(&out, 0, sizeof(out));
-	strlcpy(out.name, app->name, sizeof(out.name));
-	out.is_rest = app == &pgh_applications[0];
-	out.peak = pg_atomic_read_u32(&app->peak);
-	out.peak_at = pg_atomic_read_u64(&app->peak_at);
-	out.opened = pg_atomic_read_u64(&app->opened);
-	out.ended = pg_atomic_read_u64(&app->ended);
-	out.transactions = pg_atomic_read_u64(&app->transactions);
-	out.session_time = pg_atomic_read_u64(&app->session_time);
-	out.blocked_time = pg_atomic_read_u64(&app->blocked_time);
-	out.slot_time = pg_atomic_read_u64(&app->slot_time);
-	out.horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
-	out.lost_at = pg_atomic_read_u64(&app->lost_at);
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
-		out.count[i] = pg_atomic_read_u64(&app->count[i]);
-	pgh_put(stream, &out, sizeof(out));
+	for (int i = 0; i < pgh_n_applications; i++)
+		if (pgh_applications[i].used)
+			pgh_application_reset(&pgh_applications[i]);
+	others->used = others->account.connections > 0;
+	pgh_unlock(&pgh_applications_part);
 }
 
 static void
 save_applications(PghStream *stream)
 {
 	for (int i = 0; i < pgh_n_applications; i++)
-		if (pgh_applications[i].used)
-			save_application(stream, &pgh_applications[i]);
+	{
+		PghKeptApplication kept;
+		bool		used;
+
+		pgh_lock(&pgh_applications_part, LW_SHARED);
+		used = pgh_applications[i].used && !pgh_applications[i].tentative;
+		if (used)
+			pgh_application_keep(&pgh_applications[i], &kept);
+		pgh_unlock(&pgh_applications_part);
+		kept.is_rest = i == PGH_OTHERS;
+		if (used)
+			pgh_put(stream, &kept, sizeof(kept));
+	}
+}
+
+/*
+ * While names are read, those of a family are not united: the file has had
+ * that done, and who took another one's place is not to be lost.
+ */
+static void
+place_nowhere(uint32 from, uint32 to)
+{
 }
 
 /*
  * The rest has a place of its own, not one among the names: a client may have
  * taken the name that it is shown under.
  */
-static PghApplication *
-place_for(const PghKeptApplication *in)
-{
-	PghApplication *rest = &pgh_applications[0];
-
-	if (!in->is_rest)
-		return &pgh_applications[pgh_application_index(in->name)];
-	strlcpy(rest->name, in->name, PGH_NAME_LEN);
-	rest->used = true;
-	return rest;
-}
-
-/* Every session that it had has ended. */
 static void
-restore_application(const PghKeptApplication *in)
+load_application(const PghKeptApplication *kept)
 {
-	PghApplication *app = place_for(in);
-	uint64		lost_at = pg_atomic_read_u64(&app->lost_at);
-	uint64		horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
+	uint32		index = PGH_OTHERS;
+	PghApplication *app;
 
-	if (in->peak > pg_atomic_read_u32(&app->peak))
-	{
-		pg_atomic_write_u32(&app->peak, in->peak);
-		pg_atomic_write_u64(&app->peak_at, in->peak_at);
-	}
-	pg_atomic_fetch_add_u64(&app->opened, in->opened);
-	pg_atomic_fetch_add_u64(&app->closed, in->opened);
-	pg_atomic_fetch_add_u64(&app->ended, in->ended);
-	pg_atomic_fetch_add_u64(&app->transactions, in->transactions);
-	pg_atomic_fetch_add_u64(&app->session_time, in->session_time);
-	pg_atomic_fetch_add_u64(&app->blocked_time, in->blocked_time);
-	pg_atomic_fetch_add_u64(&app->slot_time, in->slot_time);
-	pg_atomic_write_u64(&app->horizon_xids,
-						Max(horizon_xids, in->horizon_xids));
-	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) in->lost_at));
-	for (int i = 0; i < PGH_N_COUNTERS; i++)
-		pg_atomic_fetch_add_u64(&app->count[i], in->count[i]);
+	if (!kept->is_rest)
+		index = pgh_application_place(kept->name, place_nowhere);
+	if (index == PGH_OTHERS)
+		pgh_place_note_others();
+	app = &pgh_applications[index];
+	pgh_application_restore(app, kept);
+	if (index == PGH_OTHERS)
+		return;
+	app->is_family |= kept->is_family;
+	pgh_place_wake(index);
+	app->established |= kept->established;
+	pgh_place_rest(index);
+	pgh_place_keep(index);
 }
 
 static bool
@@ -358,22 +389,22 @@ load_applications(PghStream *stream)
 {
 	while (stream->length > 0)
 	{
-		PghKeptApplication in;
+		PghKeptApplication kept;
 
-		if (!pgh_get(stream, &in, sizeof(in)))
+		if (!pgh_get(stream, &kept, sizeof(kept)))
 			return false;
-		in.name[PGH_NAME_LEN - 1] = '\0';
-		restore_application(&in);
+		kept.name[PGH_NAME_LEN - 1] = '\0';
+		load_application(&kept);
 	}
 	return true;
 }
 
 PghPart		pgh_applications_part = {
 	.name = "applications",
-	.size = size_applications,
-	.init = init_applications,
+	.size = pgh_places_size,
+	.init = pgh_places_init,
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(2, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(3, sizeof(PghKeptApplication)),
 };

@@ -1,112 +1,86 @@
 /*-------------------------------------------------------------------------
  *
  * shared/applications.h
- *	  Counters for each application name.
+ *	  The table of applications: who is one, and its counters.
  *
- * field						who and how
- * ---------------------------	--------------------------------------------
- * name							W under the lock exclusive, once, before
- *								"used"; R under it shared, or through an index
- *								that was got under it
- * the number of names			W, R under the lock exclusive
- * counters						W anyone; R anyone; atomics
- * peak_busy, leaking*			W the worker; R anyone; atomics
- * lost_at						W victims at their exit; R anyone; atomic
- * refusals, observed_refusals	see refusals.h
+ * All of it: W under the lock exclusive; R under it shared.  The applications
+ * themselves: see shared/application.h.
+ *
+ * An index is good for as long as the lock is held.  Beyond that it may come
+ * to be another application's: a place without sessions is taken back when
+ * another name needs it, and when a family becomes one application, the
+ * places of its names are.  What a session counts for is asked of
+ * shared/members.h each time.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGH_APPLICATIONS_H
 #define PGH_APPLICATIONS_H
 
-#include "shared/cost.h"
-#include "shared/part.h"
-#include "shared/totals.h"
+#include "shared/application_places.h"
 
 #define PGH_NO_APPLICATION UINT32_MAX
 
-typedef struct PghApplication
-{
-	bool		used;
-	char		name[PGH_NAME_LEN];
-	pg_atomic_uint32 connections;
-	pg_atomic_uint32 peak;
-	pg_atomic_uint64 peak_at;	/* TimestampTz */
-	pg_atomic_uint64 opened;	/* sessions that took up this name */
-	pg_atomic_uint64 closed;	/* sessions that gave it up */
-	pg_atomic_uint64 ended;		/* those of them that ended */
-	pg_atomic_uint64 transactions;	/* of sessions that ended or took another
-									 * name */
-	pg_atomic_uint64 session_time;	/* microseconds, of sessions that ended */
-	pg_atomic_uint64 blocked_time;	/* what its sessions cost: see PghCost */
-	pg_atomic_uint64 slot_time;
-	pg_atomic_uint64 horizon_xids;
-	pg_atomic_uint64 count[PGH_N_COUNTERS];
-	pg_atomic_uint32 refusals[PGH_N_LIMITS];
-	pg_atomic_uint32 observed_refusals[PGH_N_LIMITS];
+/* What those are called that are new here, where they are not told apart. */
+#define PGH_NEWCOMERS "(newcomers)"
 
-	/* Most sessions seen in a transaction at once, by the worker. */
-	pg_atomic_uint32 peak_busy;
-
-	/* Its leak, as the worker saw it within the last second. */
-	pg_atomic_uint32 leaking;	/* sessions idle in a transaction for a while */
-	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
-	pg_atomic_uint64 leaking_key;	/* of the leak that most of them belong to */
-	pg_atomic_uint64 lost_at;	/* when a limit last ended one; 0 = never */
-} PghApplication;
+/* So many names of a family are applications of their own. */
+#define PGH_FAMILY_SIZE 8
 
 extern PghPart pgh_applications_part;
-extern PghApplication *pgh_applications;
 
-/* How many places the table has; once max_applications is fixed. */
-extern int	pgh_application_places(void);
-
-extern int	pgh_n_applications; /* places in the table; constant after
-								 * start-up */
+/* ----------
+ * Under the lock, exclusive
+ * ----------
+ */
 
 /*
- * The name that stands for all applications beyond max_applications.  Its
- * place in the table is 0.
+ * The place that a name of less than PGH_NAME_LEN bytes counts in, which may
+ * be its family's.  A name that has none gets one, as tentative, until
+ * pgh_place_keep() says that somebody was let in; or 0 where there is
+ * none to be had.  "moved" is called for each place of which everything counts
+ * in another one from now on, before it is taken back.
  */
-#define PGH_OTHER_APPLICATIONS "(other applications)"
+typedef void (*PghMoved) (uint32 from, uint32 to);
+extern uint32 pgh_application_place(const char *name, PghMoved moved);
+
+/* Count a session of this role in, or out. */
+extern void pgh_application_count_in(uint32 index, Oid role);
+extern void pgh_application_count_out(uint32 index, Oid role);
+
+/* From now on it is not new any more. */
+extern void pgh_application_establish(uint32 index);
+
+/* ----------
+ * Under the lock, at least shared
+ * ----------
+ */
+
+/* The place that a name counts in, PGH_NO_APPLICATION if it has none. */
+extern uint32 pgh_application_find(const char *name);
 
 /*
- * The index of a name of less than PGH_NAME_LEN bytes, which it keeps until
- * the server restarts.  A name not seen before gets a place; when there is
- * none left, it is counted under PGH_OTHER_APPLICATIONS.
+ * Where an application is that had this id in place "index" a while ago: in
+ * the place of its family, if it has become part of that, or in that of the
+ * others, if its place was taken back.
  */
-extern uint32 pgh_application_index(const char *name);
+extern uint32 pgh_application_by_id(uint32 index, uint32 id);
+
+/* ----------
+ * Without the lock
+ * ----------
+ */
+
+/* The same, for what may have changed again a moment later. */
+extern uint32 pgh_application_follow(uint32 index, uint32 id);
+
+/* The id of what is in a place. */
+extern uint32 pgh_application_id(uint32 index);
 
 /*
- * Count a session in, and return how many sessions the application has with
- * it.  Every call needs exactly one pgh_application_leave() later.
- * The peak is not raised: the session may not be let in.
+ * The names that ids stand for, in the order of the ids; the caller owns the
+ * array.  An error may be raised.
  */
-extern uint32 pgh_application_enter(uint32 index);
-
-/* A session that was let in had so many beside it, with itself. */
-extern void pgh_application_raise_peak(uint32 index, uint32 connections);
-
-/* Count a session out that took another name. */
-extern void pgh_application_leave(uint32 index);
-
-/* Count transactions of a session that goes on under another name. */
-extern void pgh_application_credit(uint32 index, uint64 transactions);
-
-/*
- * Count a session out that ended, with the transactions it made under this
- * name and how long it lasted (microseconds).
- */
-extern void pgh_application_end(uint32 index, uint64 transactions,
-								int64 duration);
-
-/* Put down what a session cost others. */
-extern void pgh_application_charge(uint32 index, const PghCost *cost);
-
-/* Take back a pgh_application_enter() of a session that was not let in. */
-extern void pgh_application_undo_enter(uint32 index);
-
-/* Add one to a counter of the server and of an application. */
-extern void pgh_count(uint32 application, PghCounter counter);
+extern PghApplicationId *pgh_application_ids(int *n);
 
 #endif							/* PGH_APPLICATIONS_H */

@@ -7,9 +7,8 @@
  * them belongs to which place in the table of names.  Must not: know a session
  * that is alive, or decide.
  *
- * The table of names has half as many places again as there may be names, and
- * what is kept here is large; so each place gets a room only when it needs
- * one.  Room 0 is that of PGH_OTHER_APPLICATIONS.
+ * The table of names has more places than there may be names, and what is kept
+ * here is large; so each place gets a room only when it needs one.  Room 0 is that of PGH_OTHER_APPLICATIONS.
  *
  *-------------------------------------------------------------------------
  */
@@ -160,6 +159,7 @@ init_behaviour(void *area)
 	at += MAXALIGN(count_rooms() * sizeof(uint32));
 	behaviours = (PghBehaviour *) at;
 	rooms->n_taken = 1;
+	pgh_place_moved = pgh_behaviour_move;
 }
 
 /* All begin anew, and those that are there keep their rooms. */
@@ -225,6 +225,15 @@ save_behaviour(PghStream *stream)
 	}
 }
 
+/* The table of names has been read before. */
+static uint32
+place_of(const char *name)
+{
+	uint32		place = pgh_application_find(name);
+
+	return place == PGH_NO_APPLICATION ? PGH_OTHERS : place;
+}
+
 static bool
 load_behaviour(PghStream *stream)
 {
@@ -236,7 +245,7 @@ load_behaviour(PghStream *stream)
 			return false;
 		in.name[PGH_NAME_LEN - 1] = '\0';
 		pgh_behaviour_merge(find_room(in.is_rest ? 0 :
-									  pgh_application_index(in.name)),
+									  place_of(in.name)),
 							&in.behaviour);
 	}
 	return true;

@@ -10,6 +10,8 @@
  */
 #include "shared/drains.h"
 
+#include "pure/text.h"
+
 #include "shared/slot.h"
 
 PghDrains  *pgh_drains = NULL;
@@ -174,6 +176,29 @@ pgh_drains_settle(void)
 	pgh_lock(&pgh_drains_part, LW_EXCLUSIVE);
 	settle();
 	pgh_unlock(&pgh_drains_part);
+}
+
+/* A place is given to another drain only with another number. */
+void
+pgh_drain_label(int32 number, char *label, size_t size)
+{
+	label[0] = '\0';
+	for (int place = 0; place < PGH_MAX_DRAINS; place++)
+	{
+		volatile PghDrain *drain = &pgh_drains->drain[place];
+		char		selectors[PGH_DRAIN_TEXT_LEN];
+
+		if (drain->number != number)
+			continue;
+		pg_read_barrier();
+		memcpy(selectors, unvolatize(PghDrain *, drain)->selectors,
+			   sizeof(selectors));
+		pg_read_barrier();
+		selectors[PGH_DRAIN_TEXT_LEN - 1] = '\0';
+		if (drain->number == number)
+			pgh_copy_ascii(selectors, label, size);
+		return;
+	}
 }
 
 /* ----------

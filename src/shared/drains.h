@@ -65,6 +65,12 @@ typedef struct PghMarked
 } PghMarked;
 
 /*
+ * The selectors of a drain by its number, in one line of ASCII, as much as
+ * fits; "" if it is not known any more.  Takes no lock.
+ */
+extern void pgh_drain_label(int32 number, char *label, size_t size);
+
+/*
  * Begin a drain of these sessions; "drain" has its selectors and times.
  * Returns its number, or 0 when PGH_MAX_DRAINS are running.  The caller wakes
  * the worker.

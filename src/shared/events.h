@@ -3,6 +3,10 @@
  * shared/events.h
  *	  The ring of what was done, refused and warned about.
  *
+ * Refusals may come by the thousand, and of names that nobody has heard of, so
+ * they take no more than a fifth of the ring: one that comes then pushes out
+ * the oldest refusal, not the oldest event.
+ *
  * All of it: W under the lock exclusive; R shared.
  *
  *-------------------------------------------------------------------------
@@ -10,6 +14,7 @@
 #ifndef PGH_EVENTS_H
 #define PGH_EVENTS_H
 
+#include "pure/application_name.h"
 #include "shared/part.h"
 
 typedef enum PghOutcome
@@ -36,20 +41,15 @@ typedef struct PghEvent
 	int64		resumed_after;	/* microseconds; -1 = it did not */
 	uint64		query_id;
 	PghIdentity who;
+	char		trace_id[PGH_TRACE_ID_LEN]; /* "" = none */
 	char		query[PGH_QUERY_LEN];
 } PghEvent;
-
-typedef struct PghEvents
-{
-	uint64		next_id;
-	PghEvent	ring[FLEXIBLE_ARRAY_MEMBER];	/* pgh_max_events */
-} PghEvents;
 
 extern PghPart pgh_events_part;
 
 /*
  * Record an event; its event_id and occurred_at are set here.  The oldest one
- * goes when the ring is full.  Returns the id.
+ * goes when there are max_events.  Returns the id.
  */
 extern uint64 pgh_event_add(PghEvent *event);
 
@@ -66,10 +66,10 @@ extern void pgh_event_finish(uint64 event_id, PghAction action,
  */
 extern void pgh_event_resumed(uint64 event_id, TimestampTz at);
 
-/* The ids that the ring may have: [*first, *next). */
-extern void pgh_event_range(uint64 *first, uint64 *next);
-
-/* Copy one event; false when the ring no longer has it. */
-extern bool pgh_event_read(uint64 event_id, PghEvent *event);
+/*
+ * Copy the oldest event that is newer than the one with this id; false when
+ * there is none.
+ */
+extern bool pgh_event_next(uint64 after, PghEvent *event);
 
 #endif							/* PGH_EVENTS_H */

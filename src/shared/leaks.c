@@ -28,20 +28,23 @@ hash_name(const char *name, uint64 seed)
 }
 
 uint64
-pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint)
+pgh_leak_fingerprint(uint64 query_id, const char *query)
 {
 	char		shape[PGH_QUERY_LEN + 8];
+	size_t		length;
+
+	if (query_id != 0)
+		return query_id;
+	length = pgh_normalise(query, strlen(query), shape, sizeof(shape));
+	return pgh_fingerprint(shape, length);
+}
+
+uint64
+pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint)
+{
 	uint64		key;
 
-	*fingerprint = sighting->query_id;
-	if (*fingerprint == 0)
-	{
-		size_t		length = pgh_normalise(sighting->query,
-										   strlen(sighting->query),
-										   shape, sizeof(shape));
-
-		*fingerprint = pgh_fingerprint(shape, length);
-	}
+	*fingerprint = pgh_leak_fingerprint(sighting->query_id, sighting->query);
 	key = hash_name(sighting->who->application, *fingerprint);
 	key = hash_name(sighting->who->user, key);
 	key = hash_name(sighting->who->database, key);

@@ -68,6 +68,12 @@ typedef struct PghSighting
 } PghSighting;
 
 /*
+ * A number for a statement: its query id, or the hash of its shape where that
+ * is 0.
+ */
+extern uint64 pgh_leak_fingerprint(uint64 query_id, const char *query);
+
+/*
  * The key of the place that a sighting comes from, never 0; "fingerprint" is
  * set to the query id, or the hash of the statement's shape.
  */

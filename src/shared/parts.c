@@ -10,6 +10,7 @@
  */
 #include "shared/parts.h"
 
+#include "shared/accounts.h"
 #include "shared/applications.h"
 #include "shared/behaviour.h"
 #include "shared/drains.h"
@@ -18,6 +19,7 @@
 #include "shared/leaks.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/rule_labels.h"
 #include "shared/samples.h"
 #include "shared/settings.h"
 #include "shared/slot.h"
@@ -29,11 +31,13 @@ PghPart    *const pgh_parts[] = {
 	&pgh_settings_part,
 	&pgh_totals_part,
 	&pgh_worker_state_part,
+	&pgh_accounts_part,
 	&pgh_applications_part,
 	&pgh_slots_part,
 	&pgh_drains_part,
 	&pgh_behaviour_part,
 	&pgh_rule_counters_part,
+	&pgh_rule_labels_part,
 	&pgh_refusals_part,
 	&pgh_told_part,
 	&pgh_events_part,

@@ -10,10 +10,17 @@
 #include "shared/refusals.h"
 
 #include "pure/limits.h"
+#include "pure/text.h"
 #include "shared/applications.h"
 
 /* This many refusals of a series are logged and recorded one by one. */
 #define PGH_FULLY_REPORTED 10
+
+/* Of all series, so many are logged one by one at once, or in a minute. */
+#define PGH_MOST_LOGGED 60
+
+/* And so many have a number of their own in the log in a second. */
+#define PGH_MOST_LINES 4
 
 /*
  * A count of refusals: those since the worker last looked, and above them how
@@ -30,13 +37,17 @@ pgh_refusal_add(uint32 application, PghLimit reason, bool observed,
 				bool *log_it, bool *record_it)
 {
 	PghApplication *app = &pgh_applications[application];
-	uint32		before = pg_atomic_fetch_add_u32(observed ?
-												 &app->observed_refusals[reason] :
-												 &app->refusals[reason], 1);
+	bool		is_new = app->tentative || application == PGH_OTHERS;
+	pg_atomic_uint32 *series = observed ?
+		is_new ? pgh_refusals->observed_refusals : app->observed_refusals :
+		is_new ? pgh_refusals->refusals : app->refusals;
+	uint32		before = pg_atomic_fetch_add_u32(&series[reason], 1);
+	bool		first = PGH_REPORTED(before) + PGH_COUNTED(before) < PGH_FULLY_REPORTED;
 
 	pg_atomic_write_u32(&pgh_refusals->to_report, 1);
-	*log_it = PGH_REPORTED(before) + PGH_COUNTED(before) < PGH_FULLY_REPORTED;
-	*record_it = *log_it || PGH_COUNTED(before) == 0;
+	*log_it = first &&
+		pg_atomic_fetch_add_u32(&pgh_refusals->logged, 1) < PGH_MOST_LOGGED;
+	*record_it = first || PGH_COUNTED(before) == 0;
 }
 
 /*
@@ -58,39 +69,80 @@ take(pg_atomic_uint32 *refusals)
 	return PGH_REPORTED(n) + PGH_COUNTED(n) - told;
 }
 
-static void
-report_for(PghApplication *app, PghLimit reason)
+/* What is left over for one line about all the others, by reason. */
+typedef struct PghLeftOver
 {
-	uint32		refused = take(&app->refusals[reason]);
-	uint32		observed = take(&app->observed_refusals[reason]);
+	uint32		refused[PGH_N_LIMITS];
+	uint32		observed[PGH_N_LIMITS];
+	int			lines;			/* that were written, about one application */
+} PghLeftOver;
 
+static void
+log_refused(const char *application, uint32 refused, uint32 observed,
+			PghLimit reason)
+{
+	char		name[PGH_PRINTED_NAME_LEN];
+
+	(void) pgh_print_name(application, name);
 	if (refused > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" was refused in the last second: %s",
 							   "%u more connections of application \"%s\" were refused in the last second: %s",
-							   refused, refused, app->name,
+							   refused, refused, name,
 							   pgh_limit_name(reason))));
 	if (observed > 0)
 		ereport(LOG,
 				(errmsg_plural("%u more connection of application \"%s\" would have been refused in the last second: %s",
 							   "%u more connections of application \"%s\" would have been refused in the last second: %s",
-							   observed, observed, app->name,
+							   observed, observed, name,
 							   pgh_limit_name(reason))));
+}
+
+static void
+report_for(const char *application, uint32 refused, uint32 observed,
+		   PghLimit reason, PghLeftOver *left)
+{
+	if (refused + observed == 0)
+		return;
+	if (left->lines++ < PGH_MOST_LINES)
+	{
+		log_refused(application, refused, observed, reason);
+		return;
+	}
+	left->refused[reason] += refused;
+	left->observed[reason] += observed;
 }
 
 /* Log what was refused; is a series open that may go on? */
 static bool
-report(PghApplication *app)
+report(const char *application, pg_atomic_uint32 *refusals,
+	   pg_atomic_uint32 *observed_refusals, PghLeftOver *left)
 {
 	bool		open = false;
 
 	for (int i = 0; i < PGH_N_LIMITS; i++)
 	{
-		report_for(app, i);
-		open |= pg_atomic_read_u32(&app->refusals[i]) != 0 ||
-			pg_atomic_read_u32(&app->observed_refusals[i]) != 0;
+		uint32		refused = take(&refusals[i]);
+		uint32		observed = take(&observed_refusals[i]);
+
+		report_for(application, refused, observed, i, left);
+		open |= pg_atomic_read_u32(&refusals[i]) != 0 ||
+			pg_atomic_read_u32(&observed_refusals[i]) != 0;
 	}
 	return open;
+}
+
+/* Time goes by: so much may be logged again. */
+static void
+forgive(void)
+{
+	uint32		logged = pg_atomic_read_u32(&pgh_refusals->logged);
+
+	/* What was added beyond the most was not logged. */
+	while (logged > 0 &&
+		   !pg_atomic_compare_exchange_u32(&pgh_refusals->logged, &logged,
+										   Min(logged, PGH_MOST_LOGGED) - 1))
+		;
 }
 
 /*
@@ -101,12 +153,25 @@ report(PghApplication *app)
 void
 pgh_refusals_report(void)
 {
-	bool		open = false;
+	PghLeftOver left = {0};
+	bool		open;
 
+	forgive();
 	if (pg_atomic_exchange_u32(&pgh_refusals->to_report, 0) == 0)
 		return;
+	open = report(PGH_NEWCOMERS, pgh_refusals->refusals,
+				  pgh_refusals->observed_refusals, &left);
 	for (int i = 0; i < pgh_n_applications; i++)
-		open |= report(&pgh_applications[i]);
+	{
+		char		name[PGH_NAME_LEN];
+
+		strlcpy(name, pgh_applications[i].name, sizeof(name));
+		open |= report(name, pgh_applications[i].refusals,
+					   pgh_applications[i].observed_refusals, &left);
+	}
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+		log_refused(PGH_OTHER_APPLICATIONS, left.refused[i],
+					left.observed[i], i);
 	if (open)
 		pg_atomic_write_u32(&pgh_refusals->to_report, 1);
 }
@@ -123,6 +188,12 @@ init_refusals(void *area)
 	pgh_refusals = area;
 	pg_atomic_init_u64(&pgh_refusals->headroom_refused_at, 0);
 	pg_atomic_init_u32(&pgh_refusals->to_report, 0);
+	pg_atomic_init_u32(&pgh_refusals->logged, 0);
+	for (int i = 0; i < PGH_N_LIMITS; i++)
+	{
+		pg_atomic_init_u32(&pgh_refusals->refusals[i], 0);
+		pg_atomic_init_u32(&pgh_refusals->observed_refusals[i], 0);
+	}
 }
 
 PghPart		pgh_refusals_part = {

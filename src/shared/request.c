@@ -94,8 +94,8 @@
 #include "utils/timestamp.h"
 
 #include "pure/limits.h"
-#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 #include "shared/rule_counters.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
@@ -295,8 +295,7 @@ pgh_request_measure(const PghRequest *request)
 }
 
 void
-pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
-				   uint32 application)
+pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome)
 {
 	uint64		event_id = slot->request.event_id;
 	PghAction	action = slot->request.decision.action;
@@ -314,17 +313,15 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome,
 		return;
 	if (!leave)
 		pgh_event_finish(event_id, action, outcome);
-	pgh_count(application, outcome == PGH_OUTCOME_DONE ?
-			  pgh_counter_for(action) : PGH_COUNT_SPARED);
+	pgh_member_count(slot, outcome == PGH_OUTCOME_DONE ?
+					 pgh_counter_for(action) : PGH_COUNT_SPARED);
 	if (outcome != PGH_OUTCOME_DONE)
 		return;
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
 		pgh_leak_ended(leak, action == PGH_ACTION_ROLLBACK);
-		if (application != PGH_NO_APPLICATION &&
-			action != PGH_ACTION_ROLLBACK)
-			pg_atomic_write_u64(&pgh_applications[application].lost_at,
-								GetCurrentTimestamp());
+		if (action != PGH_ACTION_ROLLBACK)
+			pgh_member_lost(slot);
 	}
 }

@@ -83,6 +83,6 @@ extern int64 pgh_request_measure(const PghRequest *request);
  * was faster.
  */
 extern void pgh_request_finish(PghSlot *slot, PghRequestState state,
-							   PghOutcome outcome, uint32 application);
+							   PghOutcome outcome);
 
 #endif							/* PGH_REQUEST_H */

@@ -147,14 +147,6 @@ pgh_rule_member_is(int index, const PghRuleBits *bits)
 	return memcmp(&members[index], bits, sizeof(*bits)) == 0;
 }
 
-bool
-pgh_rule_member_counts(int index)
-{
-	static const PghRuleBits none = {{0}};
-
-	return !pgh_rule_member_is(index, &none);
-}
-
 void
 pgh_rule_member_set(int index, const PghRuleBits *bits)
 {

@@ -102,9 +102,6 @@ extern void pgh_rule_member_set(int index, const PghRuleBits *bits);
 /* Is it counted under just these?  Exact under the lock. */
 extern bool pgh_rule_member_is(int index, const PghRuleBits *bits);
 
-/* Is it counted under any rule?  Likewise. */
-extern bool pgh_rule_member_counts(int index);
-
 /* The slot was released: count its session out.  Takes the lock if need be. */
 extern void pgh_rule_member_leave(int index);
 

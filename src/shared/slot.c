@@ -3,8 +3,8 @@
  * shared/slot.c
  *	  A client backend's slot: claim, release, read, count.
  *
- * Owns: the login in PghSlot, its changecount, and the application it counts
- * for.  Must not: decide, signal, or write events.  Claim and release are for
+ * Owns: the login in PghSlot, its changecount, and its name.  Must not:
+ * decide, signal, or write events.  Claim and release are for
  * the backend itself, reading is for anyone.
  *
  *-------------------------------------------------------------------------
@@ -13,8 +13,10 @@
 
 #include "utils/timestamp.h"
 
-#include "shared/applications.h"
 #include "shared/worker_state.h"
+
+/* A name that is changing is read again, but not for ever. */
+#define PGH_MAX_NAME_READS 1000
 
 PghSlot    *pgh_slots = NULL;
 int			pgh_n_slots = 0;
@@ -35,16 +37,18 @@ end_change(PghSlot *slot)
 	pg_atomic_fetch_add_u32(&slot->changecount, 1);
 }
 
-bool
-pgh_slot_claim(const PghLogin *login, uint32 application)
+PghSlot *
+pgh_slot_of_mine(void)
 {
 	int			index = pgh_my_proc_number();
-	PghSlot    *slot;
 
-	if (index < 0 || index >= pgh_n_slots)
-		return false;
-	slot = &pgh_slots[index];
+	return index >= 0 && index < pgh_n_slots ? &pgh_slots[index] : NULL;
+}
 
+void
+pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
+{
+	pgh_slot_set_name(slot, name);
 	begin_change(slot);
 	slot->login = *login;
 	slot->login.pid = MyProcPid;
@@ -64,11 +68,9 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
 	pg_atomic_write_u64(&slot->rolled_back_transaction, 0);
 	pg_atomic_write_u64(&slot->cancelled_at, 0);
 	pg_atomic_write_u32(&slot->request_state, PGH_REQUEST_FREE);
-	pg_atomic_write_u32(&slot->application, application);
 	end_change(slot);
 
 	pgh_my_slot = slot;
-	return true;
 }
 
 /*
@@ -78,8 +80,8 @@ pgh_slot_claim(const PghLogin *login, uint32 application)
  * come and gone since.  The start of a transaction that has failed is
  * remembered here.
  */
-static void
-leave_word(PghSlot *slot)
+void
+pgh_slot_leave_word(PghSlot *slot)
 {
 	volatile PgBackendStatus *entry = MyBEEntry;
 	PghDeparture *departure = &slot->departure;
@@ -116,12 +118,10 @@ pgh_slot_departure(int index, uint32 changecount, PghDeparture *copy)
 	return claim == changecount;
 }
 
-uint32
+void
 pgh_slot_release(void)
 {
 	PghSlot    *slot = pgh_my_slot;
-
-	leave_word(slot);
 
 	/* From here on our signal handler does nothing. */
 	pgh_my_slot = NULL;
@@ -138,8 +138,35 @@ pgh_slot_release(void)
 	slot->login.beentry = NULL;
 	end_change(slot);
 	pgh_unlock(&pgh_slots_part);
+}
 
-	return pg_atomic_exchange_u32(&slot->application, PGH_NO_APPLICATION);
+void
+pgh_slot_set_name(PghSlot *slot, const char *name)
+{
+	pg_atomic_fetch_add_u32(&slot->name_changes, 1);
+	pg_write_barrier();
+	memset(slot->name, 0, PGH_NAME_LEN);
+	strlcpy(slot->name, name, PGH_NAME_LEN);
+	pg_write_barrier();
+	pg_atomic_fetch_add_u32(&slot->name_changes, 1);
+}
+
+/* A change is a few dozen instructions, by a process that may be stopped. */
+void
+pgh_slot_name(PghSlot *slot, char *name)
+{
+	for (int i = 0; i < PGH_MAX_NAME_READS; i++)
+	{
+		uint32		before = pg_atomic_read_u32(&slot->name_changes);
+
+		pg_read_barrier();
+		memcpy(name, slot->name, PGH_NAME_LEN);
+		name[PGH_NAME_LEN - 1] = '\0';
+		pg_read_barrier();
+		if ((before & 1) == 0 &&
+			pg_atomic_read_u32(&slot->name_changes) == before)
+			return;
+	}
 }
 
 uint64
@@ -169,34 +196,6 @@ pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start)
 	if (ended_at == 0)
 		ended_at = pg_atomic_read_u64(&pgh_worker_state->timing_since);
 	return Max(ended_at, xact_start);
-}
-
-/*
- * It is counted in before it is counted out, and whoever takes the old index
- * out of the slot, the worker or the backend, counts it out: so nothing is
- * lost or counted twice.
- */
-uint32
-pgh_slot_rename(PghSlot *slot, uint32 counted_as, const char *application)
-{
-	uint32		index;
-	uint32		connections;
-
-	if (counted_as == PGH_NO_APPLICATION ||
-		strcmp(pgh_applications[counted_as].name, application) == 0)
-		return counted_as;
-	index = pgh_application_index(application);
-	if (index == counted_as)
-		return index;
-	connections = pgh_application_enter(index);
-	if (pg_atomic_compare_exchange_u32(&slot->application, &counted_as, index))
-	{
-		pgh_application_raise_peak(index, connections);
-		pgh_application_leave(counted_as);
-		return index;
-	}
-	pgh_application_undo_enter(index);
-	return counted_as;			/* what another has made of it */
 }
 
 bool
@@ -237,7 +236,9 @@ init_slots(void *area)
 		PghSlot    *slot = &pgh_slots[i];
 
 		pg_atomic_init_u32(&slot->changecount, 0);
-		pg_atomic_init_u32(&slot->application, PGH_NO_APPLICATION);
+		pg_atomic_init_u32(&slot->application, PG_UINT32_MAX);
+		pg_atomic_init_u32(&slot->arriving, PG_UINT32_MAX);
+		pg_atomic_init_u32(&slot->name_changes, 0);
 		pg_atomic_init_u64(&slot->transactions, 0);
 		pg_atomic_init_u64(&slot->credited, 0);
 		pg_atomic_init_u32(&slot->on_purpose, 0);

@@ -13,10 +13,13 @@
  *								before it signals: a backend cannot be gone,
  *								nor its pid be another's, while its slot is
  *								claimed and the lock is held
- * application					W its backend (claim, rename, release), the
- *								worker (rename); atomic exchange and
- *								compare-exchange, so that each count is given
- *								back exactly once
+ * application, arriving		W its backend, and whoever makes a family one
+ *								application, under the lock of the
+ *								applications exclusive; R under it shared, or
+ *								anyone where it may have become another one
+ * name							W its backend, between two increments of
+ *								name_changes (odd = being written); R anyone,
+ *								see pgh_slot_name()
  * transactions, renames, on_purpose
  *								W its backend; R anyone; atomics
  * credited						W its backend, reset(); only raised, by
@@ -53,9 +56,6 @@
 #define PGH_SLOT_H
 
 #include "shared/part.h"
-
-/* Longest text of a rule's selectors kept for a message. */
-#define PGH_RULE_LABEL_LEN 96
 
 /*
  * The hand-over between the worker and a victim.
@@ -122,7 +122,8 @@ typedef struct PghRequest
 	LocalTransactionId lxid;	/* its number */
 	uint64		event_id;		/* where the outcome is recorded */
 	uint64		leak;			/* key of the leak it belongs to; 0 = none */
-	char		rule_label[PGH_RULE_LABEL_LEN]; /* its selectors, printed */
+	uint32		rules_version;	/* of the rules, see rule_labels.h */
+	int32		drain;			/* its number, if it is one; see drains.h */
 } PghRequest;
 
 /* What is known of a session from its login to its end. */
@@ -164,7 +165,11 @@ typedef struct PghSlot
 
 	PghLogin	login;
 
-	pg_atomic_uint32 application;	/* index of the name it is counted under */
+	pg_atomic_uint32 application;	/* what it counts for: see members.h */
+	pg_atomic_uint32 arriving;	/* what it asks to count for */
+	pg_atomic_uint32 name_changes;
+	char		name[PGH_NAME_LEN]; /* it was let in with; never a trace's */
+
 	pg_atomic_uint32 rolled_back_for;	/* the limit for which we rolled a
 										 * transaction back; NONE = never */
 	pg_atomic_uint64 transactions;
@@ -178,10 +183,7 @@ typedef struct PghSlot
 	pg_atomic_uint64 cancelled_at;
 	pg_atomic_uint64 cancelled_xact_start;
 
-	/*
-	 * When the last transaction ended, and which: the start that it had in
-	 * common with all of its message.  0 = it was not noted when.
-	 */
+	/* When the last one ended, or 0, and which: its message's start. */
 	pg_atomic_uint64 ended_at;
 	pg_atomic_uint64 ended_xact_start;
 
@@ -215,19 +217,30 @@ extern int	pgh_n_slots;		/* constant after start-up */
 /* This backend's slot, or NULL.  The signal handler reads it. */
 extern PghSlot *volatile pgh_my_slot;
 
-/*
- * Claim the slot of this backend for "login", whose pid, beentry and
- * login_at are filled in.  Its application must have been counted already.
- * Returns false when this process has no place among the slots (it is no
- * client backend).
- */
-extern bool pgh_slot_claim(const PghLogin *login, uint32 application);
+/* The slot of this process, or NULL if it is no client's backend. */
+extern PghSlot *pgh_slot_of_mine(void);
 
 /*
- * Give the slot back.  Afterwards nobody can signal this process.  Returns
- * the application that the session was counted under until now.
+ * Say what the session was doing last, before core begins to end it; once, and
+ * before the slot is given back.
  */
-extern uint32 pgh_slot_release(void);
+extern void pgh_slot_leave_word(PghSlot *slot);
+
+/*
+ * Claim the slot of this backend for "login", whose pid, beentry and
+ * login_at are filled in, under a name.
+ */
+extern void pgh_slot_claim(PghSlot *slot, const PghLogin *login,
+						   const char *name);
+
+/* Give the slot back.  Afterwards nobody can signal this process. */
+extern void pgh_slot_release(void);
+
+/* This backend: the name that it was let in with later. */
+extern void pgh_slot_set_name(PghSlot *slot, const char *name);
+
+/* Copy the name that a session was let in with. */
+extern void pgh_slot_name(PghSlot *slot, char *name);
 
 /*
  * Count this many transactions of the session as credited; returns how many of
@@ -243,14 +256,6 @@ extern uint64 pgh_slot_credit(PghSlot *slot, uint64 transactions);
  * which that began: no transaction is ever taken to be older than it is.
  */
 extern TimestampTz pgh_slot_own_start(PghSlot *slot, TimestampTz xact_start);
-
-/*
- * Count a session under the name that it has taken.  "counted_as" is what it
- * was counted as when that was read; returns what it is counted as now.  The
- * session itself and the worker may do so at once.
- */
-extern uint32 pgh_slot_rename(PghSlot *slot, uint32 counted_as,
-							  const char *application);
 
 /*
  * Copy who holds slot "index"; false when nobody does.  "changecount" tells

@@ -113,21 +113,16 @@ append_victim(PghRow *row, const PghEvent *event, bool visible)
 Datum
 pgh_event_list(PG_FUNCTION_ARGS)
 {
-	uint64		first;
-	uint64		next;
+	PghEvent	event;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_event_range(&first, &next);
-	for (uint64 id = first; id < next; id++)
+	for (uint64 id = 0; pgh_event_next(id, &event); id = event.event_id)
 	{
-		PghEvent	event;
 		PghRow		row;
 		bool		visible;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgh_event_read(id, &event))
-			continue;
 		visible = !event.has_session || pgh_may_see(event.roleid);
 		if (!visible && event.outcome != PGH_OUTCOME_DONE)
 			continue;
@@ -145,6 +140,7 @@ pgh_event_list(PG_FUNCTION_ARGS)
 		else
 			pgh_row_nulls(&row, PGH_VICTIM_COLUMNS);
 		pgh_row_interval(&row, visible ? event.resumed_after : -1);
+		pgh_row_text(&row, event.trace_id[0] == '\0' ? NULL : event.trace_id);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

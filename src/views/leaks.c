@@ -47,12 +47,13 @@ static uint64
 key_of(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
+	PghIdentity who = pgh_scan_leaker(session);
 	PghSighting sighting;
 	uint64		fingerprint;
 
 	memset(&sighting, 0, sizeof(sighting));
 	pgh_scan_query(session, query, sizeof(query));
-	sighting.who = &session->who;
+	sighting.who = &who;
 	sighting.roleid = session->login.roleid;
 	sighting.query_id = session->query_id;
 	sighting.query = query;

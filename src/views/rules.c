@@ -10,8 +10,11 @@
  */
 #include "views/views.h"
 
+#include "commands/dbcommands.h"
 #include "funcapi.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "look/blockers.h"
@@ -89,7 +92,7 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_count_rule_sessions(rules, GetCurrentTimestamp(), counts);
+	pgh_show_rule_sessions(rules, GetCurrentTimestamp(), counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;
@@ -100,6 +103,30 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
+}
+
+/* Warn of roles and databases that do not exist. */
+static void
+warn_of_name(const PghSelector *sel)
+{
+	if (!pgh_selector_is_name(sel))
+		return;
+	if (sel->kind == PGH_SELECT_USER &&
+		!OidIsValid(get_role_oid(sel->pattern, true)))
+		ereport(WARNING,
+				(errmsg("role \"%s\" does not exist", sel->pattern)));
+	if (sel->kind == PGH_SELECT_DATABASE &&
+		!OidIsValid(get_database_oid(sel->pattern, true)))
+		ereport(WARNING,
+				(errmsg("database \"%s\" does not exist", sel->pattern)));
+}
+
+static void
+warn_of_names(const PghRuleSet *rules)
+{
+	for (int i = 0; i < rules->n; i++)
+		for (int j = 0; j < rules->rule[i].n_selectors; j++)
+			warn_of_name(&rules->rule[i].selector[j]);
 }
 
 /*
@@ -113,6 +140,8 @@ pgh_check_rules(PG_FUNCTION_ARGS)
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
+	pgh_warn_of_rules(rules, GetCurrentTimestamp());
+	warn_of_names(rules);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;
@@ -156,6 +185,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
 	const PghBlocked *blocked;
+	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
@@ -163,6 +193,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
 	blocked = pgh_blocked_now(NULL);
+	advisory_locks = pgh_advisory_locks_now();
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
@@ -173,6 +204,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		if (!pgh_scan_session(i, &session))
 			continue;
 		pgh_note_blocked(&session, &blocked[i]);
+		session.advisory_locks = advisory_locks[i];
 		pgh_row_begin(&row);
 		pgh_row_text(&row, pgh_append_session(&row, &session, rules,
 											  &server_wide, now, &limits) ?

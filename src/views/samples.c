@@ -31,12 +31,36 @@ append_numbers(PghRow *row, const Datum *numbers, int n)
 													   true, TYPALIGN_INT)));
 }
 
-/*
- * Three arrays, in step with each other.  An application's name stays at its
- * index, so it can be read without a lock.
- */
+/* What the applications in samples are called, by their ids. */
+typedef struct PghNames
+{
+	PghApplicationId *ids;
+	int			n;
+} PghNames;
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	uint32		left = ((const PghApplicationId *) a)->id;
+	uint32		right = ((const PghApplicationId *) b)->id;
+
+	return left < right ? -1 : left > right;
+}
+
+static const char *
+name_of(const PghNames *names, uint32 id)
+{
+	PghApplicationId key = {id};
+	PghApplicationId *found = bsearch(&key, names->ids, names->n,
+									  sizeof(key), compare_ids);
+
+	return found == NULL ? PGH_OTHER_APPLICATIONS : found->name;
+}
+
+/* Three arrays, in step with each other. */
 static void
-append_holdings(PghRow *row, const PghSample *sample)
+append_holdings(PghRow *row, const PghSample *sample,
+				const PghNames *applications)
 {
 	Datum		names[PGH_SAMPLE_APPLICATIONS];
 	Datum		connections[PGH_SAMPLE_APPLICATIONS];
@@ -47,7 +71,7 @@ append_holdings(PghRow *row, const PghSample *sample)
 	{
 		const PghHolding *holding = &sample->largest[n];
 
-		names[n] = CStringGetTextDatum(pgh_applications[holding->application].name);
+		names[n] = CStringGetTextDatum(name_of(applications, holding->application));
 		connections[n] = Int32GetDatum(holding->connections);
 		idle[n] = Int32GetDatum(holding->idle_in_transaction);
 		n++;
@@ -65,11 +89,13 @@ Datum
 pgh_sample_list(PG_FUNCTION_ARGS)
 {
 	PghSample  *samples;
+	PghNames	names;
 	int			n;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	samples = pgh_samples_read(&n);
+	names.ids = pgh_application_ids(&names.n);
 	for (int i = 0; i < n; i++)
 	{
 		PghRow		row;
@@ -85,7 +111,7 @@ pgh_sample_list(PG_FUNCTION_ARGS)
 		pgh_row_int64(&row, samples[i].ended);
 		pgh_row_int64(&row, samples[i].refused);
 		pgh_row_int64(&row, samples[i].refused_by_server);
-		append_holdings(&row, &samples[i]);
+		append_holdings(&row, &samples[i], &names);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -179,25 +179,36 @@ append_shown(PghRow *row, const PghSession *session, const PghRuleBits *bits,
 	append_query(row, session);
 }
 
+/* Everyone sees as much of locks in pg_locks. */
+static void
+append_locks(PghRow *row, const PghSession *session, TimestampTz now)
+{
+	pgh_row_int32(row, session->advisory_locks);
+	pgh_row_interval(row, pgh_age(session->waited_since, now));
+}
+
 bool
 pgh_append_session(PghRow *row, const PghSession *session,
 				   const PghRuleSet *rules, const PghLimits *server_wide,
 				   TimestampTz now, PghLimits *limits)
 {
+	bool		visible = pgh_may_see(session->login.roleid);
 	PghRuleBits bits;
 
 	pgh_row_int32(row, session->login.pid);
 	pgh_row_text(row, session->name);
 	pgh_row_text(row, session->who.user);
 	pgh_row_text(row, session->who.database);
-	if (!pgh_may_see(session->login.roleid))
+	if (visible)
 	{
-		append_hidden(row, session);
-		return false;
+		pgh_limits_under(rules, server_wide, &session->who, now, &bits,
+						 limits);
+		append_shown(row, session, &bits, limits, now);
 	}
-	pgh_limits_under(rules, server_wide, &session->who, now, &bits, limits);
-	append_shown(row, session, &bits, limits, now);
-	return true;
+	else
+		append_hidden(row, session);
+	append_locks(row, session, now);
+	return visible;
 }
 
 Datum
@@ -223,11 +234,10 @@ pgh_sessions(PG_FUNCTION_ARGS)
 		if (!pgh_scan_session(i, &session))
 			continue;
 		pgh_note_blocked(&session, &blocked[i]);
+		session.advisory_locks = advisory_locks[i];
 		pgh_row_begin(&row);
 		(void) pgh_append_session(&row, &session, pgh_current_rules(),
 								  &server_wide, now, &limits);
-		pgh_row_int32(&row, advisory_locks[i]);
-		pgh_row_interval(&row, pgh_age(session.waited_since, now));
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -45,6 +45,8 @@ extern PGDLLEXPORT Datum pgh_application_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_event_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_rule_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_check_rules(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_with_rule(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum pgh_without_rule(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_rehearse(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_leak_list(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum pgh_horizon(PG_FUNCTION_ARGS);

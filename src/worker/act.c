@@ -14,23 +14,12 @@
 #include "message.h"
 #include "pure/limits.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
 #include "shared/leaks.h"
+#include "shared/members.h"
 #include "shared/request.h"
+#include "shared/rule_labels.h"
 #include "shared/settings.h"
 #include "worker/watch.h"
-
-/* Who allows the limit, for the message. */
-static void
-label_rule(int rule, char *label, size_t size)
-{
-	const PghRuleSet *rules = pgh_current_rules();
-
-	label[0] = '\0';
-	if (rule > 0 && rule <= rules->n)
-		(void) pgh_rule_print_selectors(&rules->rule[rule - 1], label, size);
-	pgh_copy_ascii(label, label, size);
-}
 
 static void
 fill_request(PghRequest *request, const PghSession *session,
@@ -54,8 +43,7 @@ fill_request(PghRequest *request, const PghSession *session,
 	request->rolled_back =
 		session->facts.rolled_back_for != PGH_LIMIT_NONE &&
 		session->facts.blocking == 0;
-	label_rule(verdict->decision.rule, request->rule_label,
-			   sizeof(request->rule_label));
+	request->rules_version = pgh_rule_labels_version();
 }
 
 /*
@@ -66,13 +54,14 @@ uint64
 pgh_note_leak(const PghSession *session)
 {
 	char		query[PGH_QUERY_LEN];
+	PghIdentity who = pgh_scan_leaker(session);
 	PghSighting sighting;
 	uint64		fingerprint;
 
 	pgh_scan_query(session, query, sizeof(query));
 	if (query[0] == '\0')
 		return 0;				/* it has gone on meanwhile */
-	sighting.who = &session->who;
+	sighting.who = &who;
 	sighting.roleid = session->login.roleid;
 	sighting.state = session->facts.state;
 	sighting.wrote = session->facts.wrote;
@@ -175,14 +164,14 @@ observe(const PghSession *session, const PghVerdict *verdict,
 
 	if (!is_to_be_counted(details, session, reason))
 		return;
-	pgh_count(session->counted_as,
-			  pgh_counter_for_observed(verdict->decision.action));
+	pgh_member_count(&pgh_slots[session->index],
+					 pgh_counter_for_observed(verdict->decision.action));
 	if (!is_to_be_recorded(details, reason, now))
 		return;
 	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
 	if (session->facts.state != PGH_STATE_ACTIVE)
 		details->observed_event = event_id;
-	pgh_message_for_request(request, session->name,
+	pgh_message_for_request(request, session->name, session->who.application,
 							verdict->decision.measured, &message);
 	ereport(LOG,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
@@ -210,7 +199,7 @@ note_cancel(const PghSession *session, TimestampTz now)
 
 bool
 pgh_act_leave(const PghSession *session, const PghDecision *decision,
-			  PghLeave leave, const char *whom, TimestampTz now)
+			  PghLeave leave, int32 drain, TimestampTz now)
 {
 	PghRequest	request;
 
@@ -219,11 +208,8 @@ pgh_act_leave(const PghSession *session, const PghDecision *decision,
 	request.leave = leave;
 	request.generation = pgh_settings_here();
 	request.measured_at = now;
-	if (whom != NULL)
-		pgh_copy_ascii(whom, request.rule_label, sizeof(request.rule_label));
-	else
-		label_rule(decision->rule, request.rule_label,
-				   sizeof(request.rule_label));
+	request.rules_version = pgh_rule_labels_version();
+	request.drain = drain;
 	return pgh_request_post(session->index, session->changecount, &request);
 }
 
@@ -252,6 +238,6 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 	/* It left between our look and our signal. */
 	pgh_event_finish(request.event_id, request.decision.action,
 					 PGH_OUTCOME_SPARED);
-	pgh_count(session->counted_as, PGH_COUNT_SPARED);
+	pgh_member_count(&pgh_slots[session->index], PGH_COUNT_SPARED);
 	return false;
 }

@@ -20,12 +20,12 @@ extern bool pgh_act(const PghSession *session, const PghVerdict *verdict,
 					PghMode mode, TimestampTz now);
 
 /*
- * Ask a session to leave.  "whom" are the selectors of a drain, NULL where a
- * rule decides, or none.  For the worker only.  True when it was asked.
+ * Ask a session to leave.  "drain" is the number of the drain that it is of,
+ * or 0.  For the worker only.  True when it was asked.
  */
 extern bool pgh_act_leave(const PghSession *session,
 						  const PghDecision *decision, PghLeave leave,
-						  const char *whom, TimestampTz now);
+						  int32 drain, TimestampTz now);
 
 /*
  * Note an idle transaction under the place that it comes from.  Returns the

@@ -154,8 +154,7 @@ pgh_caps_pass(TimestampTz now)
 		if (pgh_connections_per_application <= 0)
 			break;
 		scope = scope_of_application(i, now);
-		turn = attend(&scope, pg_atomic_read_u32(&pgh_applications[i].connections),
-					  now);
+		turn = attend(&scope, pgh_applications[i].account.connections, now);
 		next = Min(next, turn);
 	}
 	return next == PGH_NEVER ? next : Max(next, now + PGH_CAP_INTERVAL);

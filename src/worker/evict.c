@@ -22,6 +22,7 @@
 #include "shared/applications.h"
 #include "shared/refusals.h"
 #include "worker/act.h"
+#include "worker/group.h"
 
 /* While slots are short the worker looks again at most this often. */
 #define PGH_SHORTAGE_INTERVAL 10000
@@ -37,24 +38,16 @@ typedef enum PghRound
 } PghRound;
 
 static PghCandidate *candidates;
-static PghTally *tallies;
+static PghCommon *common;		/* of each of them */
+static PghTally *tallies;		/* four for each of them, at the most */
 static int32 rule_sessions[PGH_MAX_RULES];	/* counted where rules reserve */
 
 void
 pgh_evict_start(void)
 {
 	candidates = palloc0(mul_size(pgh_n_slots, sizeof(PghCandidate)));
-	tallies = palloc0(mul_size(pgh_n_applications, sizeof(PghTally)));
-}
-
-static void
-tally(PghTally *counts, PghState state)
-{
-	counts->connections++;
-	if (pgh_state_in_transaction_idle(state))
-		counts->idle_transactions++;
-	else if (state == PGH_STATE_IDLE)
-		counts->idle_sessions++;
+	common = palloc0(mul_size(pgh_n_slots, sizeof(PghCommon)));
+	tallies = palloc0(mul_size(pgh_n_slots, 4 * sizeof(PghTally)));
 }
 
 /*
@@ -131,38 +124,62 @@ is_in_scope(const PghSession *session, const PghScope *scope, TimestampTz now)
 		session->counted_as == scope->application;
 }
 
+static void
+fill_candidate(PghCandidate *candidate, const PghSession *session,
+			   const PghScope *scope, PghRound round, TimestampTz now)
+{
+	const PghLimits *limits = pgh_watch_limits(session->index,
+											   session->changecount);
+
+	candidate->session = session->index;
+	candidate->state = pgh_state_for_limits(&session->facts);
+	candidate->state_start = session->facts.state_start;
+	candidate->untouchable = is_untouchable(session, limits, round) ||
+		(scope == NULL && is_in_reserve(session, now));
+	set_min_idle(candidate, limits);
+}
+
+static void
+fill_common(PghCommon *its, const PghSession *session, int candidate)
+{
+	const PghApplication *app = &pgh_applications[session->counted_as];
+
+	its->account = app->established ||
+		app->account.connections >= PGH_LEAK_SIZE ?
+		session->counted_as : PGH_NEWCOMERS_ACCOUNT;
+	its->role = session->login.roleid;
+	its->statement = pgh_state_in_transaction_idle(session->facts.state) ?
+		pgh_watch_statement(session) : 0;
+	its->candidate = candidate;
+}
+
 /*
- * List all sessions, or those of a cap, and count what each application holds
- * of them.
+ * List all sessions, or those of a cap, and count what those of them hold that
+ * have much in common.
  */
 static int
 gather(const PghScope *scope, PghRound round, TimestampTz now)
 {
 	int			n = 0;
+	int			used;
 
-	memset(tallies, 0, pgh_n_applications * sizeof(PghTally));
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
-		PghCandidate *candidate = &candidates[n];
-		const PghLimits *limits;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION ||
 			!is_in_scope(&session, scope, now))
 			continue;
+		fill_common(&common[n], &session, n);
 		pgh_clock_correct(&session.facts, now);
-		candidate->session = i;
-		candidate->application = session.counted_as;
-		candidate->state = pgh_state_for_limits(&session.facts);
-		candidate->state_start = session.facts.state_start;
-		limits = pgh_watch_limits(i, session.changecount);
-		candidate->untouchable = is_untouchable(&session, limits, round) ||
-			(scope == NULL && is_in_reserve(&session, now));
-		set_min_idle(candidate, limits);
-		tally(&tallies[candidate->application], candidate->state);
+		fill_candidate(&candidates[n], &session, scope, round, now);
 		n++;
 	}
+	used = pgh_group_candidates(candidates, common, n);
+	memset(tallies, 0, used * sizeof(PghTally));
+	for (int i = 0; i < n; i++)
+		pgh_tally_add(tallies, &candidates[i]);
 	return n;
 }
 
@@ -198,20 +215,6 @@ evict(const PghCandidate *chosen, PghRound round,
 		pgh_watch_expect_outcome(chosen->session);
 }
 
-/* Leave out a session that was chosen when the next one is chosen. */
-static void
-take_out(PghCandidate *chosen)
-{
-	PghTally   *counts = &tallies[chosen->application];
-
-	chosen->untouchable = true;
-	counts->connections--;
-	if (chosen->state == PGH_STATE_IDLE)
-		counts->idle_sessions--;
-	else
-		counts->idle_transactions--;
-}
-
 /*
  * Choose from the candidates until there is enough room, or nobody is left;
  * returns when the next one becomes ripe.
@@ -227,7 +230,8 @@ choose(int n, PghRound round, PghShortage shortage,
 									&ripe_at)) >= 0)
 	{
 		evict(&candidates[i], round, decision, now);
-		take_out(&candidates[i]);
+		candidates[i].untouchable = true;
+		pgh_tally_take(tallies, &candidates[i]);
 		shortage.available++;
 	}
 	return ripe_at;

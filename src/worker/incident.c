@@ -36,6 +36,7 @@ typedef struct PghSeen
 } PghSeen;
 
 static PghSeen seen;
+static uint32 *known_ids;		/* of what was in each place then */
 static uint64 *refused_before;	/* of each application, when it began */
 
 static PghSeen
@@ -63,13 +64,17 @@ static void
 remember_refusals(void)
 {
 	for (int i = 0; i < pgh_n_applications; i++)
+	{
+		known_ids[i] = pgh_applications[i].id;
 		refused_before[i] =
 			pg_atomic_read_u64(&pgh_applications[i].count[PGH_COUNT_REFUSED]);
+	}
 }
 
 void
 pgh_incident_start(void)
 {
+	known_ids = palloc0(mul_size(pgh_n_applications, sizeof(uint32)));
 	refused_before = palloc0(mul_size(pgh_n_applications, sizeof(uint64)));
 	seen = read_counters();
 	remember_refusals();
@@ -84,7 +89,7 @@ find_largest(uint32 *connections)
 	*connections = 0;
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
-		uint32		its = pg_atomic_read_u32(&pgh_applications[i].connections);
+		uint32		its = pgh_applications[i].account.connections;
 
 		if (its > *connections)
 		{
@@ -146,7 +151,8 @@ find_most_refused(PghIncident *incident)
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghApplication *app = &pgh_applications[i];
-		int64		refused = growth(refused_before[i],
+		bool		known = known_ids[i] == app->id;
+		int64		refused = growth(known ? refused_before[i] : 0,
 									 pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
 
 		if (refused <= incident->most_refusals)

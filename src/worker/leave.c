@@ -36,7 +36,7 @@ typedef struct PghReason
 {
 	PghDecision decision;
 	PghLeave	leave;
-	const char *whom;			/* selectors of a drain; NULL = a limit */
+	int32		drain;			/* its number; 0 = a limit */
 } PghReason;
 
 /* The drains as of the last news. */
@@ -114,7 +114,7 @@ reason_from_drain(const PghDrain *drain, TimestampTz now, PghReason *reason)
 	decision->limit = drain->deadline != 0 ?
 		drain->deadline - drain->started_at : 0;
 	decision->measured = Max(now - drain->started_at, 0);
-	reason->whom = drain->selectors;
+	reason->drain = drain->number;
 	reason->leave = drain->deadline != 0 && drain->deadline <= now ?
 		PGH_LEAVE_AT_ONCE : PGH_LEAVE_BETWEEN;
 }
@@ -193,7 +193,7 @@ ask(PghWatch *watch, const PghSession *session, const PghReason *reason,
 		return details->leave_at;
 	if (at_once || may_be_between(session, moved))
 		watch->asked = pgh_act_leave(session, &reason->decision,
-									 reason->leave, reason->whom, now);
+									 reason->leave, reason->drain, now);
 	plan_next(details, session, moved, now);
 	return details->leave_at;
 }

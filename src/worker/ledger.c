@@ -21,7 +21,7 @@
 #include "access/transam.h"
 
 #include "pure/limits.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/leaks.h"
 
 /* A spell of idleness that costs somebody something. */
@@ -31,6 +31,7 @@ typedef struct PghSpell
 	bool		in_transaction;
 	uint32		changecount;	/* the slot's claim */
 	uint32		application;
+	uint32		application_id;
 	int32		waiting;		/* who hung on it at the last look */
 	int64		xmin_age;		/* at the last look; -1 = held nothing back */
 	uint64		transactions;	/* that the session had ended */
@@ -106,7 +107,15 @@ put_down(PghSpell *spell, const PghCost *cost)
 		cost->horizon_xids == 0)
 		return;
 	if (spell->application != PGH_NO_APPLICATION)
-		pgh_application_charge(spell->application, cost);
+	{
+		uint32		index;
+
+		pgh_lock(&pgh_applications_part, LW_SHARED);
+		index = pgh_application_by_id(spell->application,
+									  spell->application_id);
+		pgh_application_charge(&pgh_applications[index], cost);
+		pgh_unlock(&pgh_applications_part);
+	}
 	pgh_cost_add(&spell->unsettled, cost);
 }
 
@@ -220,7 +229,8 @@ follow_spell(int index, const PghBlocked *blocked, TimestampTz now)
 	int64		elapsed = Max(now - spell->seen, 0);
 	PghCost		cost = {0, 0, 0};
 
-	spell->application = watch->counted_as;
+	spell->application = pgh_member_of(&pgh_slots[index]);
+	spell->application_id = pgh_application_id(spell->application);
 	spell->leak = watch->details->leak;
 	if (spell->in_transaction)
 	{

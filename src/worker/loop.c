@@ -39,6 +39,7 @@
 #include "pure/limits.h"
 #include "shared/history.h"
 #include "shared/refusals.h"
+#include "shared/rule_labels.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 #include "worker/caps.h"
@@ -281,6 +282,7 @@ static void
 apply_settings(void)
 {
 	pgh_follow_rules();
+	pgh_rule_labels_publish();
 	set_timing();
 	complain_of_no_rollback();
 }
@@ -293,6 +295,7 @@ reload_settings(void)
 	ProcessConfigFile(PGC_SIGHUP);
 	apply_settings();
 	pgh_watch_forget();
+	pgh_warn_of_rules(pgh_current_rules(), GetCurrentTimestamp());
 }
 
 /* What holds from now on, in one line of the log. */

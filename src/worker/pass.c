@@ -18,7 +18,7 @@
 #include "look/clock.h"
 #include "look/rule_sessions.h"
 #include "pure/policy.h"
-#include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/totals.h"
 #include "worker/act.h"
 #include "worker/caps.h"
@@ -71,9 +71,6 @@ identify(int index, PghWatch *watch, PghSession *session)
 {
 	PghRuleBits bits;
 
-	session->counted_as = pgh_slot_rename(&pgh_slots[index],
-										  session->counted_as,
-										  session->who.application);
 	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
 				   &watch->details->limits);
 	pgh_count_session(index, &session->who, &bits);
@@ -123,12 +120,13 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->note_at = PGH_NEVER;
 		watch->noted = false;
 		watch->details->leak = 0;
+		watch->details->statement = 0;
 		watch->used |= went_back(&session->facts);
 	}
 	if (watch->blocks)
 		pgh_note_blocked(session, &watch->details->blocked);
 	session->leak = watch->details->leak;
-	watch->counted_as = session->counted_as;
+	watch->details->role = session->login.roleid;
 	follow_state(watch, &session->facts);
 	watch->live = true;
 	watch->changecount = session->changecount;
@@ -332,10 +330,11 @@ publish_usage(void)
 		PghWatch   *watch = &pgh_watches[i];
 		PghUse	   *use = &uses[n];
 
-		if (!watch->live || watch->counted_as == PGH_NO_APPLICATION ||
+		use->application = pgh_member_of(&pgh_slots[i]);
+		if (!watch->live || use->application == PGH_NO_APPLICATION ||
 			!(watch->busy || watch->used))
 			continue;
-		use->application = watch->counted_as;
+		use->role = watch->details->role;
 		use->busy = watch->busy;
 		use->idle_since = watch->details->spell;
 		use->leak = watch->idle_transaction ? watch->details->leak : 0;

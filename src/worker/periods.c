@@ -34,6 +34,7 @@ typedef struct PghOpen
 	uint32		claim;			/* its slot's changecount; 0 = nobody */
 	uint32		empty_since;	/* the same, when nobody was found there */
 	uint32		application;
+	uint32		application_id;
 	PghPeriodKind kind;			/* of idle_since */
 	TimestampTz idle_since;		/* 0 = not idle */
 	TimestampTz state_start;	/* later, if we rolled back what it idles in */
@@ -70,7 +71,9 @@ note(const PghOpen *open, PghPeriodKind kind, int64 length, bool resumed)
 {
 	if (length >= PGH_SHORTEST_PERIOD &&
 		open->application != PGH_NO_APPLICATION)
-		pgh_behaviour_note(open->application, kind, length, resumed);
+		pgh_behaviour_note(pgh_application_follow(open->application,
+												  open->application_id),
+						   kind, length, resumed);
 }
 
 /* A pause is over; what was noted of it learns how it ended. */
@@ -229,9 +232,11 @@ pgh_periods_follow(int index, PghWatch *watch, const PghSession *session,
 		begin(open, session);
 	if (session->facts.state != PGH_STATE_UNKNOWN)
 		follow(open, watch, session);
-	if (open->application != session->counted_as)
+	if (open->application != session->counted_as ||
+		open->application_id != pgh_application_id(open->application))
 	{
 		open->application = session->counted_as;
+		open->application_id = pgh_application_id(open->application);
 		meet(open, session, now);
 	}
 	if (open->application != PGH_NO_APPLICATION)

@@ -11,6 +11,7 @@
 #include "worker/pressure.h"
 
 #include "pure/forecast.h"
+#include "pure/text.h"
 #include "shared/applications.h"
 #include "shared/events.h"
 #include "shared/worker_state.h"
@@ -36,16 +37,18 @@ print_largest(char *buf, size_t size)
 	uint32		last_connections = PG_UINT32_MAX;
 
 	buf[0] = '\0';
+	pgh_lock(&pgh_applications_part, LW_SHARED);
 	for (int n = 0; n < PGH_NAMED_APPLICATIONS; n++)
 	{
 		int			best = -1;
 		uint32		most = 0;
 		size_t		length = strlen(buf);
+		char		name[PGH_PRINTED_NAME_LEN];
 
 		/* The next one in the order of (connections, place). */
 		for (int i = 0; i < pgh_n_applications; i++)
 		{
-			uint32		held = pg_atomic_read_u32(&pgh_applications[i].connections);
+			uint32		held = pgh_applications[i].account.connections;
 
 			if (held > most &&
 				(held < last_connections ||
@@ -56,12 +59,14 @@ print_largest(char *buf, size_t size)
 			}
 		}
 		if (best < 0)
-			return;
+			break;
 		snprintf(buf + length, size - length, "%s\"%s\" %u",
-				 n == 0 ? "" : ", ", pgh_applications[best].name, most);
+				 n == 0 ? "" : ", ",
+				 pgh_print_name(pgh_applications[best].name, name), most);
 		last = best;
 		last_connections = most;
 	}
+	pgh_unlock(&pgh_applications_part);
 }
 
 static void

@@ -74,8 +74,7 @@ let_go(int index, PghSlot *slot, bool used_up)
 	if (slot->request.decision.action == PGH_ACTION_CANCEL && !used_up)
 		pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
 	note_return(index, &slot->request);
-	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED,
-					   pg_atomic_read_u32(&slot->application));
+	pgh_request_finish(slot, PGH_REQUEST_SPARED, PGH_OUTCOME_SPARED);
 }
 
 /*
@@ -157,8 +156,7 @@ reap_cancel(int index, PghWatch *watch, PghDecidesAgain decides_again,
 		watch->retry_at = Min(watch->retry_at, grace_ends);
 	}
 	else
-		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED,
-						   pg_atomic_read_u32(&slot->application));
+		pgh_request_finish(slot, PGH_REQUEST_ACCEPTED, PGH_OUTCOME_SPARED);
 }
 
 void
@@ -171,8 +169,7 @@ pgh_reap(int index, PghWatch *watch, PghDecidesAgain decides_again,
 	if (state == PGH_REQUEST_SPARED)
 		reap_spared(index, watch, decides_again, now);
 	else if (state == PGH_REQUEST_DONE)
-		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE,
-						   pg_atomic_read_u32(&slot->application));
+		pgh_request_finish(slot, PGH_REQUEST_DONE, PGH_OUTCOME_DONE);
 	else if (state == PGH_REQUEST_ACCEPTED &&
 			 slot->request.decision.action == PGH_ACTION_CANCEL)
 		reap_cancel(index, watch, decides_again, now);

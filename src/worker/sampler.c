@@ -28,10 +28,12 @@ is_due(TimestampTz now)
 static void
 add_applications(PghSample *sample)
 {
+	pgh_lock(&pgh_applications_part, LW_SHARED);
 	for (int i = 0; i < pgh_n_applications; i++)
-		pgh_sample_holding(sample, i,
-						   pg_atomic_read_u32(&pgh_applications[i].connections));
+		pgh_sample_holding(sample, pgh_applications[i].id,
+						   pgh_applications[i].account.connections);
 	pgh_watch_sample(sample);
+	pgh_unlock(&pgh_applications_part);
 }
 
 static void

@@ -25,10 +25,10 @@ typedef struct PghApplicationUse
 {
 	uint32		busy;
 	TimestampTz last_use;		/* when the last one went back to its pool */
-	uint32		leaking;
+	uint32		leaking;		/* of the role of which most leak */
+	Oid			leaking_role;
 	TimestampTz leaking_since;
 	uint64		leaking_key;	/* the leak that most of them belong to */
-	uint32		of_this_key;	/* how many belong to that one */
 	bool		published;		/* there may be a leak of it in shared memory */
 } PghApplicationUse;
 
@@ -36,7 +36,9 @@ typedef struct PghApplicationUse
 typedef struct PghLeaking
 {
 	uint32		application;
+	Oid			role;
 	uint64		key;
+	TimestampTz since;
 } PghLeaking;
 
 static PghApplicationUse *usage;	/* for each place in the table of names */
@@ -76,12 +78,10 @@ is_busy(const PghUse *use)
 static void
 add_leaking(const PghUse *use, PghLeaking *place)
 {
-	PghApplicationUse *its = &usage[use->application];
-
-	if (its->leaking++ == 0 || use->idle_since < its->leaking_since)
-		its->leaking_since = use->idle_since;
 	place->application = use->application;
+	place->role = use->role;
 	place->key = use->leak;
+	place->since = use->idle_since;
 }
 
 /* Returns how many sessions leak: those in "leaking". */
@@ -91,8 +91,7 @@ add_up(const PghUse *uses, int n)
 	int			n_leaking = 0;
 
 	for (int i = 0; i < pgh_n_applications; i++)
-		usage[i].busy = usage[i].last_use = usage[i].leaking =
-			usage[i].of_this_key = 0;
+		usage[i].busy = usage[i].last_use = usage[i].leaking = 0;
 	find_last_uses(uses, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -103,42 +102,82 @@ add_up(const PghUse *uses, int n)
 	return n_leaking;
 }
 
+#define PGH_COMPARE(a, b) ((a) < (b) ? -1 : (a) > (b))
+
 static int
 compare_leaking(const void *a, const void *b)
 {
 	const PghLeaking *left = a;
 	const PghLeaking *right = b;
 
-	return left->key == right->key ? 0 : left->key < right->key ? -1 : 1;
+	if (left->application != right->application)
+		return PGH_COMPARE(left->application, right->application);
+	if (left->role != right->role)
+		return PGH_COMPARE(left->role, right->role);
+	return PGH_COMPARE(left->key, right->key);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	return PGH_COMPARE(*(const uint64 *) a, *(const uint64 *) b);
 }
 
 /*
- * Which leak do most of the leaking sessions of an application belong to?  And
- * all leaks that have some are seen at this moment.
+ * The leaking sessions of one role of an application, "n" of them, in the
+ * order of their keys.  If they are the most of the application, they are what
+ * its clients of this role are told of.
  */
+static void
+compare_role(const PghLeaking *its, int n)
+{
+	PghApplicationUse *app = &usage[its->application];
+	int			same = 0;
+	int			most = 0;
+
+	if ((uint32) n <= app->leaking)
+		return;
+	app->leaking = n;
+	app->leaking_role = its->role;
+	app->leaking_since = its->since;
+	for (int i = 0; i < n; i++)
+	{
+		app->leaking_since = Min(app->leaking_since, its[i].since);
+		same = i > 0 && its[i].key == its[i - 1].key ? same + 1 : 1;
+		if (same > most)
+		{
+			most = same;
+			app->leaking_key = its[i].key;
+		}
+	}
+}
+
+/* All leaks that have sessions are seen at this moment. */
+static void
+note_seen(int n)
+{
+	for (int i = 0; i < n; i++)
+		keys[i] = leaking[i].key;
+	qsort(keys, n, sizeof(uint64), compare_keys);
+	if (n > 0)
+		pgh_leaks_still_seen(keys, n);
+}
+
 static void
 count_leaks(int n)
 {
-	int			n_keys = 0;
-	uint32		same = 0;
+	int			first = 0;
 
 	qsort(leaking, n, sizeof(PghLeaking), compare_leaking);
-	for (int i = 0; i < n; i++)
+	for (int i = 1; i <= n; i++)
 	{
-		PghApplicationUse *its = &usage[leaking[i].application];
-
-		if (i == 0 || leaking[i].key != leaking[i - 1].key)
-		{
-			keys[n_keys++] = leaking[i].key;
-			same = 0;
-		}
-		if (++same <= its->of_this_key)
+		if (i < n && leaking[i].application == leaking[first].application &&
+			leaking[i].role == leaking[first].role)
 			continue;
-		its->of_this_key = same;
-		its->leaking_key = leaking[i].key;
+		compare_role(&leaking[first], i - first);
+		first = i;
 	}
-	if (n_keys > 0)
-		pgh_leaks_still_seen(keys, n_keys);
+	note_seen(n);
 }
 
 /*
@@ -149,6 +188,7 @@ void
 pgh_publish_usage(const PghUse *uses, int n)
 {
 	count_leaks(add_up(uses, n));
+	pgh_lock(&pgh_applications_part, LW_SHARED);
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghApplication *app = &pgh_applications[i];
@@ -160,7 +200,9 @@ pgh_publish_usage(const PghUse *uses, int n)
 			continue;
 		pg_atomic_write_u64(&app->leaking_since, its->leaking_since);
 		pg_atomic_write_u64(&app->leaking_key, its->leaking_key);
+		pg_atomic_write_u32(&app->leaking_role, its->leaking_role);
 		pg_atomic_write_u32(&app->leaking, its->leaking);
 		its->published = its->leaking > 0;
 	}
+	pgh_unlock(&pgh_applications_part);
 }

@@ -16,6 +16,7 @@
 typedef struct PghUse
 {
 	uint32		application;	/* index of the name it is counted under */
+	Oid			role;
 	bool		busy;			/* in a transaction, at work or not; else it
 								 * has gone back to its pool */
 	TimestampTz idle_since;		/* if it is idle */

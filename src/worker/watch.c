@@ -10,7 +10,8 @@
  */
 #include "worker/watch.h"
 
-#include "shared/applications.h"
+#include "shared/leaks.h"
+#include "shared/members.h"
 
 /*
  * A session that is idle but not in ClientRead (it is on its way there, or
@@ -113,6 +114,28 @@ pgh_watch_leak(int index)
 	return pgh_watches[index].details->leak;
 }
 
+/* It is worked out once for each idle spell, and only while slots are short. */
+uint64
+pgh_watch_statement(const PghSession *session)
+{
+	PghWatch   *watch = &pgh_watches[session->index];
+	PghWatchDetails *details = watch->details;
+	bool		known = watch->live &&
+		watch->changecount == session->changecount &&
+		details->spell == session->facts.state_start;
+	char		query[PGH_QUERY_LEN];
+	uint64		statement = 0;
+
+	if (known && details->statement != 0)
+		return details->statement;
+	pgh_scan_query(session, query, sizeof(query));
+	if (query[0] != '\0')
+		statement = pgh_leak_fingerprint(session->query_id, query);
+	if (known)
+		details->statement = statement;
+	return statement;
+}
+
 /*
  * A session may have ended since the pass: no application gets more idle
  * transactions than connections.
@@ -123,15 +146,17 @@ pgh_watch_sample(PghSample *sample)
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		const PghWatch *watch = &pgh_watches[i];
+		uint32		application = pgh_member_of(&pgh_slots[i]);
 
-		if (!watch->live || !watch->idle_transaction)
+		if (!watch->live || !watch->idle_transaction ||
+			application == PGH_NO_APPLICATION)
 			continue;
 		sample->idle_in_transaction++;
 		for (int j = 0; j < PGH_SAMPLE_APPLICATIONS; j++)
 		{
 			PghHolding *holding = &sample->largest[j];
 
-			if (holding->application == watch->counted_as &&
+			if (holding->application == pgh_applications[application].id &&
 				holding->idle_in_transaction < holding->connections)
 				holding->idle_in_transaction++;
 		}
@@ -159,7 +184,7 @@ pgh_watch_leaking(uint32 application, int *oldest)
 		const PghWatch *watch = &pgh_watches[i];
 
 		if (!watch->live || !watch->idle_transaction ||
-			watch->counted_as != application)
+			pgh_member_of(&pgh_slots[i]) != application)
 			continue;
 		n++;
 		if (*oldest < 0 ||

@@ -19,6 +19,8 @@ typedef struct PghWatchDetails
 {
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
+	uint64		statement;		/* what it ran last; 0 = not looked at yet */
+	Oid			role;
 	int64		retry_after;
 	PghBlocked	blocked;		/* who hung on it at the last look */
 	TimestampTz leave_at;		/* when to ask it to leave, once it is to */
@@ -46,7 +48,6 @@ typedef struct PghWatch
 	bool		ages;			/* its deadline depends on the age of its xmin */
 	uint32		changecount;	/* the slot's claim */
 	int			activity_changecount;	/* core's; none = look again */
-	uint32		counted_as;		/* its application */
 	bool		blocks;			/* somebody hung on it at the last look */
 	bool		locks_count;	/* it matters who waits for its locks */
 	PgBackendStatus *beentry;
@@ -87,6 +88,12 @@ extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
 
 /* A request was posted to slot "index"; its outcome is to be recorded. */
 extern void pgh_watch_expect_outcome(int index);
+
+/*
+ * A number for the last statement of a session that is idle in a transaction;
+ * 0 = it has gone on since.
+ */
+extern uint64 pgh_watch_statement(const PghSession *session);
 
 /* The key of the leak that this session was noted under; 0 = it was not. */
 extern uint64 pgh_watch_leak(int index);

@@ -30,9 +30,9 @@ SELECT is(
 SET LOCAL application_name = 'pgtap applications, renamed';
 SELECT is((SELECT connections FROM mine), 1, 'another name counts at once');
 SELECT is(
-	(SELECT connections FROM hygiene.applications
+	(SELECT count(*) FROM hygiene.applications
 	 WHERE application_name = 'pgtap applications'),
-	0, 'and the one before is given up');
+	0::bigint, 'and the one before is given up');
 
 SELECT is(
 	(SELECT string_agg(application_name, ', ') FROM hygiene.applications

@@ -29,6 +29,7 @@ SELECT views_are('hygiene', ARRAY[
 SELECT results_eq(
 	$$SELECT * FROM pg_temp.columns_of('hygiene.status')$$,
 	$$VALUES
+		('version', 'text'),
 		('mode', 'text'),
 		('pressure', 'text'),
 		('max_connections', 'integer'),
@@ -141,7 +142,8 @@ SELECT results_eq(
 		('blocking', 'integer'),
 		('query_id', 'bigint'),
 		('query', 'text'),
-		('resumed_after', 'interval')$$,
+		('resumed_after', 'interval'),
+		('trace_id', 'text')$$,
 	'hygiene.events: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.events', 'hygiene.events can be read');
 

@@ -13,6 +13,7 @@ use Race;
 my $decisions = $ENV{PGH_LONG} ? 1000 : 250;
 my %meaning = (
 	running => 'was running a statement when it ended',
+	talking => 'was ended although its client had begun to talk',
 	other => 'was cancelled in another transaction',
 	lost => 'lost a statement that was executed',
 	early => 'was ended before its time',

@@ -105,7 +105,8 @@ like($asker{victim}->first_row(
 # own session is shown in full.
 #
 my %shown = map { $_ => 1 }
-  qw(pid application_name user_name database_name wrote blocking query);
+  qw(pid application_name user_name database_name wrote blocking query
+  advisory_locks);
 for my $source ('hygiene.sessions', "hygiene.rehearse('')")
 {
 	my $columns = $asker{spy}->query(qq{

@@ -98,11 +98,22 @@ sub until_client
 	return;
 }
 
+# Applications that are not new here.
+my @mob = map { "mob $_" } 'a' .. 'v';
+for my $application (@mob)
+{
+	my $client = client($application);
+
+	$client->query('SELECT 1') for 1 .. 3;
+	$client->close;
+}
+until_row($node, 'SELECT used = 1 FROM hygiene.status');
+
 #
 # Superusers have the reserved slots, and any other.
 #
 my @held;
-push @held, client('mob' . @held) until refused(@held) || @held > 20;
+push @held, client($mob[@held]) until refused(@held) || @held > 20;
 pop @held;
 is(scalar @held, $USABLE, 'applications with one connection each get every usable slot');
 is(client('late')->{error}->{C}, '53300', 'and then no more');
@@ -127,7 +138,7 @@ configure($node, connections_per_application => undef);
 
 # Not even then does headroom keep them out.
 @held = ();
-push @held, client('mob' . @held) until refused(@held) || @held > 20;
+push @held, client($mob[@held]) until refused(@held) || @held > 20;
 pop @held;
 @roots = clients($RESERVED, 'admin', user => $root);
 is(refused(@roots), 0, 'the reserved slots are theirs in any case');

@@ -203,6 +203,8 @@ check_ended($_->{case}->[0], $_, 'pg_hygiene.idle_session_timeout')
 my @holders = grep { !$_->{closed_at} } @clients;
 $_->query('UNLISTEN *') for @holders;
 $_->query('SELECT pg_advisory_unlock_all()') for @holders;
+$_->query('SELECT 1 FROM pg_backup_stop(false)')
+  for grep { $_->{case}->[0] =~ /backup/ } @holders;
 is(scalar(grep { $_->wait_closed->{C} eq '57P05' } @holders),
 	scalar @holders, 'all end once they hold nothing');
 

@@ -105,7 +105,7 @@ my @rule_settings =
   table(section($doc{'doc/rules.md'}, 'What a rule can set'));
 my @names = map { literal($_->[0]) } @rule_settings;
 my %only_in_rules =
-  map { $_ => 1 } qw(connections reserve connect_rate exempt until);
+  map { $_ => 1 } qw(connections reserve connect_rate exempt until client_check_interval);
 
 same_names(
 	\@names,
@@ -120,6 +120,7 @@ for my $row (@rule_settings)
 	  : $value =~ /^none/ ? $name
 	  : $value eq 'time' ? "$name=2099-11-24T08:00Z"
 	  : $value eq 'duration' ? "$name=30s"
+	  : $name eq 'idle_action' ? 'idle_action=rollback'
 	  : "$name=7";
 
 	is( $node->safe_psql(

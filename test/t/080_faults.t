@@ -498,9 +498,7 @@ SKIP:
 		like($last->{D}, qr/^(Application "|A client without)/,
 			'the message is whole');
 		is( one(qq{SELECT count(*) FROM hygiene.events
-				WHERE pid = $pid AND application_name = (
-					SELECT application_name FROM hygiene.applications
-					WHERE application_name = events.application_name)}),
+				WHERE pid = $pid AND action = 'terminate'}),
 			'1',
 			'and the event');
 	}

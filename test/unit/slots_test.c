@@ -97,6 +97,8 @@ read_newcomer(const char *s, PghNewcomer *newcomer)
 			newcomer->headroom = read_int(&s);
 		else if (skip_words(&s, "held "))
 			newcomer->held = read_int(&s);
+		else if (skip_words(&s, "newcomers "))
+			newcomer->newcomers = read_int(&s);
 		else if (skip_words(&s, "per application "))
 			newcomer->per_application = read_int(&s);
 		else if (skip_words(&s, "kept "))
@@ -146,7 +148,18 @@ static int32_t n_candidates;
 static PghTime min_idle;
 static bool min_idle_by_rule;
 static int32_t cap_limit;		/* of a row about a cap; else 0 */
-static PghTally tallies[MAX_APPLICATIONS];
+static PghTally tallies[4 * MAX_SESSIONS];
+static int32_t n_tallies;
+
+/* What each of them has, by which it is like others. */
+typedef struct Likeness
+{
+	int32_t		application;
+	int32_t		role;
+	int32_t		statement;
+} Likeness;
+
+static Likeness likenesses[MAX_SESSIONS];
 static char names[MAX_APPLICATIONS][20];
 static char label_space[TABLE_LINE_LEN];
 
@@ -204,51 +217,95 @@ read_state(char letter)
 	}
 }
 
+/*
+ * The tallies of a session: those of an earlier one that is like it, or new
+ * ones.
+ */
 static void
-count(PghTally *tally, PghState state, int by)
+find_tallies(PghCandidate *candidate, const Likeness *like)
 {
-	tally->connections += by;
-	if (pgh_state_in_transaction_idle(state))
-		tally->idle_transactions += by;
-	else if (state == PGH_STATE_IDLE)
-		tally->idle_sessions += by;
+	bool		idles = pgh_state_in_transaction_idle(candidate->state);
+
+	candidate->account = candidate->own = -1;
+	candidate->alike = candidate->own_alike = -1;
+	for (int i = 0; i < n_candidates; i++)
+	{
+		const PghCandidate *other = &candidates[i];
+
+		if (likenesses[i].application != like->application)
+			continue;
+		candidate->account = other->account;
+		if (likenesses[i].role == like->role)
+			candidate->own = other->own;
+		if (!idles || other->alike < 0 ||
+			likenesses[i].statement != like->statement)
+			continue;
+		candidate->alike = other->alike;
+		if (likenesses[i].role == like->role)
+			candidate->own_alike = other->own_alike;
+	}
+	if (candidate->account < 0)
+		candidate->account = n_tallies++;
+	if (candidate->own < 0)
+		candidate->own = n_tallies++;
+	if (idles && candidate->alike < 0)
+		candidate->alike = n_tallies++;
+	if (idles && candidate->own_alike < 0)
+		candidate->own_alike = n_tallies++;
 }
 
 static void
-add_candidate(const PghCandidate *candidate, const char *label)
+add_candidate(const PghCandidate *candidate, const Likeness *like,
+			  const char *label)
 {
+	PghCandidate *added = &candidates[n_candidates];
+
 	if (n_candidates == MAX_SESSIONS)
 		bad_row("too many sessions");
-	candidates[n_candidates] = *candidate;
-	candidates[n_candidates].session = n_candidates;
-	labels[n_candidates++] = label;
-	count(&tallies[candidate->application], candidate->state, 1);
+	*added = *candidate;
+	added->session = n_candidates;
+	find_tallies(added, like);
+	labels[n_candidates] = label;
+	likenesses[n_candidates++] = *like;
+	pgh_tally_add(tallies, added);
 }
 
-/* "T9*20", "I9!" or "R" */
+/* "T9*20", "I9!", "T9@m=u" or "R" */
 static void
 read_session(char *word, int32_t application)
 {
 	PghCandidate candidate;
+	Likeness	like = {application, 0, 0};
 	const char *s = word + 1;
 	int32_t		times = 1;
+	bool		each = false;
 
 	memset(&candidate, 0, sizeof(candidate));
-	candidate.application = application;
 	candidate.state = read_state(*word);
 	candidate.state_start = NOW;
 	candidate.min_idle = min_idle;
 	candidate.min_idle_by_rule = min_idle_by_rule;
 	if (*s >= '0' && *s <= '9')
 		candidate.state_start -= read_seconds(&s);
+	if (skip_words(&s, "@"))
+	{
+		each = *s == '+';
+		like.role = *s++;
+	}
+	if (skip_words(&s, "="))
+		like.statement = *s++;
 	candidate.untouchable = skip_words(&s, "!");
 	if (skip_words(&s, "*"))
 		times = read_int(&s);
 	if (*s != '\0')
 		bad_row("not a session");
 	word[strcspn(word, "!*")] = '\0';
-	while (times-- > 0)
-		add_candidate(&candidate, word);
+	for (; times > 0; times--)
+	{
+		if (each)
+			like.role = 1000 + n_candidates;
+		add_candidate(&candidate, &like, word);
+	}
 }
 
 /* "orders T9 T8*3; web I30" */
@@ -259,7 +316,7 @@ read_sessions(const char *s)
 	char	   *group;
 	int32_t		application = 0;
 
-	n_candidates = 0;
+	n_candidates = n_tallies = 0;
 	memset(tallies, 0, sizeof(tallies));
 	snprintf(label_space, sizeof(label_space), "%s", s);
 	for (group = strtok_r(label_space, ";", &group_end); group != NULL;
@@ -288,10 +345,10 @@ print_run(char *buf, size_t size, int32_t i, int times, int32_t *application)
 
 	if (times == 0)
 		return;
-	if (candidates[i].application != *application)
+	if (likenesses[i].application != *application)
 		len += snprintf(buf + len, size - len, "%s%s", len > 0 ? " " : "",
-						names[candidates[i].application]);
-	*application = candidates[i].application;
+						names[likenesses[i].application]);
+	*application = likenesses[i].application;
 	len += snprintf(buf + len, size - len, " %s", labels[i]);
 	if (times > 1)
 		snprintf(buf + len, size - len, "*%d", times);
@@ -300,7 +357,8 @@ print_run(char *buf, size_t size, int32_t i, int times, int32_t *application)
 static bool
 same_choice(int32_t i, int32_t j)
 {
-	return candidates[i].application == candidates[j].application &&
+	return likenesses[i].application == likenesses[j].application &&
+		strcmp(labels[i], labels[j]) == 0 &&
 		candidates[i].state == candidates[j].state &&
 		candidates[i].state_start == candidates[j].state_start;
 }
@@ -328,7 +386,7 @@ print_order(PghShortage *shortage, char *buf, size_t size, PghTime *ripe_at)
 		last = i;
 		times++;
 		candidates[i].untouchable = true;
-		count(&tallies[candidates[i].application], candidates[i].state, -1);
+		pgh_tally_take(tallies, &candidates[i]);
 		shortage->available++;
 	}
 	print_run(buf, size, last, times, &application);

@@ -111,6 +111,20 @@ test_words(void)
 	tap_ok(pgh_is_word(text, text, ""), "nothing is nothing");
 }
 
+static void
+test_names(void)
+{
+	char		got[PGH_PRINTED_NAME_LEN];
+	char		longest[64];
+
+	tap_is_text(pgh_print_name("orders", got), "orders", "a name");
+	tap_is_text(pgh_print_name("", got), "", "no name");
+	tap_is_text(pgh_print_name("a\"b\"", got), "a\"\"b\"\"", "a name with quotes");
+	memset(longest, '"', 63);
+	longest[63] = '\0';
+	tap_ok(strlen(pgh_print_name(longest, got)) == 126, "the longest name fits");
+}
+
 int
 main(void)
 {
@@ -118,5 +132,6 @@ main(void)
 	test_kinds();
 	test_numbers();
 	test_words();
+	test_names();
 	return tap_done();
 }

@@ -217,6 +217,30 @@ pgh_rules_match(const PghRuleSet *set, const PghIdentity *who, PghTime now,
 	return n;
 }
 
+/* Is it about some applications and not about others, which it leaves out? */
+static bool
+names_application(const PghRule *rule)
+{
+	for (int i = 0; i < rule->n_selectors; i++)
+	{
+		const PghSelector *sel = &rule->selector[i];
+
+		if (sel->kind == PGH_SELECT_APPLICATION && !sel->negated &&
+			sel->pattern[strspn(sel->pattern, "*?")] != '\0')
+			return true;
+	}
+	return false;
+}
+
+bool
+pgh_rules_name_application(const PghRuleSet *set, const PghRuleBits *bits)
+{
+	for (int32_t i = 0; i < set->n; i++)
+		if (pgh_bits_test(bits, i) && names_application(&set->rule[i]))
+			return true;
+	return false;
+}
+
 int32_t
 pgh_rules_decider(const PghRuleSet *set, const PghRuleBits *bits, int setting)
 {

@@ -45,6 +45,8 @@ CHECKOUT: Role = ("checkout", "checkout", [])
 BATCH: Role = ("batch", "batch", [])
 WEB: Role = ("web", "web", [])
 ORDERS: Role = ("orders", "leak", [])
+FIRST: Role = ("first", "first", [])
+TENANTS = 200
 BURST: Role = ("orders", "burst", [])
 HAMMER: Role = ("hammer", "hammer", ["rate=1000"])  # has a role of its own
 TAPPER: Role = ("hammer", "hammer", ["rate=200"])
@@ -61,6 +63,7 @@ class Storm:
     quieter: Optional[str] = None   # compare p99 with that of this storm
     slower_by_ms: float = 20
     attempts: float = 0         # so many a second are needed to judge that
+    programs: bool = False      # as many applications as programs, about
 
 
 def neighbours(*leakers: Role, web: int = 8) -> List[Role]:
@@ -88,6 +91,20 @@ STORMS = [
           served=ALL, unhurt=True),
     Storm("nameless", "  leaker without application name",
           neighbours(("", "leak", [])), served=ALL, unhurt=True),
+    *(Storm(f"named-{naming}", f"  each connection called {title}",
+            neighbours(("orders", "leak", [f"naming={naming}"]), FIRST),
+            served={"checkout": served}, unhurt=True, programs=True)
+      for naming, title, served in (
+          ("pid", "orders-<pid>", 100.0),
+          ("pod", "after its pod", 100.0),
+          ("trace", "by a traceparent", 100.0),
+          ("letters", "at random", 99.0))),
+    Storm("tenants", "  one name, 200 roles",
+          neighbours(("orders", "leak", ["naming=tenant"]), FIRST),
+          served=ALL, unhurt=True, programs=True),
+    Storm("no-families", "  application_families = off, orders-<pid>",
+          neighbours(("orders", "leak", ["naming=pid"])),
+          HYGIENE + [("pg_hygiene.application_families", "off")]),
     Storm("bursts", "  bursts of 50 every 2 s",
           neighbours(BURST),
           served={"checkout": 98.0}, unhurt=True),
@@ -213,6 +230,14 @@ def run(storm: Storm, seconds: float, bindir: Path, directory: Path,
                 results["server"].update(zip(
                     (column.name for column in cursor.description),
                     cursor.fetchone()))
+                # What is left when the last ones have gone, too.
+                for _ in range(100):
+                    cursor.execute("SELECT used FROM hygiene.status")
+                    if cursor.fetchone()[0] == 1:
+                        break
+                    time.sleep(0.1)
+                cursor.execute("SELECT count(*) FROM hygiene.applications")
+                results["server"]["applications"] = cursor.fetchone()[0]
             connection.close()
         return results
 
@@ -227,6 +252,8 @@ def prepare(cluster: Cluster, limit: int) -> None:
                        [limit])
         cursor.execute("ALTER ROLE app PASSWORD 'secret'")
         cursor.execute("CREATE DATABASE leaky")
+        for number in range(TENANTS):
+            cursor.execute(f"CREATE ROLE tenant{number} LOGIN IN ROLE app")
         cursor.execute("SELECT pg_reload_conf()")
     connection.close()
 
@@ -253,6 +280,17 @@ def broken_promises(storm: Storm, results: Results,
         if web["lost"] or web["errors"]:
             broken.append(f"web lost {web['lost']} of {web['pool']}"
                           f" connections: {web['errors']}")
+    if storm.programs:
+        first = results["first"]
+        # checkout, batch, web, orders, and whoever came once
+        programs = 4 + first["came"]
+        rows = results["server"]["applications"]
+        if abs(rows - programs) > 10:
+            broken.append(f"{programs} programs have {rows} rows")
+        if first["median_s"] > 2 or first["lost"]:
+            broken.append("programs that were new here waited"
+                          f" {first['median_s']:.1f} s and lost"
+                          f" {first['lost']}")
     if storm.quieter in others:
         slower = (results["checkout"]["p99"]
                   - others[storm.quieter]["checkout"]["p99"])
@@ -284,7 +322,7 @@ def print_header() -> None:
 def print_row(storm: Storm, results: Results, seconds: float) -> None:
     checkout = results.get("checkout", {})
     leakers = [result for name, result in results.items()
-               if name not in ("checkout", "batch", "web", "server")]
+               if name not in ("checkout", "batch", "web", "server", "first")]
     asked = sum(leaker["asked"] for leaker in leakers)
     served = sum(leaker["served"] for leaker in leakers)
 

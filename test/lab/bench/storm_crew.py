@@ -9,7 +9,14 @@ line of JSON about how it fared.
 
     leak      a new engine and Session per request, never closed
               (rate=60 a second, threads=2 at a time: how many
-              may connect at the same instant is what burst is for)
+              may connect at the same instant is what burst is for);
+              naming=pid, pod, trace or letters: each connection has another
+              name, as of a process, of a Kubernetes pod, a W3C traceparent,
+              or at random; naming=tenant: one name, 200 roles
+    first     a program that never was there before, every two seconds
+              another one: tries to connect ten times a second until it gets
+              in, then makes some transactions, pauses, and makes one more
+              (every=2 seconds, pause=6)
     burst     so many connections at the same instant, each left in a
               transaction (size=50, every=2 seconds)
     checkout  opens a connection, reads, closes (rate=10 a second)
@@ -120,13 +127,39 @@ class Clock:
 
 # ---------------------------------------------------------------- programs
 
-def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2) -> Dict:
+KUBERNETES = "bcdfghjklmnpqrstvwxz2456789"
+TENANTS = 200
+
+
+def _pick(letters: str, length: int) -> str:
+    return "".join(random.choice(letters) for _ in range(length))
+
+
+def _renamed(url: str, naming: Optional[str], number: int) -> str:
+    """The URL of one connection of a leak."""
+    if naming is None:
+        return url
+    if naming == "tenant":
+        return url.replace("//app@", f"//tenant{number % TENANTS}@")
+    name = {
+        "pid": lambda: f"orders-{20001 + number}",
+        "pod": lambda: f"orders-7d9f8b6c5-{_pick(KUBERNETES, 5)}",
+        "trace": lambda: (f"00-{_pick('0123456789abcdef', 32)}"
+                          f"-{_pick('0123456789abcdef', 16)}-01"),
+        "letters": lambda: _pick("abcdefghijklmnopqrstuvwxyz", 12),
+    }[naming]()
+    return url.replace("application_name=orders", f"application_name={name}")
+
+
+def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2,
+         naming: Optional[str] = None) -> Dict:
     tally = Tally()
     numbers = itertools.count()
+    names = itertools.count()
     forgotten = []
 
     def request() -> None:
-        session = Session(create_engine(url))
+        session = Session(create_engine(_renamed(url, naming, next(names))))
         try:
             session.execute(text("SELECT item FROM orders WHERE id = 1"))
             forgotten.append(session)
@@ -148,6 +181,47 @@ def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2) -> Dict:
         worker.join(max(clock.end - time.monotonic(), 0)
                     + LAST_ANSWERS_SECONDS)
     return tally.summary()
+
+
+def first(url: str, clock: Clock, every: float = 2, pause: float = 6) -> Dict:
+    """How long each one took to get in, and whether its session was kept."""
+    waited: List[float] = []
+    lost = []
+
+    def program() -> None:
+        name = _pick("abcdefghijklmnopqrstuvwxyz", 10)
+        came = time.monotonic()
+        while not clock.over.is_set():
+            try:
+                connection = psycopg2.connect(url.replace(
+                    "application_name=first", f"application_name={name}"))
+                break
+            except psycopg2.Error:
+                clock.over.wait(0.1)
+        else:
+            waited.append(time.monotonic() - came)
+            return
+        waited.append(time.monotonic() - came)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for seconds in (0, 0, 0, pause):
+                    clock.over.wait(seconds)
+                    cursor.execute("SELECT item FROM orders WHERE id = 1")
+            connection.close()
+        except psycopg2.Error as error:
+            lost.append(str(error))
+
+    clock.wait_for_go()
+    programs = []
+    for _ in clock.pace(1 / every):
+        programs.append(threading.Thread(target=program, daemon=True))
+        programs[-1].start()
+    for thread in programs:
+        thread.join(LAST_ANSWERS_SECONDS)
+    ordered = sorted(waited)
+    return {"came": len(programs), "median_s": percentile(ordered, 50),
+            "longest_s": percentile(ordered, 100), "lost": lost}
 
 
 def burst(url: str, clock: Clock, size: int = 50, every: float = 2) -> Dict:
@@ -383,7 +457,14 @@ class Wire:
 
 
 PROGRAMS = {program.__name__: program
-            for program in (leak, burst, checkout, batch, web, hammer)}
+            for program in (leak, first, burst, checkout, batch, web, hammer)}
+
+
+def _value(text_: str) -> object:
+    try:
+        return float(text_)
+    except ValueError:
+        return text_
 
 
 def main() -> None:
@@ -392,7 +473,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     result = PROGRAMS[program](
         url, Clock(float(seconds)),
-        **{name: float(value) for name, value in
+        **{name: _value(value) for name, value in
            (option.split("=") for option in options)})
     print(json.dumps(result), flush=True)
     os._exit(0)     # as a killed program would: the server must clean up

@@ -35,6 +35,10 @@ had begun to read one.  So "wrong" endings are those
 whose log line has another command tag than that of a session at rest, or a
 statement: the session had gone back to work;
 
+=item talking
+
+of a client whose Describe had been answered, and that had not sent Sync;
+
 =item other
 
 that cancelled a statement of another transaction than the one that was

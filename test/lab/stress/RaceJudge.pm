@@ -20,7 +20,7 @@ use warnings;
 use Time::HiRes qw(time);
 
 # What an ending can be that is wrong; Race.pm explains them.
-my @sorts = qw(running other lost early bare pending unequal);
+my @sorts = qw(running talking other lost early bare pending unequal);
 
 sub new_figures
 {

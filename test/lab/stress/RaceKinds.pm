@@ -112,6 +112,27 @@ my %kinds = (
 		detail => $evicted,
 	},
 
+	# Many transactions in one message, each of which is just young enough.
+	series => {
+		%age,
+		opening => '',
+		closing => 'ROLLBACK',
+		options => ['-m'],
+		clients => 20,
+	},
+
+	# Clients that talk, without running a statement, when their time is over.
+	describe => {
+		reason => 'idle_in_transaction_timeout',
+		settings => [ "pg_hygiene.idle_in_transaction_timeout = '${limit}ms'" ],
+		opening => 'PREPARE talk AS SELECT 1; BEGIN; ',
+		closing => 'ROLLBACK',
+		at_rest => qr/^idle in transaction$/,
+		sqlstate => '25P03',
+		detail => $idle_transaction,
+		options => ['-p'],
+	},
+
 	# Sessions at rest in a transaction that is about to be too old ...
 	transaction_age => { %age, options => ['-r'] },
 

@@ -19,17 +19,25 @@
  * A client whose statement was cancelled leaves its failed transaction open
  * until its grace is about over.
  *
+ * A client that talks (-p) sends Describe and Flush instead of a statement now
+ * and then, rests again, for less than the limit, and sends the Sync that ends
+ * the exchange.  Until then it must not be ended: once its Describe was answered
+ * it is at work.
+ *
+ * Many transactions in one message (-m) are each almost as old as they may be,
+ * and the last one a little older or not.
+ *
  * Every statement raises a sequence of the client's own, which no rollback
  * takes back.  So a client that was ended can tell afterwards whether the
  * statement whose reply it never got had been executed.
  *
  * Standard output, one line each:
- *	 ended PID SQLSTATE sent|unsent [early] [bare]
+ *	 ended PID SQLSTATE sent|unsent [early] [bare] [talking]
  *		a session was ended.  "sent": its next statement was on its way.
  *		"early": less than the limit after the statement was sent that the
  *		idleness came after, or that began the transaction.  "bare": without
  *		a DETAIL or a HINT.  SQLSTATE is "none" when the socket closed without
- *		a word
+ *		a word.  "talking": although its Describe had been answered
  *	 cancelled PID SQLSTATE [early] [bare]
  *		the same for a statement.  "early" if the transaction in which it was
  *		cancelled was begun by the same message
@@ -67,6 +75,8 @@ const char *opening = "";
 const char *closing = "";
 bool		renews = false;
 bool		works_before = false;
+bool		talks = false;
+bool		in_series = false;
 int64_t		limit = 100000;
 static int	n_racers = 60;
 static int64_t wanted_endings = 1000;
@@ -111,10 +121,16 @@ now(void)
  */
 
 static bool
+waits(const Racer *racer)
+{
+	return racer->state == WAITING || racer->state == RESTING ||
+		racer->state == TALKING;
+}
+
+static bool
 is_due(const Racer *racer)
 {
-	return (racer->state == WAITING || racer->state == RESTING) &&
-		(racer->due <= now() || stopping);
+	return waits(racer) && (racer->due <= now() || stopping);
 }
 
 static void
@@ -142,8 +158,7 @@ prepare(struct pollfd *fds)
 		fds[i].events = racer->state == CONNECTING &&
 			racer->wants == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
 		fds[i].revents = 0;
-		if ((racer->state == WAITING || racer->state == RESTING) &&
-			racer->due < first)
+		if (waits(racer) && racer->due < first)
 			first = racer->due;
 	}
 	return first;
@@ -209,7 +224,7 @@ read_options(int argc, char **argv)
 {
 	int			option;
 
-	while ((option = getopt(argc, argv, "c:d:e:l:n:o:rs:t:w")) != -1)
+	while ((option = getopt(argc, argv, "c:d:e:l:mn:o:prs:t:w")) != -1)
 	{
 		switch (option)
 		{
@@ -225,11 +240,17 @@ read_options(int argc, char **argv)
 			case 'l':
 				limit = number_option(optarg, 1000, INT32_MAX);
 				break;
+			case 'm':
+				in_series = true;
+				break;
 			case 'n':
 				n_racers = number_option(optarg, 1, MAX_RACERS);
 				break;
 			case 'o':
 				opening = optarg;
+				break;
+			case 'p':
+				talks = true;
 				break;
 			case 'r':
 				renews = true;
@@ -244,7 +265,7 @@ read_options(int argc, char **argv)
 				works_before = true;
 				break;
 			default:
-				give_up("usage: racer -d CONNINFO [-n CLIENTS] [-l LIMIT_IN_MICROSECONDS] [-e ENDINGS] [-t SECONDS] [-o OPENING] [-c CLOSING] [-r] [-w] [-s SEED]");
+				give_up("usage: racer -d CONNINFO [-n CLIENTS] [-l LIMIT_IN_MICROSECONDS] [-e ENDINGS] [-t SECONDS] [-o OPENING] [-c CLOSING] [-m] [-p] [-r] [-w] [-s SEED]");
 		}
 	}
 }

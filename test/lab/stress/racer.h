@@ -22,9 +22,14 @@ typedef enum State
 	OPENING,					/* the opening statements are under way */
 	RESTING,					/* until "due", or until it is ended */
 	RACING,						/* its statement is under way */
+	TALKING,					/* its Describe was answered; until "due" */
+	SYNCING,					/* its Sync is under way */
 	CLOSING,					/* the closing statement is under way */
 	CLOSED
 } State;
+
+/* In one message. */
+#define MAX_TRANSACTIONS 5
 
 typedef struct Racer
 {
@@ -40,6 +45,12 @@ typedef struct Racer
 	bool		unsure;			/* ended with a statement under way */
 	bool		in_parts;		/* the statement under way left the
 								 * transaction open that it came in */
+	bool		describes;		/* what is under way is a Describe, no
+								 * statement */
+	int			n_durations;	/* of the message under way, the transactions
+								 * of which nothing was heard yet, last first,
+								 * and how long each takes at least */
+	int64_t		durations[MAX_TRANSACTIONS];
 	bool		aborted;		/* its transaction was cancelled, and is open */
 	int			pid;			/* of its present or last session */
 	int			refusals;		/* in a row */
@@ -57,6 +68,8 @@ extern const char *opening;
 extern const char *closing;
 extern bool renews;				/* statements begin new transactions */
 extern bool works_before;		/* and work in the old one first */
+extern bool talks;				/* Describe and Flush now and then */
+extern bool in_series;			/* many transactions in one message */
 extern int64_t limit;
 
 extern bool stopping;

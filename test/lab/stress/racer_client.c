@@ -25,6 +25,9 @@ typedef PGresult Reply;
  * statement could be cancelled, where that is what is raced.
  */
 #define STEP 10
+
+/* How much less than the limit a transaction takes that must not be cancelled. */
+#define SPARE 10000
 #define LONG_STEP 100
 
 /* How far behind the limit the aim may get. */
@@ -159,14 +162,15 @@ be_ended(Racer *racer)
 {
 	bool		sent = racer->state != RESTING;
 
-	printf("ended %d %s %s%s%s\n", racer->pid, racer->sqlstate,
+	printf("ended %d %s %s%s%s%s\n", racer->pid, racer->sqlstate,
 		   sent ? "sent" : "unsent",
 		   is_early(racer) ? " early" : "",
-		   racer->bare ? " bare" : "");
+		   racer->bare ? " bare" : "",
+		   racer->state == TALKING ? " talking" : "");
 	endings++;
 	if (racer->state == RESTING)
 		learn(racer, works_before && !racer->aborted ? -LONG_STEP : -STEP);
-	if (racer->state == RACING && !racer->aborted)
+	if (racer->state == RACING && !racer->aborted && !racer->describes)
 		racer->unsure = true;
 	disconnect(racer);
 	if (stopping && !racer->unsure)
@@ -272,6 +276,59 @@ send_renewal(Racer *racer)
 }
 
 /*
+ * Transactions that take a little less than they may, and one that takes that
+ * or a little more, in one message.  What they take together is known to be at
+ * least the sum.
+ */
+static void
+send_series(Racer *racer)
+{
+	char		sql[MAX_TRANSACTIONS * 100];
+	int			n = 2 + random() % (MAX_TRANSACTIONS - 1);
+	int			length = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int64_t		takes = i < n - 1 ?
+			limit - SPARE - random() % (2 * SPARE) : limit - JITTER + random() % (2 * JITTER);
+
+		racer->durations[n - 1 - i] = takes;
+		length += snprintf(sql + length, sizeof(sql) - length,
+						   "BEGIN; SELECT pg_sleep(%.6f); COMMIT; ",
+						   takes / 1e6);
+	}
+	racer->n_durations = n;
+	rounds++;
+	send_sql(racer, RACING, sql, false);
+	if (racer->state == RACING)
+		racer->measured_from = racer->sent_at;
+}
+
+/* libpq sends no Sync only while it is in its mode for pipelines. */
+static void
+send_describe(Racer *racer)
+{
+	racer->state = RACING;
+	racer->sent_at = now();
+	racer->in_parts = false;
+	racer->describes = true;
+	rounds++;
+	if (!PQenterPipelineMode(racer->conn) ||
+		!PQsendDescribePrepared(racer->conn, "talk") ||
+		!PQsendFlushRequest(racer->conn) || PQflush(racer->conn) < 0)
+		be_ended(racer);
+}
+
+static void
+send_sync(Racer *racer)
+{
+	racer->state = SYNCING;
+	racer->sent_at = now();
+	if (!PQpipelineSync(racer->conn))
+		be_ended(racer);
+}
+
+/*
  * The last statement takes the session to where no limit acts, so that it can
  * hang up without missing its own end.
  */
@@ -284,7 +341,11 @@ rest(Racer *racer)
 		return;
 	}
 	racer->state = RESTING;
-	racer->due = now() + limit + aims[racer->aborted] - JITTER +
+	racer->describes = false;
+	racer->due = now();
+	if (in_series && !racer->aborted)
+		return;
+	racer->due += limit + aims[racer->aborted] - JITTER +
 		random() % (2 * JITTER + 1);
 }
 
@@ -293,12 +354,18 @@ be_due(Racer *racer)
 {
 	if (racer->state == WAITING)
 		connect_racer(racer);
+	else if (racer->state == TALKING)
+		send_sync(racer);
 	else if (stopping)
 		rest(racer);
 	else if (racer->aborted)
 		send_opening(racer, true);
+	else if (in_series)
+		send_series(racer);
 	else if (renews)
 		send_renewal(racer);
+	else if (talks && random() % 2 == 0)
+		send_describe(racer);
 	else
 		send_statement(racer);
 }
@@ -310,7 +377,7 @@ note_reply(Racer *racer)
 	if (racer->state == RACING)
 	{
 		survived++;
-		racer->executed++;
+		racer->executed += !in_series && !racer->describes;
 		learn(racer, STEP);
 	}
 	else if (racer->state == OPENING && racer->aborted)
@@ -340,6 +407,11 @@ go_on(Racer *racer)
 	}
 	else if (racer->state == RACING && racer->in_parts && renews)
 		send_opening(racer, true);
+	else if (racer->state == RACING && racer->describes)
+	{
+		racer->state = TALKING;
+		racer->due = now() + limit / 2 + random() % limit;
+	}
 	else
 		rest(racer);
 }
@@ -371,7 +443,11 @@ take_result(Racer *racer, const Reply *result)
 			/* From here on it is another transaction. */
 			if (strcmp(PQcmdStatus((PGresult *) result), "ROLLBACK") == 0)
 				racer->measured_from = racer->sent_at;
+			if (strcmp(PQcmdStatus((PGresult *) result), "COMMIT") == 0 &&
+				racer->n_durations > 0)
+				racer->measured_from += racer->durations[--racer->n_durations];
 			break;
+		case PGRES_PIPELINE_SYNC:
 		case PGRES_EMPTY_QUERY:
 			break;
 		default:
@@ -409,7 +485,11 @@ read_input(Racer *racer)
 		over = true;
 
 	/* When idle, libpq always says that it is complete. */
-	complete = complete && racer->state != RESTING;
+	complete = complete && racer->state != RESTING &&
+		racer->state != TALKING;
+	if (complete && racer->state == SYNCING && !over &&
+		!PQexitPipelineMode(racer->conn))
+		complete = false;
 	if (complete && !racer->cut_short)
 		note_reply(racer);
 	if (over)

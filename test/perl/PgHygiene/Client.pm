@@ -48,11 +48,16 @@ my $READ_SIZE = 65536;
 
 =pod
 
-=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [nowait => 1])
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [nowait => 1], [later => 1])
 
 A connected client; scripts get theirs from client() in PgHygiene.  When the server refused it, C<error> says why and
 C<closed_at> is set.  C<from> is the client's own address, for C<tcp>.  With C<nowait> it may still be connecting; wait_ready
-waits for that.
+waits for that.  With C<later> it has a backend of its own that waits for its
+name until log_in is called.
+
+=head2 log_in
+
+Logs in a client that was to do so later.
 
 =cut
 
@@ -61,7 +66,7 @@ sub is_option
 	my ($word) = @_;
 
 	return defined $word
-	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|nowait)$/;
+	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|nowait|later)$/;
 }
 
 sub new
@@ -90,9 +95,27 @@ sub new
 	$self->{socket}->blocking(0);
 
 	my $body = pack('N', 196608) . pack('(Z*)*', %startup) . "\0";
-	$self->_write(pack('N', 4 + length $body) . $body);
+	$self->{startup} = pack('N', 4 + length $body) . $body;
+	if ($options{later})
+	{
+		# only a backend says that there is no TLS on this socket
+		$self->_write(pack 'NN', 8, 80877103);
+		$self->_readable($PostgreSQL::Test::Utils::timeout_default);
+		sysread $self->{socket}, my $answer, 1;
+		return $self;
+	}
+	$self->_write($self->{startup});
 	$self->_read_until_ready unless $options{nowait};
 	return $self;
+}
+
+sub log_in
+{
+	my ($self) = @_;
+
+	$self->_write($self->{startup});
+	$self->_read_until_ready;
+	return;
 }
 
 =pod

@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/live.c
+ *	  What the sessions of this moment add to what is counted of applications.
+ *
+ * Owns: one look at all sessions.  Must not: act on one, or show anything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "views/live.h"
+
+#include "common/hashfn.h"
+
+#include "pure/diagnosis.h"
+#include "pure/policy.h"
+#include "shared/members.h"
+
+/* ----------
+ * One session
+ * ----------
+ */
+
+/* Count distinct client addresses, up to a bound. */
+static void
+add_client(PghLive *live, const PghAddress *address)
+{
+	uint32		hash = hash_bytes((const unsigned char *) address,
+								  sizeof(PghAddress));
+
+	for (int i = 0; i < live->n_clients; i++)
+		if (live->clients[i] == hash)
+			return;
+	if (live->n_clients < PGH_MAX_LEAK_CLIENTS)
+		live->clients[live->n_clients++] = hash;
+}
+
+/* With the one that is open. */
+static int64
+transactions_of(const PghSession *session)
+{
+	return session->transactions +
+		(session->facts.xact_start != 0 &&
+		 session->facts.state != PGH_STATE_IDLE_IN_TRANSACTION_ABORTED);
+}
+
+static bool
+is_abandoned(const PghSession *session, TimestampTz now)
+{
+	return pgh_session_is_abandoned(&session->facts,
+									transactions_of(session), now);
+}
+
+static void
+add_session(PghLive *live, const PghSession *session, TimestampTz now)
+{
+	TimestampTz xact_start = session->facts.xact_start;
+
+	live->connections++;
+	live->hidden += !pgh_may_see(session->login.roleid);
+	live->transactions += session->transactions - session->credited;
+	live->renamed += session->facts.renames > 0;
+	live->lent += pgh_session_is_lent(&session->facts);
+	live->abandoned += is_abandoned(session, now);
+	live->used_again += pgh_session_is_used_again(&session->facts,
+												  transactions_of(session));
+	live->silent += session->facts.state == PGH_STATE_IDLE &&
+		now - session->facts.state_start >= PGH_CALL_SILENCE;
+	add_client(live, &session->login.address);
+	if (session->facts.state == PGH_STATE_ACTIVE)
+		live->active++;
+	else if (session->facts.state == PGH_STATE_IDLE)
+		live->idle++;
+	else if (pgh_state_in_transaction_idle(session->facts.state))
+		live->idle_in_transaction++;
+	if (xact_start != 0 &&
+		(live->oldest_xact == 0 || xact_start < live->oldest_xact))
+		live->oldest_xact = xact_start;
+}
+
+/* ----------
+ * Were abandoned sessions at work at the same time, or one after the other?
+ * ----------
+ */
+
+typedef struct PghTurn
+{
+	TimestampTz at;
+	int			change;			/* 1: a session began; -1: it fell silent */
+	uint32		application;
+} PghTurn;
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const PghTurn *left = a;
+	const PghTurn *right = b;
+
+	if (left->at != right->at)
+		return left->at < right->at ? -1 : 1;
+	return left->change - right->change;
+}
+
+static void
+count_at_once(PghLive *live, PghTurn *turns, int n)
+{
+	qsort(turns, n, sizeof(PghTurn), compare_turns);
+	for (int i = 0; i < n; i++)
+	{
+		PghLive    *its = &live[turns[i].application];
+
+		its->at_work += turns[i].change;
+		its->at_once = Max(its->at_once, its->at_work);
+		if (turns[i].change < 0 && its->first_silence == 0)
+			its->first_silence = turns[i].at;
+		its->late += turns[i].change > 0 && its->first_silence != 0 &&
+			turns[i].at - its->first_silence >= PGH_CALL_SILENCE;
+	}
+}
+
+static void
+add_turns(PghTurn *turns, const PghSession *session, uint32 application)
+{
+	turns[0].at = session->facts.backend_start;
+	turns[0].change = 1;
+	turns[1].at = session->facts.state_start;
+	turns[1].change = -1;
+	turns[0].application = turns[1].application = application;
+}
+
+/* ----------
+ * How many processes are they of?
+ * ----------
+ */
+
+typedef struct PghClient
+{
+	uint32		application;
+	int			pid;
+} PghClient;
+
+static int
+compare_clients(const void *a, const void *b)
+{
+	const PghClient *left = a;
+	const PghClient *right = b;
+
+	if (left->application != right->application)
+		return left->application < right->application ? -1 : 1;
+	return left->pid - right->pid;
+}
+
+static void
+count_processes(PghLive *live, PghClient *clients, int n)
+{
+	qsort(clients, n, sizeof(PghClient), compare_clients);
+	for (int i = 0; i < n; i++)
+	{
+		PghLive    *its = &live[clients[i].application];
+
+		its->process_unknown |= clients[i].pid == 0;
+		its->processes += i == 0 ||
+			compare_clients(&clients[i], &clients[i - 1]) != 0;
+	}
+}
+
+/* ----------
+ * All of them
+ * ----------
+ */
+
+
+static PghListing
+begin_listing(void)
+{
+	PghListing	listing;
+
+	listing.n = pgh_n_applications;
+	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
+									sizeof(PghLive)));
+	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
+	listing.folded = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
+	return listing;
+}
+
+/* The place of a name, or its row behind the table. */
+static uint32
+row_of(PghListing *listing, const char *name)
+{
+	uint32		index;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	index = pgh_application_find(name);
+	pgh_unlock(&pgh_applications_part);
+	if (index != PGH_NO_APPLICATION)
+		return index;
+	for (index = pgh_n_applications; index < listing->n; index++)
+		if (strcmp(listing->name[index - pgh_n_applications], name) == 0)
+			return index;
+	strlcpy(listing->name[listing->n - pgh_n_applications], name,
+			PGH_NAME_LEN);
+	return listing->n++;
+}
+
+/*
+ * Where a session counts that has the name it was let in with, and where one
+ * counts that has taken another one in a transaction which is still open.
+ */
+static uint32
+row_of_session(PghListing *listing, const PghSession *session)
+{
+	char		name[PGH_NAME_LEN];
+
+	pgh_slot_name(&pgh_slots[session->index], name);
+	if (strcmp(name, session->who.application) == 0)
+		return session->counted_as;
+	return row_of(listing, session->who.application);
+}
+
+/*
+ * The sessions of this moment by the name that they have now.  "arrived" and
+ * "departed" say by how much the table is behind.
+ */
+PghListing
+pgh_list_live(TimestampTz now)
+{
+	PghListing	listing = begin_listing();
+	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
+										sizeof(PghTurn)));
+	PghClient  *clients = palloc(mul_size(pgh_n_slots, sizeof(PghClient)));
+	int			n_clients = 0;
+	int			n_turns = 0;
+
+	for (int i = 0; i < pgh_n_slots; i++)
+	{
+		PghSession	session;
+		uint32		row;
+
+		if (!pgh_scan_session(i, &session) ||
+			session.counted_as == PGH_NO_APPLICATION)
+			continue;
+		row = row_of_session(&listing, &session);
+		add_session(&listing.live[row], &session, now);
+		clients[n_clients].application = row;
+		clients[n_clients++].pid = session.login.client_pid;
+		if (is_abandoned(&session, now))
+		{
+			add_turns(&turns[n_turns], &session, row);
+			n_turns += 2;
+		}
+		if (row != session.counted_as)
+		{
+			listing.live[row].arrived++;
+			listing.live[session.counted_as].departed++;
+		}
+	}
+	count_at_once(listing.live, turns, n_turns);
+	count_processes(listing.live, clients, n_clients);
+	return listing;
+}
+
+void
+pgh_live_sum(PghLive *sum, const PghLive *live)
+{
+	sum->connections += live->connections;
+	sum->active += live->active;
+	sum->idle += live->idle;
+	sum->idle_in_transaction += live->idle_in_transaction;
+	sum->hidden += live->hidden;
+	sum->transactions += live->transactions;
+	sum->arrived += live->arrived;
+	sum->departed += live->departed;
+	if (live->oldest_xact != 0 &&
+		(sum->oldest_xact == 0 || live->oldest_xact < sum->oldest_xact))
+		sum->oldest_xact = live->oldest_xact;
+}

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * views/live.h
+ *	  What the sessions of this moment add to what is counted of applications.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGH_LIVE_H
+#define PGH_LIVE_H
+
+#include "shared/leaks.h"
+#include "views/views.h"
+
+/* The sessions of one application. */
+typedef struct PghLive
+{
+	int			connections;
+	int			active;
+	int			idle;
+	int			idle_in_transaction;
+	int64		transactions;
+	int			abandoned;		/* as pgh_session_is_abandoned() has it */
+	int			at_work;		/* of those, as count_at_once() goes by */
+	int			at_once;		/* the most that this was */
+	int			late;			/* of the abandoned: began when others had
+								 * been silent for a while */
+	TimestampTz first_silence;	/* when the first of them fell silent; or 0 */
+	int			used_again;		/* as pgh_session_is_used_again() has it */
+	int			silent;			/* idle outside of a transaction for a while */
+	int			processes;		/* of clients */
+	bool		process_unknown;	/* of one at least */
+	int			renamed;		/* had another name before */
+	int			lent;			/* as pgh_session_is_lent() has it */
+	int			n_clients;
+	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
+	int			arrived;		/* took this name, not yet counted so */
+	int			departed;		/* counted under it, has another by now */
+	TimestampTz oldest_xact;	/* 0 = none */
+	int			hidden;			/* whose states the current user may not see */
+	uint32		place;			/* its own, in the table; or beyond it */
+} PghLive;
+
+/*
+ * Everything that has a row: the places of the table, and behind them the
+ * names that sessions have this moment and that have no place.
+ */
+typedef struct PghListing
+{
+	PghLive    *live;
+	int			n;
+	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
+	bool	   *folded;			/* into one row, by place */
+} PghListing;
+
+/*
+ * The sessions of this moment, by the name that each has now.  The caller owns
+ * what it points to.
+ */
+extern PghListing pgh_list_live(TimestampTz now);
+
+/* Add the numbers of "live" that can be added up. */
+extern void pgh_live_sum(PghLive *sum, const PghLive *live);
+
+#endif							/* PGH_LIVE_H */

@@ -1,0 +1,233 @@
+
+# Who is who: traces are no names, names that differ in a number are of one
+# family, the table of names never fills, and one role's sessions are no
+# evidence against another's.
+
+use PgHygiene;
+
+my $TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+my $PARENT = "00-$TRACE-00f067aa0ba902b7-01";
+my $MAX_APPLICATIONS = 30;
+my $node = new_node(
+	'main',
+	"pg_hygiene.max_applications = $MAX_APPLICATIONS",
+	'pg_hygiene.max_events = 200',
+	'pg_hygiene.warn_at = 0',
+	'log_statement = none');
+
+$node->safe_psql('postgres',
+	'CREATE ROLE alice LOGIN; CREATE ROLE mallory LOGIN');
+
+sub row
+{
+	my ($columns, $application) = @_;
+
+	return one(
+		qq{SELECT $columns FROM hygiene.applications
+		WHERE application_name = '$application'});
+}
+
+# The names of all applications that tests have made, in their order.
+sub names
+{
+	my ($like) = @_;
+
+	return one(
+		qq{SELECT coalesce(string_agg(application_name, ', '
+			ORDER BY application_name COLLATE "C"), '')
+		FROM hygiene.applications WHERE application_name LIKE '$like'});
+}
+
+# Close them, and wait until no other session is there but so many.
+sub leave
+{
+	my ($stay, @clients) = @_;
+
+	$_->close for @clients;
+	until_row($node, "SELECT used = $stay + 1 FROM hygiene.status");
+	return;
+}
+
+sub gone
+{
+	return leave(0, @_);
+}
+
+#
+# A traceparent
+#
+configure($node, rules => 'application=orders: idle_in_transaction_timeout=200ms');
+my $orders = client('orders');
+$orders->query("SET application_name = '$PARENT'");
+is(row('connections, opened, closed', 'orders'), '1|1|0', 'a session keeps its name');
+is(names('00-%'), '', 'a traceparent is no application');
+is(of_session('application_name', $orders), $PARENT, 'hygiene.sessions shows it');
+is(of_session('limit_setting', $orders), '', 'there is no limit yet');
+$orders->query('BEGIN');
+my $last = $orders->wait_closed;
+like(
+	$last->{D},
+	qr/^Application "orders" left a transaction idle for \S+ m?s; rule 1 \(application=orders\) allows 200 ms\. Its trace is $TRACE\.$/,
+	'its rule holds; DETAIL has the name and the trace');
+is( one("SELECT application_name, trace_id FROM hygiene.events WHERE pid = $orders->{pid}"),
+	"orders|$TRACE", 'the event has both');
+is(row('terminated', 'orders'), '1', 'and it counts for the application');
+
+my $nameless = client("_DD_$PARENT");
+is(row('connections', ''), '1', 'one that logs in with it has no name');
+$nameless->query(q{SET application_name = 'named'});
+is(row('connections', 'named'), '1', 'until it takes one');
+$nameless->query('SET application_name = ' . "'00-" . '0' x 32 . '-' . '0' x 16 . "-00'");
+is(row('connections', 'named'), '1', 'a trace of zeros is none, and no name');
+$nameless->query("SET application_name = '${PARENT}0'");
+is(names('named'), 'named', 'the last real name still has a row');
+is(row('connections', 'named'), '0', 'what only looks like it is a name');
+gone($nameless);
+configure($node, rules => undef);
+
+#
+# Families
+#
+one('SELECT hygiene.reset()');
+my @web = map { client("web$_", 'SELECT 1') } 1 .. 8;
+is(names('web%'), join(', ', map { "web$_" } 1 .. 8), 'eight names stay eight applications');
+push @web, client('web1');
+is(row('connections, opened', 'web1'), '2|2', 'and one of them again is no ninth');
+push @web, client('web9');
+is(names('web%'), 'web*', 'with the ninth they are one');
+is(row('connections, opened, closed, transactions', 'web*'),
+	'10|10|0|8', 'and all that was counted is counted for it');
+$_->close for @web[ 0 .. 4 ];
+until_row($node, q{SELECT closed = 5 FROM hygiene.applications WHERE application_name = 'web*'});
+is(row('connections, opened, closed, transactions', 'web*'),
+	'5|10|5|8', 'nothing is lost or counted twice when sessions go');
+is(one(q{SELECT string_agg(application_name, ',' ORDER BY application_name COLLATE "C")
+		FROM hygiene.sessions WHERE application_name LIKE 'web%'}),
+	'web1,web6,web7,web8,web9', 'hygiene.sessions shows the exact names');
+$web[5]->query(q{SET application_name = 'web77'});
+is(row('connections, opened, closed', 'web*'), '5|11|6', 'from one name to another of it');
+is(one('SELECT bool_and(opened - closed = connections) FROM hygiene.applications'),
+	't', 'opened - closed = connections');
+gone(@web);
+
+$node->restart;
+is(row('opened, closed, transactions', 'web*'), '11|11|9', 'a family survives a restart');
+my $web = client('web4711');
+is(names('web%'), 'web*', 'as what it was');
+is(row('connections', 'web*'), '1', 'for all its names');
+gone($web);
+
+# a rule sees the exact name
+configure($node, rules => 'application=web3: connections=1; application=web*: idle_session_timeout=1h');
+my $web3 = client('web3');
+like(client('web3')->{error}->{M}, qr/^too many connections for rule 1 /, 'a cap on one name');
+is(client('web4')->{error}, undef, 'does not hold for another one of its family');
+is(of_session('limit_setting', $web3), '1h', 'a rule for all is a glob');
+gone($web3);
+configure($node, rules => undef);
+
+# off
+configure($node, application_families => 'off');
+one('SELECT hygiene.reset()');
+my @node = map { client("node-$_") } 1 .. 12;
+is(one(q{SELECT count(*) FROM hygiene.applications WHERE application_name LIKE 'node-%'}),
+	'12', 'application_families = off: each name is one');
+configure($node, application_families => undef);
+push @node, client('node-13');
+is(row('connections, opened', 'node-*'), '13|13', 'on again: they are united');
+gone(@node);
+
+#
+# The table never fills.
+#
+one('SELECT hygiene.reset()');
+my $known = client('known');
+$known->query('SELECT 1') for 1 .. 3;
+one(q{DO $$ BEGIN FOR i IN 1 .. 1000 LOOP
+	PERFORM set_config('application_name',
+		translate(md5(i::text), '0123456789abcdef', 'ghijklmnopqrstuv'), false);
+	COMMIT; END LOOP; END $$});
+cmp_ok(one('SELECT count(*) FROM hygiene.applications'), '<=', 14,
+	'a thousand names leave a handful of rows');
+is(row('opened > 900, connections', '(other applications)'), 't|0', 'the others are summed');
+is(row('connections, transactions', 'known'), '1|3', 'who was there is there');
+my @three = map { client($_, 'BEGIN') } qw(billing search cron);
+is(row('connections', $_), '1', "$_ has a row of its own") for qw(billing search cron);
+leave(1, @three);
+
+for my $i (1 .. 3 * $MAX_APPLICATIONS)
+{
+	my $name = join '', map { ('a' .. 'z')[ $_ ] } $i % 26, $i / 26, 17;
+	my $client = client("program $name");
+
+	$client->query('SELECT 1') for 1 .. 3;
+	$client->close;
+}
+until_row($node, 'SELECT used = 2 FROM hygiene.status');
+cmp_ok(one('SELECT count(*) FROM hygiene.applications'), '<=', $MAX_APPLICATIONS + 2,
+	'established ones give way to others, too');
+is(row('connections, transactions', 'known'), '1|3', 'but none that has a session');
+is(one('SELECT sum(opened) - sum(closed) - sum(connections) FROM hygiene.applications'),
+	'0', 'nothing is lost');
+gone($known);
+one('SELECT hygiene.reset()');
+is(one('SELECT count(*) FROM hygiene.applications'), '1', 'reset() forgets all that have no session');
+
+#
+# Refusals under rotating names
+#
+my $boss = client('boss', user => $node->safe_psql('postgres', 'SELECT current_user'));
+configure($node, rules => 'user=mallory: connections=1', idle_in_transaction_timeout => '100ms');
+my @ended = map { client("ended $_", 'BEGIN') } qw(a b c);
+$_->wait_closed for @ended;
+my $inside = client('inside', user => 'mallory');
+my $log = log_position($node);
+my $before = one('SELECT count(*) FROM hygiene.applications');
+client(join('', map { ('a' .. 'z')[ rand 26 ] } 1 .. 12), user => 'mallory') for 1 .. 500;
+is(one(q{SELECT count(*) FROM hygiene.events WHERE action = 'terminate'}),
+	'3', 'every other event is still there');
+cmp_ok(one(q{SELECT count(*) FROM hygiene.events WHERE action = 'refuse'}),
+	'<=', 40, 'refusals take a fifth of the ring');
+cmp_ok(log_position($node) - $log, '<', 50_000, 'and little of the log');
+cmp_ok(one('SELECT count(*) FROM hygiene.applications') - $before, '<=', 3, 'and no places');
+is(one('SELECT refused FROM hygiene.status'), '500', 'each is counted');
+is(one('SELECT sum(refused) FROM hygiene.applications'), '500', 'for somebody');
+gone($inside, $boss);
+configure($node, rules => undef, idle_in_transaction_timeout => undef);
+
+#
+# Names taken later
+#
+configure($node, connections_per_application => 3);
+my @late = map { client("late $_") } 'a' .. 'e';
+$_->try_query("SET application_name = 'capped'") for @late;
+until_row($node, q{SELECT connections = 3 FROM hygiene.applications WHERE application_name = 'capped'});
+my @over = grep { !$_->is_open } @late;
+is(scalar @over, 2, 'a cap holds for a name taken later');
+$_->wait_closed for @over;
+is("$over[0]->{error}->{S} $over[0]->{error}->{C}", 'FATAL 53300', 'who is over it is ended');
+is($over[0]->{error}->{M}, 'too many connections for application "capped"', 'with the words of a refusal');
+like($over[0]->{error}->{D}, qr/^Application "capped" holds 3 connections; pg_hygiene\.connections_per_application allows 3\.$/, 'and the reason');
+is(row('refused, peak_connections, opened, closed', 'capped'), '2|3|3|0', 'counted as one that was refused');
+is(outcomes($node, 'capped'), 'done,done', 'and recorded');
+my $wrote = client('w');
+$node->safe_psql('postgres', 'CREATE TABLE t (i int); GRANT ALL ON t TO app');
+$wrote->try_query(q{BEGIN; INSERT INTO t VALUES (1); SET application_name = 'capped'; COMMIT});
+$wrote->wait_closed;
+is(one('SELECT count(*) FROM t'), '1', 'its transaction is committed before');
+my $local = client('local');
+$local->query(q{BEGIN; SET LOCAL application_name = 'capped'; COMMIT});
+$local->query('SELECT 1');
+ok($local->is_open, 'SET LOCAL takes no name');
+gone(@late, $local);
+configure($node, connections_per_application => undef,
+	rules => 'application=capped: connections=3');
+@late = map { client('') } 1 .. 20;
+$_->try_query("SET application_name = 'capped'") for @late;
+until_row($node, 'SELECT used = 4 FROM hygiene.status');
+is(row('connections', 'capped'), '3', 'twenty sessions without a name through a cap of three');
+gone(@late);
+configure($node, rules => undef);
+
+$node->stop;
+done_testing();
