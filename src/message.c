@@ -233,11 +233,12 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 static void
 print_held(const PghRefusalFacts *facts, char *held, size_t size)
 {
-	snprintf(held, size, facts->beside_newcomers ?
-			 "%d connections beside other applications that are new" :
-			 facts->beside_roles ?
-			 "%d connections beside those of other roles" :
-			 "%d connections", facts->held);
+	snprintf(held, size, facts->held == 1 ?
+			 "%d connection" : "%d connections", facts->held);
+	if (facts->beside_newcomers)
+		strlcat(held, " beside other applications that are new", size);
+	else if (facts->beside_roles)
+		strlcat(held, " beside those of other roles", size);
 }
 
 static void
@@ -261,7 +262,9 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 					 facts->rule, facts->rule_label, facts->limit);
 			break;
 		case PGH_LIMIT_RESERVE:
-			snprintf(detail, size, "%d of %d connection slots are available; rule %d (%s) keeps %d for its own sessions.",
+			snprintf(detail, size, facts->available == 1 ?
+					 "%d of %d connection slots is available; rule %d (%s) keeps %d for its own sessions." :
+					 "%d of %d connection slots are available; rule %d (%s) keeps %d for its own sessions.",
 					 facts->available, facts->usable, facts->rule,
 					 facts->rule_label, facts->limit);
 			break;
@@ -271,11 +274,29 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 						 facts->application, held, facts->usable,
 						 facts->limit);
 			else
-				snprintf(detail, size, "Application \"%s\" holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
+				snprintf(detail, size, facts->available == 1 ?
+						 "Application \"%s\" holds %s, and %d of %d slots is available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left." :
+						 "Application \"%s\" holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
 						 facts->application, held, facts->available,
 						 facts->usable, facts->limit);
 			break;
 	}
+}
+
+/* Append who holds what it lacks, if that is somebody else. */
+static void
+print_holder(const PghRefusalFacts *facts, char *detail, size_t size)
+{
+	size_t		length = strlen(detail);
+	char		name[PGH_PRINTED_NAME_LEN];
+
+	if (facts->holder[0] == '\0')
+		return;
+	snprintf(detail + length, size - length,
+			 facts->reason == PGH_LIMIT_CONNECTIONS ?
+			 " Most of them are those of application \"%s\", which holds %d." :
+			 " The most connections are those of application \"%s\", which holds %d.",
+			 pgh_print_name(facts->holder, name), facts->holder_holds);
 }
 
 /*
@@ -308,7 +329,9 @@ refusal_hint(const PghRefusalFacts *facts)
 {
 	if (facts->reason == PGH_LIMIT_CONNECT_RATE)
 		return "Keep connections open and use them again, for example through a connection pool.";
-	if (facts->held == 0)
+	if (facts->own == 0 && facts->reason == PGH_LIMIT_CONNECTIONS)
+		return "Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.";
+	if (facts->own == 0)
 		return "Try again when other sessions have ended, or ask for a rule that reserves slots for this program.";
 	return "Close sessions when the work is done, and let the program share one connection pool.";
 }
@@ -326,5 +349,6 @@ pgh_message_for_refusal(const PghRefusalFacts *facts,
 	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
 	print_refusal(&told, primary, size);
 	print_refusal_detail(&told, message->detail, sizeof(message->detail));
+	print_holder(&told, message->detail, sizeof(message->detail));
 	print_leak(&told, message->detail, sizeof(message->detail));
 }

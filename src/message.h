@@ -42,6 +42,10 @@ typedef struct PghRefusalFacts
 	const char *rule_label;		/* its selectors */
 	const char *application;
 	int			held;			/* by the application, or by the rule */
+	int			own;			/* by the application, of the client's role */
+	int			holder_holds;	/* by the one below */
+	char		holder[PGH_NAME_LEN];	/* another application, which holds
+										 * the most; "" = not to be told */
 	bool		beside_roles;	/* it was counted with that of other roles, */
 	bool		beside_newcomers;	/* or of other applications */
 	int			limit;			/* cap, rate, reserve or headroom */

@@ -14,6 +14,7 @@
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
+#include "session/holder.h"
 #include "session/tell.h"
 #include "shared/events.h"
 #include "shared/refusals.h"
@@ -38,7 +39,7 @@ fill_held(const PghArrival *arrival, PghRefusalFacts *told)
 {
 	const PghStanding *standing = &arrival->standing;
 
-	told->held = standing->own;
+	told->held = told->own = standing->own;
 	told->beside_roles = standing->held > standing->own;
 	if (told->reason == PGH_LIMIT_HEADROOM)
 		told->beside_newcomers = standing->newcomers > PGH_FEW_NEWCOMERS;
@@ -90,6 +91,25 @@ fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 			rule->value[PGH_RULE_RESERVE] : rule->value[PGH_RULE_CONNECT_RATE];
 }
 
+/*
+ * Who holds the connections, where that is somebody else.  Of a rule that goes
+ * by addresses it would tell who comes from there.
+ */
+static void
+fill_holder(const PghArrival *arrival, uint32 application,
+			PghRefusalFacts *told)
+{
+	const PghRule *rule = told->rule > 0 ?
+		&pgh_current_rules()->rule[told->rule - 1] : NULL;
+
+	if (told->reason == PGH_LIMIT_HEADROOM ||
+		told->reason == PGH_LIMIT_RESERVE)
+		pgh_find_holder(application, arrival->standing.connections, told);
+	else if (told->reason == PGH_LIMIT_CONNECTIONS && rule != NULL &&
+			 !pgh_rule_has_address(rule))
+		pgh_find_rule_holder(rule, application, told);
+}
+
 static void
 fill_refusal(const PghArrival *arrival, uint32 application, char *label,
 			 PghRefusalFacts *told)
@@ -110,6 +130,7 @@ fill_refusal(const PghArrival *arrival, uint32 application, char *label,
 		told->limit = arrival->facts.per_application;
 	if (told->rule > 0)
 		fill_from_rule(arrival, label, told);
+	fill_holder(arrival, application, told);
 }
 
 /* ----------
