@@ -242,7 +242,7 @@ is($asker{spy}->first_row(q{SELECT hygiene.report() ~ 'a secret|127\.0\.0\.1|idl
 #
 # A refused client hears of its own role's sessions only.
 #
-configure($node, rules => 'application=shop: connections=3, idle_in_transaction_timeout=30s; '
+configure($node, rules => 'application=shop: connections=3, idle_in_transaction_timeout=30s, headroom_min_idle=1h; '
 	  . 'address=127.77.0.0/16: connections=2');
 my @shop = map { client('shop', user => 'victim', 'BEGIN', "SELECT 'a secret'") } 1 .. 3;
 until_row($node,
@@ -266,7 +266,7 @@ my $near = client('far', user => 'spy', tcp => 1, from => '127.77.9.9')->{error}
 like($near->{D}, qr/hold 2 connections; rule 2 .* allows 2\./, 'a cap by address');
 configure($node, rules => 'address=127.77.0.0/16: connections=1');
 $near = client('far', user => 'spy', tcp => 1, from => '127.77.9.9')->{error};
-like($near->{D}, qr/hold 1 connections; rule 1 .* allows 1\./,
+like($near->{D}, qr/hold 1 connection; rule 1 .* allows 1\./,
 	'how many more are there is not told');
 
 $node->stop;

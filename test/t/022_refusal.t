@@ -180,7 +180,8 @@ refused_for(
 	rule => 1,
 	reason => 'connections',
 	message => 'too many connections for rule 1 (application=web-*)',
-	detail => 'The sessions of this rule hold 3 connections; rule 1 (application=web-*) allows 3.',
+	detail => 'The sessions of this rule hold 3 connections; rule 1 (application=web-*) allows 3. Most of them are those of application "web-1", which holds 2.',
+	hint => 'Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.',
 	measured => 3,
 	limit => 3);
 leave(@held);
@@ -211,7 +212,7 @@ refused_for(
 	reason => 'reserve',
 	message => 'remaining connection slots are reserved by rule 1 (application=vip)',
 	hint => 'Try again when other sessions have ended, or ask for a rule that reserves slots for this program.',
-	detail => '7 of 17 connection slots are available; rule 1 (application=vip) keeps 7 for its own sessions.',
+	detail => '7 of 17 connection slots are available; rule 1 (application=vip) keeps 7 for its own sessions. The most connections are those of application "mob", which holds 9.',
 	measured => 0,
 	limit => 7);
 leave(@held);
@@ -365,7 +366,7 @@ for my $application (sort keys %refusals)
 		1,
 		"and all are in the application's counter");
 }
-my $detail = 'DETAIL:  Application "shipping" holds 1 connections';
+my $detail = 'DETAIL:  Application "shipping" holds 1 connection;';
 my $log = slurp_file($node->logfile, $position);
 my $details = () = $log =~ /\Q$detail\E/g;
 is($details, $FIRST, 'with their DETAIL');

@@ -227,6 +227,8 @@ sub shape
 	$text =~ s/(?<=: )"[^"]*" \d+(, "[^"]*" \d+)*/"A" N/;
 	$text =~ s/\b\d+(\.\d+)?( (ms|s|min|h|d)\b)?/N/g;
 	$text =~ s/(?<=ran last: ).*/S/;
+	$text =~ s/\bN connection\b/N connections/;
+	$text =~ s/\bslots is available/slots are available/;
 	return $text;
 }
 
@@ -416,15 +418,26 @@ with_settings(rules =>
 heard(client('orders'), 'reserve');
 
 with_settings(rules =>
-	  'application=pg_dump: exempt; application=web-*: connections=1');
-@others = map { client("web-$_") } 1 .. 2;
-heard($others[1], q{a rule's connections});
+	  'application=pg_dump: exempt; application=web-*: connections=2');
+@others = map { client("web-$_") } 1, 2, 1;
+heard($others[2], q{a rule's connections});
 $_->close for @others;
 
 with_settings(rules =>
 	  'application=pg_dump: exempt; user=app: connect_rate=1');
 @others = map { client('x') } 1 .. 10;
 heard((grep { $_->{error} } @others)[0], 'connect_rate');
+$_->close for @others;
+
+# Who holds what another one lacks.
+with_settings(rules =>
+	  'application=pg_dump: exempt; user=app: connections=3');
+@others = map { client('orders') } 1 .. 3;
+heard(client('checkout'), q{a rule's connections, held by another application});
+$_->close for @others;
+with_settings(headroom => '97', rules => 'application=nobody: reserve=90');
+@others = map { client($_) } qw(orders orders orders checkout checkout checkout);
+heard((grep { $_->{error} } @others)[0], 'headroom, held by another application');
 $_->close for @others;
 
 # Repeated refusals are counted in the log.
@@ -440,6 +453,7 @@ ok(wait_log($node, qr/more connections? of application "orders"/, $position),
 # the next one that is let in when the leak was ended.
 with_settings(
 	connections_per_application => '3',
+	headroom_min_idle => '1h',
 	idle_in_transaction_timeout => '10s');
 @others = map { client('shop', 'BEGIN', 'SELECT 1') } 1 .. 3;
 do
