@@ -74,6 +74,14 @@ describe_parse_error(const char *text, const PghParseError *error)
 					error->expected, error->found, position);
 }
 
+/* Tells these rules from others, in whichever process they were read. */
+static uint64
+hash_rules(const PghRuleSet *set)
+{
+	return hash_bytes_extended((const unsigned char *) set->rule,
+							   set->n * sizeof(PghRule), set->n);
+}
+
 /*
  * check_hook of pg_hygiene.rules: parse into one flat chunk that GUC keeps
  * beside the text.  A text that does not parse is refused whole.
@@ -96,8 +104,7 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
-	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
-									set->n * sizeof(PghRule), set->n);
+	set->hash = hash_rules(set);
 	*extra = set;
 	return true;
 }
@@ -180,6 +187,7 @@ use_rules(const char *text)
 		free(set);
 		return false;
 	}
+	set->hash = hash_rules(set);
 	current_rules = set;
 	free(taken);
 	taken = set;
