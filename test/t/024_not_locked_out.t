@@ -262,7 +262,7 @@ is( join(
 			SELECT DISTINCT outcome, reason, application_name
 			FROM hygiene.events WHERE action = 'evict'})
 		}),
-	'observed headroom orders',
+	'observed connections_per_application orders,observed headroom orders',
 	'and what would be evicted');
 is(scalar(grep { !$_->is_open } @held), 0, 'nobody is touched');
 is(value($admin, 'SELECT evicted + terminated FROM hygiene.status'),

@@ -219,32 +219,38 @@ append_to_file($script, join "\n",
 	'UPDATE a SET n = n + 1 WHERE id = :client_id;',
 	'UPDATE b SET n = n + 1 WHERE id = :client_id;',
 	'COMMIT;', '');
-$node->safe_psql('postgres', 'UPDATE a SET n = 0; UPDATE b SET n = 0');
-my ($in, $out, $err) = ('', '', '');
-my $bench;
+my $longest = 0;
+for my $round (1 .. $ENV{PGH_LONG} ? 100 : 1)
 {
-	local $ENV{PGAPPNAME} = 'old';
+	my ($in, $out, $err) = ('', '', '');
+	my $bench;
 
-	$bench = IPC::Run::start(
-		[
-			'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-U', 'app',
-			'-c', 30, '-T', 120, '-f', $script, 'postgres'
-		],
-		'<', \$in, '>', \$out, '2>', \$err);
+	$node->safe_psql('postgres', 'UPDATE a SET n = 0; UPDATE b SET n = 0');
+	{
+		local $ENV{PGAPPNAME} = 'old';
+
+		$bench = IPC::Run::start(
+			[
+				'pgbench', '-n', '-h', $node->host, '-p', $node->port,
+				'-U', 'app', '-c', 30, '-T', 120, '-f', $script, 'postgres'
+			],
+			'<', \$in, '>', \$out, '2>', \$err);
+	}
+	until_row($node, q{SELECT count(*) >= 30 AND (SELECT sum(n) > 300 FROM a) FROM hygiene.sessions WHERE application_name = 'old'});
+	$drain = drain('application=old');
+	$bench->finish;
+	until_progress($drain, '30|30|0');
+	my @aborted = $err =~ /client \d+ (?:script \d+ )?aborted in command (\d+)/g;
+	is(scalar @aborted, 30, 'busy: all of them are ended') or diag $err;
+	is(join(' ', grep { $_ } @aborted), '', 'busy: none within a transaction') or diag $err;
+	my ($done) = $out =~ /number of transactions actually processed: (\d+)/;
+	is(one('SELECT (SELECT sum(n) FROM a), (SELECT sum(n) FROM b)'),
+		"$done|$done", 'busy: what was acknowledged is there, and nothing else');
+	my $took = one("SELECT extract(epoch FROM max(e.occurred_at) - min(d.started_at)) FROM hygiene.events e, hygiene.drains d WHERE d.drain = $drain AND e.reason = 'drain' AND e.occurred_at > d.started_at");
+	$longest = $took if $took > $longest;
 }
-until_row($node, q{SELECT count(*) >= 30 AND (SELECT sum(n) > 300 FROM a) FROM hygiene.sessions WHERE application_name = 'old'});
-$drain = drain('application=old');
-$bench->finish;
-until_progress($drain, '30|30|0');
-my @aborted = $err =~ /client \d+ (?:script \d+ )?aborted in command (\d+)/g;
-is(scalar @aborted, 30, 'busy: all of them are ended') or diag $err;
-is(join(' ', grep { $_ } @aborted), '', 'busy: none within a transaction') or diag $err;
-my ($done) = $out =~ /number of transactions actually processed: (\d+)/;
-is(one('SELECT (SELECT sum(n) FROM a), (SELECT sum(n) FROM b)'),
-	"$done|$done", 'busy: what was acknowledged is there, and nothing else');
-my $took = one("SELECT extract(epoch FROM max(e.occurred_at) - min(d.started_at)) FROM hygiene.events e, hygiene.drains d WHERE d.drain = $drain AND e.reason = 'drain' AND e.occurred_at > d.started_at");
-note "thirty busy clients were drained within $took s";
-cmp_ok($took, '<', 5, 'busy: soon');
+note "thirty busy clients were drained within $longest s";
+cmp_ok($longest, '<', 5, 'busy: soon');
 
 #
 # On a standby.
