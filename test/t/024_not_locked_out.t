@@ -255,14 +255,14 @@ alter_by($admin, 'headroom', '15');
 alter_by($admin, 'headroom_min_idle', '0');
 $_->query('BEGIN') for @held;
 until_row($node,
-	q{SELECT count(*) > 0 FROM hygiene.events WHERE action = 'evict'});
+	q{SELECT count(*) > 0 FROM hygiene.events WHERE action = 'evict' AND reason = 'headroom'});
 is( join(
 		',', map { join ' ', @$_ } @{
 			$admin->query(q{
 			SELECT DISTINCT outcome, reason, application_name
-			FROM hygiene.events WHERE action = 'evict'})
+			FROM hygiene.events WHERE action = 'evict' AND reason = 'headroom'})
 		}),
-	'observed connections_per_application orders,observed headroom orders',
+	'observed headroom orders',
 	'and what would be evicted');
 is(scalar(grep { !$_->is_open } @held), 0, 'nobody is touched');
 is(value($admin, 'SELECT evicted + terminated FROM hygiene.status'),

@@ -220,7 +220,7 @@ append_to_file($script, join "\n",
 	'UPDATE b SET n = n + 1 WHERE id = :client_id;',
 	'COMMIT;', '');
 my $longest = 0;
-for my $round (1 .. $ENV{PGH_LONG} ? 100 : 1)
+for my $round (1 .. ($ENV{PGH_LONG} ? 100 : 1))
 {
 	my ($in, $out, $err) = ('', '', '');
 	my $bench;
