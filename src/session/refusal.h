@@ -49,7 +49,7 @@ extern void pgh_refusal_record(const PghArrival *arrival, PghSlot *slot,
 extern void pgh_refusal_observe(const PghRefusalText *text);
 
 /* Raise FATAL. */
-extern void pgh_refusal_raise(const PghRefusalText *text) pg_attribute_noreturn();
+extern void pgh_refusal_raise(const PghRefusalText *text);
 
 /*
  * End this session at the next moment at which that is possible; nothing can

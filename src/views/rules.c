@@ -10,6 +10,7 @@
  */
 #include "views/views.h"
 
+#include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "funcapi.h"
 #include "utils/acl.h"
