@@ -17,6 +17,7 @@ my $node = new_node(
 	"listen_addresses = '127.0.0.1'",
 	'pg_hygiene.idle_in_transaction_timeout = 30s',
 	'pg_hygiene.connections_per_application = 4',
+	'pg_hygiene.headroom_min_idle = 1h',
 	'pg_hygiene.warn_at = 0',
 	q{pg_hygiene.rules = 'application=lone: connections=1'});
 
