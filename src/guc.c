@@ -77,6 +77,18 @@ describe_parse_error(const char *text, const PghParseError *error)
 					error->expected, error->found, position);
 }
 
+/* Parse rules that are to be gone by, into "set". */
+static bool
+parse_rules(const char *text, PghRuleSet *set, int32 capacity,
+			PghParseError *error)
+{
+	if (!pgh_rules_parse(text, set, capacity, error))
+		return false;
+	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
+									set->n * sizeof(PghRule), set->n);
+	return true;
+}
+
 /*
  * check_hook of pg_hygiene.rules: parse into one flat chunk that GUC keeps
  * beside the text.  A text that does not parse is refused whole.
@@ -90,7 +102,7 @@ check_rules(char **newval, void **extra, GucSource source)
 
 	if (set == NULL)
 		return false;
-	if (!pgh_rules_parse(*newval, set, capacity, &error))
+	if (!parse_rules(*newval, set, capacity, &error))
 	{
 		pgh_guc_free(set);
 		GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
@@ -99,8 +111,6 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
-	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
-									set->n * sizeof(PghRule), set->n);
 	*extra = set;
 	return true;
 }
@@ -178,7 +188,7 @@ use_rules(const char *text)
 	int32		capacity = pgh_rules_count(text);
 	PghRuleSet *set = malloc(PGH_RULESET_SIZE(capacity));
 
-	if (set == NULL || !pgh_rules_parse(text, set, capacity, &error))
+	if (set == NULL || !parse_rules(text, set, capacity, &error))
 	{
 		free(set);
 		return false;
