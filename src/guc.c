@@ -77,16 +77,12 @@ describe_parse_error(const char *text, const PghParseError *error)
 					error->expected, error->found, position);
 }
 
-/* Parse rules that are to be gone by, into "set". */
-static bool
-parse_rules(const char *text, PghRuleSet *set, int32 capacity,
-			PghParseError *error)
+/* Tells these rules from others, in whichever process they were read. */
+static uint64
+hash_rules(const PghRuleSet *set)
 {
-	if (!pgh_rules_parse(text, set, capacity, error))
-		return false;
-	set->hash = hash_bytes_extended((const unsigned char *) set->rule,
-									set->n * sizeof(PghRule), set->n);
-	return true;
+	return hash_bytes_extended((const unsigned char *) set->rule,
+							   set->n * sizeof(PghRule), set->n);
 }
 
 /*
@@ -102,7 +98,7 @@ check_rules(char **newval, void **extra, GucSource source)
 
 	if (set == NULL)
 		return false;
-	if (!parse_rules(*newval, set, capacity, &error))
+	if (!pgh_rules_parse(*newval, set, capacity, &error))
 	{
 		pgh_guc_free(set);
 		GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
@@ -111,6 +107,7 @@ check_rules(char **newval, void **extra, GucSource source)
 		GUC_check_errhint("A rule looks like this: application=web-* user=app: idle_in_transaction_timeout=30s, connections=40. Rules are separated by semicolons.");
 		return false;
 	}
+	set->hash = hash_rules(set);
 	*extra = set;
 	return true;
 }
@@ -188,11 +185,12 @@ use_rules(const char *text)
 	int32		capacity = pgh_rules_count(text);
 	PghRuleSet *set = malloc(PGH_RULESET_SIZE(capacity));
 
-	if (set == NULL || !parse_rules(text, set, capacity, &error))
+	if (set == NULL || !pgh_rules_parse(text, set, capacity, &error))
 	{
 		free(set);
 		return false;
 	}
+	set->hash = hash_rules(set);
 	current_rules = set;
 	free(taken);
 	taken = set;

@@ -55,6 +55,9 @@ sub add
 		  client($application);
 
 		die $client->{error}->{M} if $client->{closed_at};
+
+		# one that has done nothing yet would share an account with all others
+		$client->query('SELECT 1') for 1 .. 3;
 		push @{ $open{$application} }, $client;
 	}
 	return;

@@ -130,9 +130,9 @@ my $pause = 'periods, resumed, open_now';
 is(behaviour($pause, 'killed', 'idle in transaction'),
 	'4|0|0', 'killed: nobody came back');
 is(behaviour($pause, 'first_name', 'idle in transaction'),
-	'1|1|0', 'the pause before another name is the first one\'s');
+	'2|2|0', 'pauses of a transaction are those of the name it began with');
 is(behaviour($pause, 'second_name', 'idle in transaction'),
-	'1|1|0', 'the pause after it the second one\'s');
+	'0|0|0', 'also after it has taken another one');
 is(behaviour($pause, 'left', 'idle in transaction'),
 	'1|0|0', 'a client that leaves has not come back');
 is(behaviour($pause, 'came_back_and_left', 'idle in transaction'),

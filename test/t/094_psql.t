@@ -77,7 +77,7 @@ my $file = PostgreSQL::Test::Utils::tempdir() . '/psqlrc';
 append_to_file($file, "$psqlrc\n");
 my %shortcut = $psqlrc =~ /^\\set (\w+) (.*)$/mg;
 is(join(' ', sort keys %shortcut), 'apps hygiene hygiene_watch leaks', 'doc/views.md has these shortcuts');
-like(watch(":hygiene\n", qr/stats_since.*\n/, $file), qr/RECORD 1.*\nmode +\| enforce\n/, ':hygiene');
+like(watch(":hygiene\n", qr/stats_since.*\n/, $file), qr/RECORD 1.*\nversion +\| .*\nmode +\| enforce\n/, ':hygiene');
 $text = watch(":hygiene_watch\n", qr/\(every.*stats_since.*\(every.*stats_since/s, $file);
 is(scalar(() = $text =~ /^mode +\| enforce$/mg), 2, ':hygiene_watch goes on');
 is(too_wide($text), '', 'and fits');
