@@ -41,6 +41,7 @@
 #include "session/refusal.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
+#include "shared/settings.h"
 #include "shared/worker_state.h"
 
 /* ----------
@@ -338,6 +339,8 @@ pgh_admit_name(PghSlot *slot, const char *name, uint64 transactions)
 	PghArrival	arrival;
 	PghRefusalText text;
 
+	/* This backend may not have read the newest settings yet. */
+	(void) pgh_settings_take();
 	describe(&arrival, &slot->login, name);
 	arrival.is_rename = true;
 	before = arrival.who;

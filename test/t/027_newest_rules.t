@@ -65,6 +65,15 @@ until_row($node, "SELECT current_setting('pg_hygiene.mode')", 'enforce');
 is($early->first_row("SELECT current_setting('pg_hygiene.mode')"), 'enforce', 'and newer ones');
 $early->close;
 
+# A name that is taken later: in the transaction in which the rule changes.
+configure($node, rules => '');
+my ($renamer) = client('other', 'BEGIN');
+configure($node, rules => 'application=x: connections=1');
+my $first = client('x');
+my $rest = $renamer->try_query("SET application_name = 'x'; COMMIT");
+is($renamer->wait_closed->{C}, '53300', 'a name that is taken later is admitted by the newest rules');
+$first->close;
+
 #
 # What is kept for each rule: those who came before do not put it back.
 #

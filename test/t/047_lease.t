@@ -196,8 +196,10 @@ $_->close for @$leak, @$idle;
 
 ($leak, $idle) = leak();
 $_->wait_ready for @$leak;
-my $evicted = grep { $_->wait_closed->{C} eq '57P01' } @$leak[0];
-is($evicted, 1, 'while they are short, who reads on is evicted');
+until_row($node, q{SELECT count(*) = 1 FROM hygiene.events
+	WHERE application_name = 'leak' AND action = 'evict' AND outcome = 'done'});
+is(scalar(grep { !$_->is_open && $_->{error}->{C} eq '57P01' } @$leak), 1,
+	'while they are short, who reads on is evicted, until no leak is left');
 configure($node, headroom => '0');
 $_->close for @$leak, @$idle;
 
