@@ -14,7 +14,8 @@ my $node = new_node(
 	"listen_addresses = '127.0.0.1'",
 	"pg_hygiene.idle_in_transaction_timeout = '10min'",
 	"pg_hygiene.rules = 'application=ends: idle_in_transaction_timeout=100ms;"
-	  . " application=shop: connections=3, idle_in_transaction_timeout=30s'");
+	  . " application=shop: connections=3, headroom_min_idle=1h,"
+	  . " idle_in_transaction_timeout=30s'");
 $node->safe_psql(
 	'postgres', q{
 	CREATE ROLE stranger LOGIN;
