@@ -39,7 +39,8 @@ CREATE FUNCTION hygiene.get_status(
 	OUT pass_duration interval,
 	OUT stats_since timestamptz,
 	OUT rolled_back bigint,
-	OUT idle_action text)
+	OUT idle_action text,
+	OUT waiting integer)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_status';
@@ -106,6 +107,8 @@ COMMENT ON COLUMN hygiene.status.rolled_back IS
 	'Idle transactions that a limit rolled back while the connection stayed, since stats_since';
 COMMENT ON COLUMN hygiene.status.idle_action IS
 	'What a limit on an idle transaction ends where no rule says otherwise: "terminate" or "rollback"; always "terminate" where this server gives no way to roll back';
+COMMENT ON COLUMN hygiene.status.waiting IS
+	'Logins that wait for a place, as admission_wait lets them; among those that are authenticating, and counted nowhere else';
 COMMENT ON COLUMN hygiene.status.stats_since IS
 	'When counting began, or hygiene.reset() was called; a restart does not change it';
 
@@ -162,7 +165,7 @@ COMMENT ON COLUMN hygiene.sessions.client_port IS
 COMMENT ON COLUMN hygiene.sessions.backend_start IS
 	'When the session began; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.state IS
-	'As in pg_stat_activity; "starting" until the session is ready, "disabled" where track_activities is off; the others are "active" (also during a fast-path function call), "idle", "idle in transaction" and "idle in transaction (aborted)"; hidden from others';
+	'As in pg_stat_activity; "starting" until the session is ready, "disabled" where track_activities is off; the others are "active" (also during a fast-path function call), "idle", "idle in transaction" and "idle in transaction (aborted)"; "waiting for admission" is a login that is not let in yet, see admission_wait, and has nothing but its name, role, database, state and age; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.state_age IS
 	'Time since it entered this state; hidden from others';
 COMMENT ON COLUMN hygiene.sessions.transaction_age IS

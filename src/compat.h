@@ -22,6 +22,8 @@
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -259,6 +261,50 @@ pgh_process_parallel_messages(void)
 #else
 	HandleParallelMessages();
 #endif
+}
+
+/*
+ * When core ends a login that has not come to an end, or PGH_NEVER:
+ * authentication_timeout, for which it uses the timer of a statement, and
+ * transaction_timeout (17, commit 51efe38cb), since a transaction is open.
+ */
+static inline TimestampTz
+pgh_login_ends_at(void)
+{
+	TimestampTz end = PG_INT64_MAX;
+
+	if (get_timeout_active(STATEMENT_TIMEOUT))
+		end = Min(end, get_timeout_finish_time(STATEMENT_TIMEOUT));
+#if PG_VERSION_NUM >= 170000
+	if (get_timeout_active(TRANSACTION_TIMEOUT))
+		end = Min(end, get_timeout_finish_time(TRANSACTION_TIMEOUT));
+#endif
+	return end;
+}
+
+/*
+ * A wait event of our own; 17 made that possible (commit c9af05465).  0 where
+ * there is none, and when there are no more to be had.  For the worker: others
+ * use what it has got.
+ */
+static inline uint32
+pgh_make_wait_event(const char *name)
+{
+	volatile uint32 event = 0;
+
+#if PG_VERSION_NUM >= 170000
+	PG_TRY();
+	{
+		event = WaitEventExtensionNew(name);
+	}
+	PG_CATCH();
+	{
+		LWLockReleaseAll();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+#endif
+	return event;
 }
 
 /* 17 moved the number of a PGPROC (commit 024c52111); this holds everywhere. */

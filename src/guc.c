@@ -156,6 +156,12 @@ assign_exempt_superusers(bool newval, void *extra)
 	assign_published(PGH_PUBLISHED_EXEMPT_SUPERUSERS, newval);
 }
 
+static void
+assign_admission_wait(int newval, void *extra)
+{
+	assign_published(PGH_PUBLISHED_ADMISSION_WAIT, newval);
+}
+
 /* Any other that decides about sessions. */
 static void
 assign_other(int newval, void *extra)
@@ -170,6 +176,8 @@ pgh_published_settings(int *values, char *rules)
 	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] = pgh_connections_per_application;
 	values[PGH_PUBLISHED_HEADROOM] = pgh_headroom;
 	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = pgh_exempt_superusers;
+	values[PGH_PUBLISHED_ADMISSION_WAIT] =
+		pgh_limit_setting[PGH_LIMIT_ADMISSION_WAIT];
 	strlcpy(rules, rules_text, PGH_RULES_TEXT_LEN);
 }
 
@@ -204,6 +212,8 @@ pgh_use_settings(const int *values, const char *rules)
 		values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION];
 	pgh_headroom = values[PGH_PUBLISHED_HEADROOM];
 	pgh_exempt_superusers = values[PGH_PUBLISHED_EXEMPT_SUPERUSERS];
+	pgh_limit_setting[PGH_LIMIT_ADMISSION_WAIT] =
+		values[PGH_PUBLISHED_ADMISSION_WAIT];
 	return true;
 }
 
@@ -393,7 +403,8 @@ define_limits(void)
 								&pgh_limit_setting[i],
 								info->boot, 0, info->max, PGC_SIGHUP,
 								info->unit == PGH_UNIT_TIME ? GUC_UNIT_MS : 0,
-								NULL, assign_other, NULL);
+								NULL, i == PGH_LIMIT_ADMISSION_WAIT ?
+								assign_admission_wait : assign_other, NULL);
 	}
 }
 

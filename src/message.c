@@ -283,6 +283,20 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 	}
 }
 
+/* Append how long it waited for a place, if it did. */
+static void
+print_waited(const PghRefusalFacts *facts, char *detail, size_t size)
+{
+	size_t		length = strlen(detail);
+	char		waited[32];
+
+	if (facts->waited <= 0)
+		return;
+	pgh_print_measured(facts->waited, waited, sizeof(waited));
+	snprintf(detail + length, size - length,
+			 " It waited %s for a place.", waited);
+}
+
 /* Append who holds what it lacks, if that is somebody else. */
 static void
 print_holder(const PghRefusalFacts *facts, char *detail, size_t size)
@@ -349,6 +363,7 @@ pgh_message_for_refusal(const PghRefusalFacts *facts,
 	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
 	print_refusal(&told, primary, size);
 	print_refusal_detail(&told, message->detail, sizeof(message->detail));
+	print_waited(&told, message->detail, sizeof(message->detail));
 	print_holder(&told, message->detail, sizeof(message->detail));
 	print_leak(&told, message->detail, sizeof(message->detail));
 }

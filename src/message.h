@@ -51,6 +51,7 @@ typedef struct PghRefusalFacts
 	int			limit;			/* cap, rate, reserve or headroom */
 	int			available;
 	int			usable;
+	int64		waited;			/* for a place; microseconds, 0 = not at all */
 	int			leaking;		/* its sessions idle in a transaction */
 	int64		leaking_for;	/* the longest of them; microseconds */
 	PghPattern	pattern;

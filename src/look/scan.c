@@ -14,6 +14,7 @@
 #include "access/transam.h"
 
 #include "shared/members.h"
+#include "shared/waiting.h"
 
 /*
  * How often a changing entry is read again.  A backend changes its entry for
@@ -266,6 +267,31 @@ pgh_scan_session(int index, PghSession *session)
 
 	/* What was read is one session's only if the slot is still the same. */
 	return pgh_slot_is(index, session->changecount);
+}
+
+bool
+pgh_scan_waiting(int index, PghSession *session)
+{
+	TimestampTz since = pgh_waiting_since(index);
+
+	clear(index, session);
+	if (since == 0 || !pgh_slot_read_announced(index, &session->login))
+		return false;
+	session->counted_as = PGH_NO_APPLICATION;
+	session->changecount = 0;
+	session->transactions = session->credited = 0;
+	session->login.pid = ProcGlobal->allProcs[index].pid;
+	describe_login(&session->login, &session->who);
+	pgh_slot_name(&pgh_slots[index], session->who.application);
+	memcpy(session->name, session->who.application, PGH_NAME_LEN);
+	session->facts.superuser = session->login.superuser;
+	session->facts.pid = session->login.pid;
+	session->facts.state = PGH_STATE_WAITING;
+	session->facts.state_start = since;
+	session->xmin_age = pgh_scan_xmin_age(index);
+
+	/* It may have been let in, or gone, and another one have come. */
+	return pgh_waiting_since(index) == since;
 }
 
 bool

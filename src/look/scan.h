@@ -55,6 +55,12 @@ typedef struct PghSession
 extern bool pgh_scan_session(int index, PghSession *session);
 
 /*
+ * Read the login of slot "index" that waits for admission, as a session of
+ * state PGH_STATE_WAITING.  False when there is none.
+ */
+extern bool pgh_scan_waiting(int index, PghSession *session);
+
+/*
  * Who it is, by the name that it was let in with, and no more; this takes no
  * lock.
  */

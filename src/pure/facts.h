@@ -60,7 +60,8 @@ typedef enum PghState
 	PGH_STATE_ACTIVE,			/* running a statement or a fast-path call */
 	PGH_STATE_IDLE,
 	PGH_STATE_IDLE_IN_TRANSACTION,
-	PGH_STATE_IDLE_IN_TRANSACTION_ABORTED
+	PGH_STATE_IDLE_IN_TRANSACTION_ABORTED,
+	PGH_STATE_WAITING			/* at admission; no session yet */
 } PghState;
 
 /* What a session does at one moment. */
@@ -129,6 +130,7 @@ typedef enum PghLimit
 	PGH_LIMIT_DRAIN,			/* hygiene.drain(); no setting */
 	PGH_LIMIT_HEADROOM,
 	PGH_LIMIT_HEADROOM_MIN_IDLE,	/* a length, not a limit of its own */
+	PGH_LIMIT_ADMISSION_WAIT,	/* a length, not a limit of its own */
 	PGH_LIMIT_CONNECTIONS,		/* a rule's cap */
 	PGH_LIMIT_CONNECTIONS_PER_APPLICATION,
 	PGH_LIMIT_RESERVE,

@@ -180,6 +180,14 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.boot = 5 * 1000,
 		.max = INT32_MAX,
 	},
+	[PGH_LIMIT_ADMISSION_WAIT] = {
+		.name = "admission_wait",
+		.kind = PGH_KIND_SLOTS,
+		.unit = PGH_UNIT_TIME,
+		.summary = "Lets a connection that would be refused wait this long for a place.",
+		.detail = "0 means that it is refused at once. No more than half the headroom waits.",
+		.max = INT32_MAX,
+	},
 	[PGH_LIMIT_CONNECTIONS] = {
 		.name = "connections",
 		.kind = PGH_KIND_SLOTS,

@@ -43,12 +43,12 @@ refuse(PghLimit reason, int32_t rule)
  * that takes another name each time would get them all: where there are more
  * than a few, each counts as one connection of the newcomer's.
  */
-static int32_t
-held_in_account(const PghNewcomer *newcomer)
+int32_t
+pgh_held_in_account(int32_t held, int32_t newcomers)
 {
-	if (newcomer->newcomers <= PGH_FEW_NEWCOMERS)
-		return newcomer->held;
-	return newcomer->held + newcomer->newcomers - PGH_FEW_NEWCOMERS;
+	if (newcomers <= PGH_FEW_NEWCOMERS)
+		return held;
+	return held + newcomers - PGH_FEW_NEWCOMERS;
 }
 
 PghRefusal
@@ -59,7 +59,7 @@ pgh_admit(const PghNewcomer *newcomer)
 	if (newcomer->cap_rule != 0)
 		return refuse(PGH_LIMIT_CONNECTIONS, newcomer->cap_rule);
 	if (newcomer->per_application > 0 &&
-		newcomer->held >= newcomer->per_application)
+		newcomer->held + newcomer->waiting >= newcomer->per_application)
 		return refuse(PGH_LIMIT_CONNECTIONS_PER_APPLICATION, 0);
 	if (newcomer->rate_rule != 0)
 		return refuse(PGH_LIMIT_CONNECT_RATE, newcomer->rate_rule);
@@ -68,7 +68,7 @@ pgh_admit(const PghNewcomer *newcomer)
 	if (newcomer->reserve_rule != 0 && available < 1)
 		return refuse(PGH_LIMIT_RESERVE, newcomer->reserve_rule);
 	if (newcomer->headroom > 0 && available <= newcomer->headroom &&
-		held_in_account(newcomer) >= available)
+		pgh_held_in_account(newcomer->held, newcomer->newcomers) >= available)
 		return refuse(PGH_LIMIT_HEADROOM, 0);
 	return refuse(PGH_LIMIT_NONE, 0);
 }

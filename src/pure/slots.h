@@ -51,6 +51,7 @@ typedef struct PghNewcomer
 								 * same way, if its own application is one of
 								 * those; else 0 */
 	int32_t		per_application;	/* most that one may hold; 0 = no limit */
+	int32_t		waiting;		/* how many wait to be of them, and come first */
 	int32_t		kept_for_others;	/* slots of reserves that are not used up
 									 * and that it has no part in */
 	int32_t		reserve_rule;	/* the first rule with such a reserve, or 0 */
@@ -68,6 +69,12 @@ typedef struct PghRefusal
 	PghLimit	reason;			/* PGH_LIMIT_NONE: it is let in */
 	int32_t		rule;			/* 0 = server-wide */
 } PghRefusal;
+
+/*
+ * What its account holds, for this role: an application, or all that are new,
+ * where they are more than a few.
+ */
+extern int32_t pgh_held_in_account(int32_t held, int32_t newcomers);
 
 /*
  * May this connection stay?  Caps and rates first, for they hold whatever

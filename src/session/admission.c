@@ -8,8 +8,9 @@
  *
  * Exactness
  * ---------
- * Who asks to be let in counts for its application from that moment on, so
- * two that come at once see different sums, and no more than the limit get in.
+ * Whether one is let in is decided under the lock of the applications, and it
+ * counts from there on; so two that come at once see different sums, no more
+ * than the limit get in, and nobody is refused for one that is refused himself.
  *
  * What a rule's cap, reserve or rate counts depends on the rules, which may
  * change at any reload.  shared/rule_counters keeps how many sessions match
@@ -38,10 +39,11 @@
 #include "utils/timestamp.h"
 
 #include "look/rule_sessions.h"
-#include "session/refusal.h"
+#include "session/wait.h"
 #include "shared/refusals.h"
 #include "shared/rule_counters.h"
 #include "shared/settings.h"
+#include "shared/waiting.h"
 #include "shared/worker_state.h"
 
 /* ----------
@@ -69,6 +71,19 @@ rules_count_sessions(void)
 	return false;
 }
 
+/*
+ * Who waits for this place, and is to have it first.  Under the lock of the
+ * applications.
+ */
+static int
+ahead(const PghArrival *arrival, uint32 place)
+{
+	if (pgh_waiting_length() == 0)
+		return 0;
+	return pgh_queue_ahead(pgh_waiting->waiter, pgh_waiting->n_waiters,
+						   &arrival->self, place);
+}
+
 /* Under the lock: what one rule has to say about the newcomer. */
 static void
 consult_rule(PghArrival *arrival, int i, TimestampTz now)
@@ -89,13 +104,6 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 	}
 	if (unused > 0)
 		facts->has_reserve = true;
-	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
-		arrival->counts[i] >= rule->value[PGH_RULE_CONNECTIONS] &&
-		facts->cap_rule == 0 && !pgh_bits_test(&arrival->former, i))
-		facts->cap_rule = i + 1;
-	if (rule->value[PGH_RULE_CONNECTIONS] > 0 &&
-		arrival->counts[i] + 1 >= rule->value[PGH_RULE_CONNECTIONS])
-		arrival->fills_cap = true;
 	if (arrival->is_rename)
 		return;
 	if (rule->value[PGH_RULE_CONNECT_RATE] > 0 &&
@@ -110,6 +118,7 @@ consult_rules(PghArrival *arrival)
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz now = GetCurrentTimestamp();
 
+	arrival->rules_were_asked = true;
 	arrival->rules_are_present = pgh_follow_rules_locked();
 	memset(arrival->counts, 0, sizeof(arrival->counts));
 	if (pgh_rules_need_counts(rules))
@@ -126,8 +135,8 @@ consult_rules(PghArrival *arrival)
 
 /*
  * Slots that ordinary roles can have, the newcomer's own among them (core has
- * given it one already).  Exact up to the headroom, the reserves and one more,
- * which is all that matters.
+ * given it one already), and those of logins that wait behind it.  Exact up to
+ * the headroom, the reserves and one more, which is all that matters.
  */
 static void
 count_slots(PghArrival *arrival)
@@ -136,7 +145,39 @@ count_slots(PghArrival *arrival)
 	int			reserved = pgh_reserved_slots();
 	int			most = reserved + facts->headroom + facts->kept_for_others + 1;
 
-	facts->available = pgh_count_free_slots(most) - reserved + 1;
+	arrival->free_slots = pgh_count_free_slots(most) - reserved;
+	facts->available = arrival->free_slots + 1;
+	if (pgh_waiting_length() > 0)
+		facts->available += pgh_waiting_length() -
+			(pgh_waiting_find(arrival->self.session) >= 0) -
+			ahead(arrival, PGH_PLACE_SLOT);
+}
+
+/*
+ * The first matching rule whose cap is reached, by its sessions and those that
+ * wait for a place among them and come first.
+ */
+static void
+look_at_caps(PghArrival *arrival)
+{
+	const PghRuleSet *rules = pgh_current_rules();
+	PghNewcomer *facts = &arrival->facts;
+
+	for (int i = 0; i < rules->n; i++)
+	{
+		int64		cap = rules->rule[i].value[PGH_RULE_CONNECTIONS];
+		int			held;
+
+		if (cap <= 0 || !arrival->rules_were_asked ||
+			!pgh_bits_test(&arrival->bits, i))
+			continue;
+		held = arrival->counts[i] + ahead(arrival, PGH_PLACE_OF_RULE(i + 1));
+		if (held >= cap && facts->cap_rule == 0 &&
+			!pgh_bits_test(&arrival->former, i))
+			facts->cap_rule = i + 1;
+		if (held + 1 >= cap)
+			arrival->fills_cap = true;
+	}
 }
 
 /* Whether this session is subject to admission at all. */
@@ -220,20 +261,39 @@ describe(PghArrival *arrival, const PghLogin *login, const char *name)
 				   &arrival->limits);
 }
 
+/* Its turn among those that wait: by what it holds, the newcomer's last. */
+static void
+take_turn(PghArrival *arrival)
+{
+	const PghStanding *standing = &arrival->standing;
+	PghWaiter  *self = &arrival->self;
+	int			index = pgh_waiting_find(pgh_my_proc_number());
+
+	memset(self, 0, sizeof(*self));
+	self->session = pgh_my_proc_number();
+	self->since = index >= 0 ? pgh_waiting->waiter[index].since :
+		GetCurrentTimestamp();
+	self->role = arrival->login.roleid;
+	self->account = standing->established ? standing->id : PGH_NEW_ACCOUNT;
+	self->held = pgh_held_in_account(standing->held, standing->newcomers);
+	if (index >= 0)
+		*self = pgh_waiting->waiter[index];
+	else
+		pgh_queue_measure(pgh_waiting->waiter, pgh_waiting->n_waiters, self);
+}
+
 /*
- * Ask for a place under the name.  From here to its being let in, or turned
+ * Under the lock of the applications: is it let in?  Until it is, or is turned
  * away, nothing raises an error.
  */
-static void
-arrive(PghArrival *arrival, PghSlot *slot)
+static PghAnswer
+judge(void *arg)
 {
+	PghArrival *arrival = arg;
 	PghNewcomer *facts = &arrival->facts;
-	PghStanding *standing = &arrival->standing;
-	bool		named = pgh_rules_name_application(pgh_current_rules(),
-												   &arrival->bits);
+	const PghStanding *standing = &arrival->standing;
 
-	pgh_member_arrive(slot, arrival->who.application, arrival->login.roleid,
-					  named, standing);
+	take_turn(arrival);
 	facts->held = standing->held;
 	facts->newcomers = standing->newcomers;
 	facts->per_application = standing->others ? 0 :
@@ -241,85 +301,124 @@ arrive(PghArrival *arrival, PghSlot *slot)
 	facts->headroom = pgh_effective_headroom();
 	arrival->fills_cap = facts->per_application > 0 &&
 		facts->held + 1 >= facts->per_application;
+	if (is_bound(arrival) || pgh_waiting_length() > 0)
+		count_slots(arrival);
+	if (is_bound(arrival))
+	{
+		look_at_caps(arrival);
+		facts->waiting = ahead(arrival,
+							   PGH_PLACE_OF_APPLICATION(standing->id));
+		arrival->refusal = pgh_admit(facts);
+	}
+	if (arrival->refusal.reason != PGH_LIMIT_NONE &&
+		arrival->limits.mode == PGH_MODE_ENFORCE)
+		return pgh_wait_or_go(arrival);
+	pgh_wait_is_over(arrival);
+	return PGH_ANSWER_COME;
 }
 
-/* Decide, and let it in if it may; returns whether it may. */
-static bool
+/*
+ * Decide, and let it in if it may.  The rules' lock is held around that of the
+ * applications: what is counted under both is decided as of one moment.
+ */
+static PghAnswer
 decide(PghArrival *arrival, PghSlot *slot)
 {
 	bool		counting = rules_count_sessions();
-	bool		welcome;
+	bool		named = pgh_rules_name_application(pgh_current_rules(),
+												   &arrival->bits);
+	PghAnswer	answer;
 
 	if (counting)
 	{
 		pgh_lock(&pgh_rule_counters_part, LW_EXCLUSIVE);
 		consult_rules(arrival);
 	}
-	if (is_bound(arrival))
-	{
-		count_slots(arrival);
-		arrival->refusal = pgh_admit(&arrival->facts);
-	}
-	welcome = arrival->refusal.reason == PGH_LIMIT_NONE ||
-		arrival->limits.mode != PGH_MODE_ENFORCE;
-	if (welcome)
+	answer = pgh_member_ask(slot, arrival->who.application,
+							arrival->login.roleid, named, &arrival->standing,
+							judge, arrival);
+	if (answer == PGH_ANSWER_COME)
 		let_in(arrival, slot);
 	if (counting)
 		pgh_unlock(&pgh_rule_counters_part);
-	return welcome;
+	return answer;
 }
 
 /*
- * Decide, count and record; returns whether it may come.  "text" is filled in
- * when it may not.
+ * Decide, count and record.  "text" is filled in when it has to go; one that
+ * waits leaves no trace.
  */
-static bool
+static PghAnswer
 admit(PghArrival *arrival, PghSlot *slot, uint64 transactions,
 	  PghRefusalText *text)
 {
-	Oid			role = arrival->login.roleid;
-	bool		welcome;
+	PghAnswer	answer = decide(arrival, slot);
+	bool		refusable = arrival->refusal.reason != PGH_LIMIT_NONE;
 
-	arrive(arrival, slot);
-	welcome = decide(arrival, slot);
-	if (arrival->refusal.reason != PGH_LIMIT_NONE)
+	if (refusable && answer != PGH_ANSWER_WAIT)
 		pgh_refusal_record(arrival, slot, text);
-	if (welcome)
-		pgh_member_stay(slot, role, arrival->standing.connections,
-						transactions);
-	else
+	if (answer == PGH_ANSWER_COME)
+		pgh_member_stay(slot, arrival->login.roleid,
+						arrival->standing.connections, transactions);
+	else if (answer == PGH_ANSWER_GO)
 	{
-		pgh_member_turn_away(slot, role, true);
+		pgh_member_turn_away(slot);
 		pgh_count_rule(arrival->refusal.rule, PGH_COUNT_REFUSED);
 	}
 	if (is_bound(arrival))
 		ask_for_slots(arrival);
-	if (welcome && arrival->refusal.reason != PGH_LIMIT_NONE)
+	if (refusable && answer == PGH_ANSWER_COME)
 		pgh_refusal_observe(text);
-	return welcome;
+	return answer;
 }
 
+/* One question, by the rules of this moment. */
+static PghAnswer
+ask(PghArrival *arrival, const PghLogin *login, const char *name,
+	TimestampTz since, PghRefusalText *text)
+{
+	/* Rules that no longer count anybody are as new as others. */
+	if (!rules_count_sessions())
+		pgh_follow_rules();
+	describe(arrival, login, name);
+	arrival->until =
+		pgh_wait_until(since, arrival->limits.value[PGH_LIMIT_ADMISSION_WAIT]);
+	arrival->facts.may_use_reserved = may_use_reserved;
+	return admit(arrival, pgh_slot_of_mine(), 0, text);
+}
+
+/*
+ * One that waits asks again when it is told, or when some time is over; it is
+ * shown, but counted nowhere.
+ */
 void
 pgh_admit_session(const PghLogin *login, const char *name)
 {
 	PghSlot    *slot = pgh_slot_of_mine();
+	TimestampTz since = GetCurrentTimestamp();
+	int			naps = 0;
+	bool		is_shown = false;
 	PghArrival	arrival;
 	PghRefusalText text;
+	PghAnswer	answer;
 
 	if (slot == NULL)
 		return;
-
-	/* Rules that no longer count anybody are as new as others. */
-	if (!rules_count_sessions())
-		pgh_follow_rules();
-	describe(&arrival, login, name);
 
 	/* Superusers may always use core's reserved slots. */
 	may_use_reserved = login->superuser ||
 		(OidIsValid(login->roleid) &&
 		 pgh_may_use_reserved_connections(login->roleid));
-	arrival.facts.may_use_reserved = may_use_reserved;
-	if (!admit(&arrival, slot, 0, &text))
+	while ((answer = ask(&arrival, login, name, since, &text)) ==
+		   PGH_ANSWER_WAIT)
+	{
+		if (!is_shown)
+			pgh_slot_announce(slot, login, name);
+		is_shown = true;
+		pgh_wait_for_place(arrival.until, &naps);
+		(void) pgh_settings_take();
+	}
+	if (answer == PGH_ANSWER_GO)
 		pgh_refusal_raise(&text);
 }
 
@@ -348,7 +447,7 @@ pgh_admit_name(PghSlot *slot, const char *name, uint64 transactions)
 	(void) pgh_rules_match(pgh_current_rules(), &before,
 						   GetCurrentTimestamp(), &arrival.former);
 	arrival.facts.may_use_reserved = may_use_reserved || !competes(slot);
-	if (admit(&arrival, slot, transactions, &text))
+	if (admit(&arrival, slot, transactions, &text) == PGH_ANSWER_COME)
 		return true;
 	pgh_refusal_end_session(&text);
 	return false;

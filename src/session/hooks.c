@@ -262,7 +262,12 @@ end_session(int code, Datum arg)
 		pgStatSessionEndCause == DISCONNECT_NORMAL;
 
 	if (slot == NULL)
+	{
+		slot = pgh_slot_of_mine();
+		if (slot != NULL)
+			pgh_member_give_up(slot);
 		return;
+	}
 
 	transactions = Max(transactions_ended, 0);
 	login_at = slot->login.login_at;

@@ -124,6 +124,7 @@ fill_refusal(const PghArrival *arrival, uint32 application, char *label,
 						   kept_as_told(arrival)), 0);
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
+	told->waited = arrival->waited;
 	fill_held(arrival, told);
 	pgh_fill_leak(application, &arrival->login, &arrival->limits, told);
 	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)

@@ -10,6 +10,7 @@
 #define PGH_REFUSAL_H
 
 #include "message.h"
+#include "pure/queue.h"
 #include "pure/slots.h"
 #include "shared/members.h"
 
@@ -22,9 +23,14 @@ typedef struct PghArrival
 	PghLimits	limits;
 	PghStanding standing;
 	PghNewcomer facts;
+	bool		rules_were_asked;	/* "counts" is filled in */
 	bool		rules_are_present;	/* its counts and rates are everybody's */
 	PghRefusal	refusal;
 	bool		fills_cap;		/* it takes the last place of one */
+	int			free_slots;		/* beside its own; may be less than there are */
+	TimestampTz until;			/* it may wait for a place */
+	int64		waited;			/* it has, microseconds */
+	PghWaiter	self;			/* in the queue */
 	bool		is_rename;		/* it was let in before, under another name */
 	PghRuleBits former;			/* the rules that it matched by that */
 	int32		counts[PGH_MAX_RULES];	/* sessions of each rule, without us */

@@ -5,7 +5,7 @@
  *
  * field						who and how
  * ---------------------------	--------------------------------------------
- * used ... account				W under the table's lock exclusive; R under it
+ * used ... asking				W under the table's lock exclusive; R under it
  *								shared.  name and id also without it, where
  *								nothing is decided by them
  * counters						W anyone who counts for the application, under
@@ -38,6 +38,8 @@ typedef struct PghApplication
 	uint32		older;			/* of those; 0 = none */
 	uint32		newer;
 	PghAccount	account;
+	int32		asking;			/* logins and renames that are asking to count
+								 * for it, or wait until they may */
 
 	pg_atomic_uint32 peak;
 	pg_atomic_uint64 peak_at;	/* TimestampTz */

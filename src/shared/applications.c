@@ -50,6 +50,13 @@ is_member(const PghApplication *app, const PghSought *sought)
 		strcmp(family, sought->family) == 0;
 }
 
+/* It rests: nobody counts for it, or asks to. */
+static bool
+is_unused(const PghApplication *app)
+{
+	return app->account.connections == 0 && app->asking == 0;
+}
+
 /* Both are new here, or neither is. */
 static void
 pour(PghApplication *from, PghApplication *to)
@@ -70,19 +77,21 @@ merge(uint32 from, uint32 to, PghMoved moved)
 {
 	PghApplication *lost = &pgh_applications[from];
 	PghApplication *family = &pgh_applications[to];
-	bool		was_resting = family->account.connections == 0;
+	bool		was_resting = is_unused(family);
 
 	if (lost->established)
 		pgh_application_establish(to);
 	if (family->established)
 		pgh_application_establish(from);
-	if (lost->account.connections == 0)
+	if (is_unused(lost))
 		pgh_place_wake(from);
 	if (was_resting)
 		pgh_place_wake(to);
 	pgh_application_add(lost, family);
 	pour(lost, family);
-	if (family->account.connections == 0)
+	family->asking += lost->asking;
+	lost->asking = 0;
+	if (is_unused(family))
 		pgh_place_rest(to);
 	if (family->tentative && !lost->tentative)
 		pgh_place_keep(to);
@@ -217,7 +226,7 @@ pgh_application_count_in(uint32 index, Oid role)
 
 	if (index == PGH_OTHERS)
 		pgh_place_note_others();
-	else if (app->account.connections == 0)
+	else if (is_unused(app))
 		pgh_place_wake(index);
 	if (!app->established && pgh_account_own(&app->account, role) == 0)
 		pgh_account_add(pgh_newcomers, role, 1);
@@ -226,16 +235,13 @@ pgh_application_count_in(uint32 index, Oid role)
 	pgh_note_change();
 }
 
-void
-pgh_application_count_out(uint32 index, Oid role)
+/* Let it rest if nobody counts for it any more. */
+static void
+leave_place(uint32 index)
 {
 	PghApplication *app = &pgh_applications[index];
 
-	pgh_account_take(&app->account, role, 1);
-	if (!app->established && pgh_account_own(&app->account, role) == 0)
-		pgh_account_take(pgh_newcomers, role, 1);
-	pgh_note_change();
-	if (index == PGH_OTHERS || app->account.connections > 0)
+	if (index == PGH_OTHERS || !is_unused(app))
 		return;
 	if (app->tentative && !pgh_place_is_spare())
 	{
@@ -249,6 +255,37 @@ pgh_application_count_out(uint32 index, Oid role)
 	pgh_places_trim();
 }
 
+void
+pgh_application_count_out(uint32 index, Oid role)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	pgh_account_take(&app->account, role, 1);
+	if (!app->established && pgh_account_own(&app->account, role) == 0)
+		pgh_account_take(pgh_newcomers, role, 1);
+	pgh_note_change();
+	leave_place(index);
+}
+
+void
+pgh_application_pin(uint32 index)
+{
+	PghApplication *app = &pgh_applications[index];
+
+	if (index == PGH_OTHERS)
+		pgh_place_note_others();
+	else if (is_unused(app))
+		pgh_place_wake(index);
+	app->asking++;
+}
+
+void
+pgh_application_unpin(uint32 index)
+{
+	pgh_applications[index].asking--;
+	leave_place(index);
+}
+
 /* Strangers that share a place are never established together. */
 void
 pgh_application_establish(uint32 index)
@@ -257,11 +294,11 @@ pgh_application_establish(uint32 index)
 
 	if (app->established || index == PGH_OTHERS)
 		return;
-	if (app->account.connections == 0)
+	if (is_unused(app))
 		pgh_place_wake(index);
 	app->established = true;
 	pgh_account_take_roles(pgh_newcomers, &app->account);
-	if (app->account.connections == 0)
+	if (is_unused(app))
 		pgh_place_rest(index);
 }
 

@@ -48,6 +48,13 @@ extern uint32 pgh_application_place(const char *name, PghMoved moved);
 extern void pgh_application_count_in(uint32 index, Oid role);
 extern void pgh_application_count_out(uint32 index, Oid role);
 
+/*
+ * Somebody asks to count for it, or does not ask any more: the place is kept
+ * for it meanwhile, but it counts for nothing.
+ */
+extern void pgh_application_pin(uint32 index);
+extern void pgh_application_unpin(uint32 index);
+
 /* From now on it is not new any more. */
 extern void pgh_application_establish(uint32 index);
 

@@ -13,6 +13,9 @@
 
 #include "utils/timestamp.h"
 
+#include "pure/slots.h"
+#include "shared/waiting.h"
+
 /* Under the lock: every session that counts for "from" counts for "to". */
 static void
 move_members(uint32 from, uint32 to)
@@ -64,25 +67,99 @@ assess(uint32 index, uint32 before, Oid role, PghStanding *standing)
 		standing->held = pgh_account_held(&app->account, own) - self;
 		standing->connections = app->account.connections - self;
 	}
+	standing->id = app->id;
+	standing->established = app->established;
 	if (!app->established)
 		standing->newcomers = count_newcomers(before, role, own - self);
 }
 
-void
-pgh_member_arrive(PghSlot *slot, const char *name, Oid role, bool named,
-				  PghStanding *standing)
+/*
+ * Under the lock: what those hold who wait, which decides whose turn it is.
+ * None of them counts for anything yet.
+ */
+static void
+measure_waiters(void)
 {
+	for (int i = 0; i < pgh_waiting->n_waiters; i++)
+	{
+		PghWaiter  *waiter = &pgh_waiting->waiter[i];
+		PghSlot    *slot = &pgh_slots[waiter->session];
+		uint32		index = pg_atomic_read_u32(&slot->arriving);
+		PghStanding standing = {0};
+
+		if (index == PGH_NO_APPLICATION)
+			continue;
+		assess(index, PGH_NO_APPLICATION, waiter->role, &standing);
+		waiter->held = pgh_held_in_account(standing.held, standing.newcomers);
+	}
+}
+
+/* Under the lock: places may be free; who is to be told? */
+static int
+find_next(int32 *sessions)
+{
+	if (pgh_waiting->n_waiters == 0)
+		return 0;
+	measure_waiters();
+	return pgh_waiting_firsts(sessions);
+}
+
+/* Under the lock: from now on it asks to count for the name's application. */
+static uint32
+begin_asking(PghSlot *slot, const char *name)
+{
+	uint32		index = pg_atomic_read_u32(&slot->arriving);
+
+	if (index != PGH_NO_APPLICATION)
+		return index;
+	index = pgh_application_place(name, move_members);
+	pgh_application_pin(index);
+	pg_atomic_write_u32(&slot->arriving, index);
+	return index;
+}
+
+/* Under the lock: what waits in the queue, as one number; -1 = nothing. */
+static int64
+place_of(int session)
+{
+	int			i = pgh_waiting_find(session);
+
+	return i < 0 ? -1 : (int64) pgh_waiting->waiter[i].place;
+}
+
+PghAnswer
+pgh_member_ask(PghSlot *slot, const char *name, Oid role, bool named,
+			   PghStanding *standing, PghJudge judge, void *arg)
+{
+	int			session = slot - pgh_slots;
+	int32		next[PGH_MAX_WOKEN];
+	int			n_next = 0;
+	int64		place;
 	uint32		index;
+	PghAnswer	answer;
 
 	memset(standing, 0, sizeof(*standing));
 	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
-	index = pgh_application_place(name, move_members);
+	index = begin_asking(slot, name);
 	if (named)
 		pgh_application_establish(index);
 	assess(index, pg_atomic_read_u32(&slot->application), role, standing);
-	pgh_application_count_in(index, role);
-	pg_atomic_write_u32(&slot->arriving, index);
+	if (pgh_waiting->n_waiters > 0)
+		measure_waiters();
+	place = place_of(session);
+	answer = judge(arg);
+	if (answer == PGH_ANSWER_COME)
+	{
+		pgh_application_count_in(index, role);
+		pgh_application_unpin(index);
+	}
+
+	/* One that waited has taken its place, or leaves it to the next one. */
+	if (place >= 0 && place != place_of(session))
+		n_next = find_next(next);
 	pgh_unlock(&pgh_applications_part);
+	pgh_waiting_wake(next, n_next);
+	return answer;
 }
 
 /* Under the lock: it has another name from now on. */
@@ -101,6 +178,8 @@ pgh_member_stay(PghSlot *slot, Oid role, int32 beside, uint64 transactions)
 {
 	uint32		before;
 	uint32		index;
+	int32		next[PGH_MAX_WOKEN];
+	int			n_next = 0;
 
 	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
 	index = pg_atomic_read_u32(&slot->arriving);
@@ -110,12 +189,16 @@ pgh_member_stay(PghSlot *slot, Oid role, int32 beside, uint64 transactions)
 	pgh_place_keep(index);
 	pgh_application_raise_peak(&pgh_applications[index], beside + 1);
 	if (before != PGH_NO_APPLICATION)
+	{
 		give_up_name(before, role, transactions);
+		n_next = find_next(next);
+	}
 	pgh_unlock(&pgh_applications_part);
+	pgh_waiting_wake(next, n_next);
 }
 
 void
-pgh_member_turn_away(PghSlot *slot, Oid role, bool refused)
+pgh_member_turn_away(PghSlot *slot)
 {
 	uint32		index;
 	PghApplication *app;
@@ -124,14 +207,29 @@ pgh_member_turn_away(PghSlot *slot, Oid role, bool refused)
 	index = pg_atomic_read_u32(&slot->arriving);
 	app = &pgh_applications[index];
 	pg_atomic_write_u32(&slot->arriving, PGH_NO_APPLICATION);
-	if (refused)
-	{
-		pg_atomic_fetch_add_u64(&pgh_totals->count[PGH_COUNT_REFUSED], 1);
-		pg_atomic_fetch_add_u64(&app->count[PGH_COUNT_REFUSED], 1);
-	}
-	pg_atomic_fetch_sub_u64(&app->opened, 1);
-	pgh_application_count_out(index, role);
+	pg_atomic_fetch_add_u64(&pgh_totals->count[PGH_COUNT_REFUSED], 1);
+	pg_atomic_fetch_add_u64(&app->count[PGH_COUNT_REFUSED], 1);
+	pgh_note_change();
+	pgh_application_unpin(index);
 	pgh_unlock(&pgh_applications_part);
+}
+
+void
+pgh_member_give_up(PghSlot *slot)
+{
+	int32		next[PGH_MAX_WOKEN];
+	int			n_next;
+	uint32		index = pg_atomic_read_u32(&slot->arriving);
+
+	if (index == PGH_NO_APPLICATION)
+		return;
+	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
+	index = pg_atomic_exchange_u32(&slot->arriving, PGH_NO_APPLICATION);
+	pgh_waiting_take(slot - pgh_slots);
+	pgh_application_unpin(index);
+	n_next = find_next(next);
+	pgh_unlock(&pgh_applications_part);
+	pgh_waiting_wake(next, n_next);
 }
 
 void
@@ -139,6 +237,8 @@ pgh_member_leave(PghSlot *slot, Oid role, uint64 transactions,
 				 int64 duration, bool in_good_order)
 {
 	uint32		index;
+	int32		next[PGH_MAX_WOKEN];
+	int			n_next;
 
 	pgh_lock(&pgh_applications_part, LW_EXCLUSIVE);
 	index = pg_atomic_exchange_u32(&slot->application, PGH_NO_APPLICATION);
@@ -152,7 +252,9 @@ pgh_member_leave(PghSlot *slot, Oid role, uint64 transactions,
 			pgh_application_establish(index);
 		give_up_name(index, role, transactions);
 	}
+	n_next = find_next(next);
 	pgh_unlock(&pgh_applications_part);
+	pgh_waiting_wake(next, n_next);
 }
 
 void

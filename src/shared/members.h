@@ -3,10 +3,12 @@
  * shared/members.h
  *	  Which application a session counts for.
  *
- * A session that asks to be let in under a name counts for it from that moment
- * on, so of two that come at once the second one sees the first; then it
- * stays, or is turned away.  One that takes another name does the same, and
- * counts for both in between.
+ * A session that asks to be let in under a name counts for it once it may
+ * come, and not before.  It is decided and counted under one stay under the
+ * lock, so of two that come at once the second one sees the first if that was
+ * let in.  Its place in the table is kept for it from its first question until
+ * it was let in or turned away, also while it waits.  One that takes another
+ * name does the same, and counts for both in between.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,15 +27,32 @@ typedef struct PghStanding
 	int32		newcomers;		/* other applications that are new, those of
 								 * its role and a few for each other one; 0 if
 								 * its own is not */
+	uint32		id;				/* of its application */
+	bool		established;
 	bool		others;			/* it shares its place with strangers */
 } PghStanding;
 
+typedef enum PghAnswer
+{
+	PGH_ANSWER_COME,			/* it counts now; pgh_member_stay() follows */
+	PGH_ANSWER_WAIT,			/* it is in the queue, and asks again */
+	PGH_ANSWER_GO				/* pgh_member_turn_away() follows */
+} PghAnswer;
+
+/*
+ * Decides under the lock of the applications, and puts whoever is to wait into
+ * the queue, and takes him out.  Must be short, and raise nothing.
+ */
+typedef PghAnswer (*PghJudge) (void *arg);
+
 /*
  * This backend asks to be let in under a name.  "named" says that a rule is
- * about it.  What it holds already is not counted in *standing.
+ * about it.  *standing is filled in before "judge" is called with "arg"; what
+ * the session itself holds already is not counted there.
  */
-extern void pgh_member_arrive(PghSlot *slot, const char *name, Oid role,
-							  bool named, PghStanding *standing);
+extern PghAnswer pgh_member_ask(PghSlot *slot, const char *name, Oid role,
+								bool named, PghStanding *standing,
+								PghJudge judge, void *arg);
 
 /*
  * It is let in, beside so many others of the same application.  If it had
@@ -42,8 +61,11 @@ extern void pgh_member_arrive(PghSlot *slot, const char *name, Oid role,
 extern void pgh_member_stay(PghSlot *slot, Oid role, int32 beside,
 							uint64 transactions);
 
-/* It is not; "refused" says whether that is counted. */
-extern void pgh_member_turn_away(PghSlot *slot, Oid role, bool refused);
+/* It is not, which is counted as a refusal. */
+extern void pgh_member_turn_away(PghSlot *slot);
+
+/* It ends while it waits; nothing happens if it does not. */
+extern void pgh_member_give_up(PghSlot *slot);
 
 /*
  * It ends, with the transactions it made under its name, having lasted so

@@ -9,8 +9,10 @@
  * under what protection.  "Under the lock" there means the part's own lock;
  * what is called an atomic needs none.
  *
- * Locks are taken one at a time, never one inside another, and never held
- * across a wait, a palloc or anything that can raise an error.
+ * Locks are taken one at a time, and never held across a wait, a palloc or
+ * anything that can raise an error.  There is one exception: whoever admits
+ * sessions that rules count takes the lock of the applications inside that of
+ * the rules' counters.  Nobody takes them in the other order.
  *
  * Unlocked reads of core's structures are all in look/: PgBackendStatus with
  * core's changecount protocol; PGPROC.xid, xmin, lxid, waitStatus and

@@ -25,6 +25,7 @@
 #include "shared/slot.h"
 #include "shared/told.h"
 #include "shared/totals.h"
+#include "shared/waiting.h"
 #include "shared/worker_state.h"
 
 PghPart    *const pgh_parts[] = {
@@ -34,6 +35,7 @@ PghPart    *const pgh_parts[] = {
 	&pgh_accounts_part,
 	&pgh_applications_part,
 	&pgh_slots_part,
+	&pgh_waiting_part,
 	&pgh_drains_part,
 	&pgh_behaviour_part,
 	&pgh_rule_counters_part,

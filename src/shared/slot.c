@@ -73,6 +73,27 @@ pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
 	pgh_my_slot = slot;
 }
 
+void
+pgh_slot_announce(PghSlot *slot, const PghLogin *login, const char *name)
+{
+	pgh_slot_set_name(slot, name);
+	begin_change(slot);
+	slot->login = *login;
+	slot->login.pid = 0;
+	slot->login.beentry = NULL;
+	slot->login.login_at = MyStartTimestamp;
+	end_change(slot);
+}
+
+bool
+pgh_slot_read_announced(int index, PghLogin *login)
+{
+	uint32		changecount;
+
+	return !pgh_slot_read(index, login, &changecount) &&
+		(changecount & 1) == 0 && pgh_slot_is(index, changecount);
+}
+
 /*
  * Core's entry tells for the last time what the session is doing, so what the
  * worker last saw can be told from what came after that.  If somebody's word is

@@ -5,7 +5,9 @@
  *
  * field						who and how
  * ---------------------------	--------------------------------------------
- * login						W its backend at claim and release, between
+ * login						W its backend at claim and release, and when it
+ *								begins to wait for admission (pid 0, the rest
+ *								filled in), between
  *								two increments of "changecount" (odd = being
  *								written) and under the lock at release; R
  *								anyone, with the changecount protocol
@@ -232,6 +234,16 @@ extern void pgh_slot_leave_word(PghSlot *slot);
  */
 extern void pgh_slot_claim(PghSlot *slot, const PghLogin *login,
 						   const char *name);
+
+/*
+ * The same, but that it waits for admission: shown, and no session yet.  The
+ * login has its pid.
+ */
+extern void pgh_slot_announce(PghSlot *slot, const PghLogin *login,
+							  const char *name);
+
+/* Read what was announced, without its name; false when nothing was. */
+extern bool pgh_slot_read_announced(int index, PghLogin *login);
 
 /* Give the slot back.  Afterwards nobody can signal this process. */
 extern void pgh_slot_release(void);

@@ -34,6 +34,7 @@ pgh_state_name(PghState state)
 		[PGH_STATE_IDLE] = "idle",
 		[PGH_STATE_IDLE_IN_TRANSACTION] = "idle in transaction",
 		[PGH_STATE_IDLE_IN_TRANSACTION_ABORTED] = "idle in transaction (aborted)",
+		[PGH_STATE_WAITING] = "waiting for admission",
 	};
 
 	return names[state];
@@ -99,7 +100,8 @@ append_fate(PghRow *row, const PghSession *session, const PghLimits *limits,
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_foresee(&facts, limits, now);
-	if (verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
+	if (facts.state == PGH_STATE_WAITING ||
+		verdict.deadline == PGH_NEVER || limits->mode == PGH_MODE_OFF)
 	{
 		pgh_row_nulls(row, 3);
 		return;
@@ -231,7 +233,7 @@ pgh_sessions(PG_FUNCTION_ARGS)
 		PghRow		row;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgh_scan_session(i, &session))
+		if (!pgh_scan_session(i, &session) && !pgh_scan_waiting(i, &session))
 			continue;
 		pgh_note_blocked(&session, &blocked[i]);
 		session.advisory_locks = advisory_locks[i];

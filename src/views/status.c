@@ -14,6 +14,7 @@
 
 #include "pure/policy.h"
 #include "shared/totals.h"
+#include "shared/waiting.h"
 #include "shared/worker_state.h"
 
 PG_FUNCTION_INFO_V1(pgh_status);
@@ -146,6 +147,12 @@ append_rollback(PghRow *row)
 				 "rollback" : "terminate");
 }
 
+static void
+append_waiting(PghRow *row)
+{
+	pgh_row_int32(row, pgh_waiting_length());
+}
+
 /*
  * A prepared transaction that nobody ends holds its locks and VACUUM back for
  * ever, and no limit can end it: it may be part of a transaction elsewhere.
@@ -189,6 +196,7 @@ pgh_status(PG_FUNCTION_ARGS)
 	append_totals(&row);
 	append_worker(&row);
 	append_rollback(&row);
+	append_waiting(&row);
 	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }

@@ -24,7 +24,9 @@
 #include "utils/timestamp.h"
 
 #include "shared/applications.h"
+#include "shared/members.h"
 #include "shared/rule_counters.h"
+#include "shared/waiting.h"
 #include "worker/evict.h"
 
 /* For how long a refusal makes the worker keep room within the cap. */
@@ -80,6 +82,28 @@ application_refused_lately(int i, TimestampTz now)
 	return is_lately(by_application[i], now);
 }
 
+/* Who waits for a place within a cap asks for it as who is refused does. */
+static void
+note_waiting(TimestampTz now)
+{
+	if (pgh_waiting_length() == 0)
+		return;
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	for (int i = 0; i < pgh_waiting->n_waiters; i++)
+	{
+		const PghWaiter *waiter = &pgh_waiting->waiter[i];
+		uint32		application = pgh_member_of(&pgh_slots[waiter->session]);
+
+		if (waiter->place == PGH_PLACE_SLOT)
+			continue;
+		if (waiter->place <= PGH_MAX_RULES)
+			by_rule[waiter->place - 1].at = now;
+		else if (application != PGH_NO_APPLICATION)
+			by_application[application] = now;
+	}
+	pgh_unlock(&pgh_applications_part);
+}
+
 static PghScope
 scope_of_rule(int i, TimestampTz now)
 {
@@ -133,6 +157,7 @@ pgh_caps_pass(TimestampTz now)
 	const PghRuleSet *rules = pgh_current_rules();
 	TimestampTz next = PGH_NEVER;
 
+	note_waiting(now);
 	for (int i = 0; i < rules->n; i++)
 	{
 		TimestampTz turn;

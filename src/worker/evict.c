@@ -21,6 +21,7 @@
 #include "pure/slots.h"
 #include "shared/applications.h"
 #include "shared/refusals.h"
+#include "shared/waiting.h"
 #include "worker/act.h"
 #include "worker/group.h"
 
@@ -254,17 +255,19 @@ somebody_is_observed(void)
 
 /*
  * How short slots are.  "used" is the number in use, "n_sessions" how many of
- * them belong to sessions that were let in.
+ * them belong to sessions that were let in.  Those of logins that wait are given
+ * back when they are needed.
  */
 static PghShortage
 measure_shortage(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage;
 	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+	int			waiting = pgh_waiting_length();
 
 	shortage.available = MaxConnections - pgh_reserved_slots() - used +
-		pgh_watch_departing() - kept_for_reserves(now);
-	shortage.undecided = Max(used - n_sessions, 0);
+		pgh_watch_departing() - kept_for_reserves(now) + waiting;
+	shortage.undecided = Max(used - n_sessions - waiting, 0);
 	shortage.headroom = pgh_effective_headroom();
 	shortage.refused_lately = refused_at != 0 &&
 		Max(now - refused_at, refused_at - now) < PGH_REFUSED_LATELY;

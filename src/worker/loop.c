@@ -41,6 +41,7 @@
 #include "shared/refusals.h"
 #include "shared/rule_labels.h"
 #include "shared/settings.h"
+#include "shared/waiting.h"
 #include "shared/worker_state.h"
 #include "worker/caps.h"
 #include "worker/evict.h"
@@ -335,6 +336,8 @@ watch_sessions(void)
 	pgh_caps_start();
 	pgh_incident_start();
 	apply_settings();
+	pg_atomic_write_u32(&pgh_waiting->wait_event,
+						pgh_make_wait_event("HygieneAdmission"));
 	report_for_duty();
 	announce();
 	pass_context = AllocSetContextCreate(TopMemoryContext, "pg_hygiene pass",

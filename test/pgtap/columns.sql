@@ -55,7 +55,8 @@ SELECT results_eq(
 		('pass_duration', 'interval'),
 		('stats_since', 'timestamp with time zone'),
 		('rolled_back', 'bigint'),
-		('idle_action', 'text')$$,
+		('idle_action', 'text'),
+		('waiting', 'integer')$$,
 	'hygiene.status: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.status', 'hygiene.status can be read');
 

@@ -62,6 +62,7 @@ const PghSettingInfo pgh_setting_info[] = {
 	DURATION_SETTING("transaction_timeout", PGH_LIMIT_TRANSACTION),
 	DURATION_SETTING("cancel_grace", PGH_LIMIT_CANCEL_GRACE),
 	DURATION_SETTING("headroom_min_idle", PGH_LIMIT_HEADROOM_MIN_IDLE),
+	DURATION_SETTING("admission_wait", PGH_LIMIT_ADMISSION_WAIT),
 	NUMBER_SETTING("horizon_limit", PGH_LIMIT_HORIZON,
 				   MAX_HORIZON, EXPECT_HORIZON),
 	NUMBER_SETTING("connections", PGH_RULE_CONNECTIONS,

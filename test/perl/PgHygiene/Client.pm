@@ -411,6 +411,15 @@ sub close
 	return;
 }
 
+sub hang_up
+{
+	my ($self) = @_;
+
+	CORE::close($self->{socket});
+	$self->{closed_at} = time;
+	return;
+}
+
 =pod
 
 =head2 socket, receive
