@@ -13,7 +13,8 @@ from pathlib import Path
 from cluster import Cluster
 from report import Report
 
-PARTS = ["instructions", "logins", "overshoot", "worker", "memory"]
+PARTS = ["instructions", "logins", "waiting", "overshoot", "worker",
+         "memory"]
 
 
 def main() -> int:

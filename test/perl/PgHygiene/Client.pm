@@ -376,9 +376,9 @@ returns the fields of its last error, or undef if there was none.
 Whether the server has not closed the socket until now.  What it has sent is
 read.
 
-=head2 close
+=head2 close, hang_up
 
-Says goodbye.
+Says goodbye; or closes the socket without a word, as a program that dies does.
 
 =cut
 
