@@ -157,21 +157,31 @@ $bouncer->stop;
 
 #
 # In session mode, where each client has a server connection for as long as it
-# stays; and where nobody waits for long.
+# stays; where nobody waits for long; where idle clients keep their connections
+# in session mode, so that the pool must be larger than its cap and its next
+# connection waits; and where each of several pools has a rule.
 #
 $SECONDS = 10;
+my @waits = (default_pool_size => $POOL + 4);
 for my $case (
-	[ 'session mode' => 'session' ],
-	[ 'query_wait_timeout of 3 s' => 'transaction', query_wait_timeout => 3 ])
+	[ 'session mode', 'session', 0, $rule ],
+	[ 'query_wait_timeout of 3 s', 'transaction', 0, $rule, query_wait_timeout => 3 ],
+	[ 'session mode with idle clients', 'session', 8,
+		"address=127.0.0.1: connections=$POOL, headroom_min_idle=500ms, admission_wait=5s", @waits ],
+	[ 'one rule for each pool', 'transaction', 8,
+		"address=127.0.0.1 user=app: connections=10, headroom_min_idle=500ms; address=127.0.0.1 user=other: connections=10, headroom_min_idle=500ms",
+		default_pool_size => 10, database => 'host=127.0.0.1' ])
 {
-	my ($name, $mode, %settings) = @$case;
+	my ($name, $mode, $n_idle, $rules, %settings) = @$case;
 
 	until_row($node, q{SELECT used FROM hygiene.status}, '1');
+	configure($node, rules => $rules);
 	note "$name:";
 	$bouncer = bouncer($mode, %settings);
-	$with = perform($bouncer, 0);
+	$with = perform($bouncer, $n_idle);
 	cmp_ok($with->{served}, '>=', 0.95 * $with->{calls}, "$name: checkout is served");
 	is($with->{batch}->{broken}, 0, "$name: the batch is not ended");
+	is($with->{pool}, $n_idle, "$name: nor is an idle client");
 	$bouncer->stop;
 }
 

@@ -202,7 +202,7 @@ all_is_over();
 
 # ---------------------------------------------------------------- short of slots
 
-configure($node, rules => undef, headroom => 40, admission_wait => '1min');
+configure($node, rules => '', headroom => 40, admission_wait => '1min');
 @in = map { client('web') } 1 .. 57;
 my @others = map { knock('web') } 1 .. 6;
 until_row($node, 'SELECT waiting > 0 FROM hygiene.status');

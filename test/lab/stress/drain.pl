@@ -40,7 +40,7 @@ open(my $conf, '>>', "$data/postgresql.conf") or die "$data/postgresql.conf: $!\
 print $conf map { "$_\n" } "shared_preload_libraries = 'pg_hygiene'",
   "listen_addresses = ''", "unix_socket_directories = '$folder'", 'port = 54329',
   'max_connections = 150', 'fsync = off', 'synchronous_commit = off',
-  'log_min_messages = panic', 'pg_hygiene.tell_client = off';
+  'pg_hygiene.tell_client = off';
 close($conf);
 run('pg_ctl', 'start -s -w -D', "'$data'", '-l', "'$folder/drain.log'");
 run('psql', '-qX', $conninfo, "-c 'CREATE ROLE app LOGIN; CREATE EXTENSION pg_hygiene'",

@@ -71,6 +71,15 @@ connect_as(const char *user, const char *application)
 	return connection;
 }
 
+/* libpq reports the end of a session that idles as a notice. */
+static bool was_drained;
+
+static void
+note(void *arg, const char *message)
+{
+	was_drained |= strstr(message, "due to drain") != NULL;
+}
+
 /* Whether a command was answered in good order. */
 static bool
 command(PGconn *connection, const char *sql)
@@ -93,7 +102,8 @@ move(PGconn *connection, int client, Book *book)
 	snprintf(sql[2], sizeof(sql[2]), "COMMIT");
 	if (!command(connection, "BEGIN"))
 	{
-		book->other += strstr(PQerrorMessage(connection), "due to drain") == NULL;
+		note(NULL, PQerrorMessage(connection));
+		book->other += !was_drained;
 		return false;
 	}
 	for (int i = 0; i < 3; i++)
@@ -119,6 +129,8 @@ be_client(int client)
 	{
 		PGconn	   *connection = connect_as("app", "old");
 
+		was_drained = false;
+		PQsetNoticeProcessor(connection, note, NULL);
 		while (!book->stop && move(connection, client, book))
 			if (client % 3 == 0)
 				usleep(client * 10);	/* some idle, some never do */
