@@ -8,7 +8,8 @@
  * Each client, in a process of its own, connects as application "old" and
  * repeats a transaction of two updates and a COMMIT, in messages of their own;
  * when its connection is gone it connects again.  The parent drains them all,
- * waits until nothing remains, and drains again, until SESSIONS were ended.
+ * waits until nothing remains and all are there again, and drains again, until
+ * SESSIONS were ended.
  *
  * A transaction is broken when the connection was lost after its BEGIN was
  * answered and before its COMMIT was.  Then the sums of both tables are
@@ -77,6 +78,7 @@ static bool was_drained;
 static void
 note(void *arg, const char *message)
 {
+	(void) arg;
 	was_drained |= strstr(message, "due to drain") != NULL;
 }
 
@@ -154,15 +156,19 @@ number(PGconn *connection, const char *sql)
 
 /* Drain until so many were ended; returns how many, and in how many drains. */
 static int64_t
-drain(PGconn *connection, int64_t wanted, int64_t *drains)
+drain(PGconn *connection, int clients, int64_t wanted, int64_t *drains)
 {
 	int64_t		drained = 0;
 
 	for (*drains = 0; drained < wanted; (*drains)++)
 	{
 		char		sql[128];
-		int64_t		id = number(connection, "SELECT hygiene.drain('application=old')");
+		int64_t		id;
 
+		/* A drain of few takes as long as one of all. */
+		while (number(connection, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'old' AND state IS NOT NULL") < clients)
+			usleep(1000);
+		id = number(connection, "SELECT hygiene.drain('application=old')");
 		snprintf(sql, sizeof(sql), "SELECT coalesce(sum(remaining), 0) FROM hygiene.drains WHERE drain = %lld",
 				 (long long) id);
 		while (number(connection, sql) > 0)
@@ -195,7 +201,7 @@ main(int argc, char **argv)
 		if (fork() == 0)
 			be_client(i);
 	connection = connect_as("postgres", "drainer");
-	drained = drain(connection, atoll(argv[4]), &drains);
+	drained = drain(connection, n, atoll(argv[4]), &drains);
 	for (int i = 0; i < n; i++)
 		books[i].stop = true;
 	for (int i = 0; i < n; i++)
