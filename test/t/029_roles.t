@@ -124,8 +124,8 @@ my @known = map { client($_) } qw(checkout web batch);
 is(scalar(grep { $_->{closed_at} } @known), 0, 'applications that are known get them');
 for my $client (grep { $_->is_open } @leaks)
 {
-	$client->query('BEGIN');
-	$client->query('SELECT 1');
+	# the first may be evicted before the last begins
+	$client->try_query('BEGIN') and $client->try_query('SELECT 1');
 }
 until_row($node, 'SELECT evicted >= 1 FROM hygiene.status');
 is(open_ones(@known), 3, 'what is new and idles in transactions is evicted, they are not');
