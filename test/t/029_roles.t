@@ -131,6 +131,16 @@ until_row($node, 'SELECT evicted >= 1 FROM hygiene.status');
 is(open_ones(@known), 3, 'what is new and idles in transactions is evicted, they are not');
 gone(@leaks, @known);
 
+# Drivers make some transactions of their own first, and one that was left open
+# and lost with its client is none that the program ended: as many rows as
+# there are programs, also when all have gone.
+one('SELECT hygiene.reset()');
+known('checkout', 'web', 'batch');
+my @lost = map { client(letters(), ('SELECT 1') x 2, 'BEGIN') } 1 .. 20;
+close $_->socket for @lost;
+until_row($node, 'SELECT used = 1 FROM hygiene.status');
+cmp_ok(one('SELECT count(*) FROM hygiene.applications'), '<=', 4 + 10, 'names that came once leave few rows');
+
 #
 # A deployment of ten pods with a connection each is one family and no leak, and
 # goes last while others have more.
