@@ -53,7 +53,7 @@ static const char *port;
 static Book *books;
 
 static void
-give_up(const char *what, PGconn *connection)
+give_up(const char *what, PGconn * connection)
 {
 	fprintf(stderr, "drainer: %s: %s\n", what,
 			connection ? PQerrorMessage(connection) : "");
@@ -84,7 +84,7 @@ note(void *arg, const char *message)
 
 /* Whether a command was answered in good order. */
 static bool
-command(PGconn *connection, const char *sql)
+command(PGconn * connection, const char *sql)
 {
 	PGresult   *result = PQexec(connection, sql);
 	bool		done = PQresultStatus(result) == PGRES_COMMAND_OK;
@@ -95,7 +95,7 @@ command(PGconn *connection, const char *sql)
 
 /* One transaction; false when the connection is gone. */
 static bool
-move(PGconn *connection, int client, Book *book)
+move(PGconn * connection, int client, Book *book)
 {
 	char		sql[3][64];
 
@@ -142,7 +142,7 @@ be_client(int client)
 }
 
 static int64_t
-number(PGconn *connection, const char *sql)
+number(PGconn * connection, const char *sql)
 {
 	PGresult   *result = PQexec(connection, sql);
 	int64_t		value;
@@ -156,7 +156,7 @@ number(PGconn *connection, const char *sql)
 
 /* Drain until so many were ended; returns how many, and in how many drains. */
 static int64_t
-drain(PGconn *connection, int clients, int64_t wanted, int64_t *drains)
+drain(PGconn * connection, int clients, int64_t wanted, int64_t *drains)
 {
 	int64_t		drained = 0;
 
