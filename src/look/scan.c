@@ -286,7 +286,7 @@ pgh_scan_waiting(int index, PghSession *session)
 	session->facts.pid = session->login.pid;
 	session->facts.state = PGH_STATE_WAITING;
 	session->facts.state_start = since;
-	session->xmin_age = pgh_scan_xmin_age(index);
+	session->xmin_age = pgh_scan_xmin_age(index, ReadNextTransactionId());
 
 	/* It may have been let in, or gone, and another one have come. */
 	return pgh_waiting_since(index) == since;
