@@ -211,6 +211,37 @@ cmp_ok(scalar @small, '>=', 1, 'others are served meanwhile');
 is(one(q{SELECT refused_by_server FROM hygiene.status}), '0', 'and none of them finds the server full');
 leave(@in, @others, @small);
 
+# ---------------------------------------------------------------- many at once
+
+configure($node, rules => 'user=app: connections=15, admission_wait=1min', headroom => 60);
+all_is_over();
+one('SELECT hygiene.reset()');
+@crowd = map { knock('web') } 1 .. 45;
+my $served = 0;
+while (@crowd)
+{
+	my @in_line;
+
+	for my $client (@crowd)
+	{
+		if ($client->is_open && $client->{status})
+		{
+			$client->close;
+			$served++;
+		}
+		elsif (!$client->{closed_at})
+		{
+			push @in_line, $client;
+		}
+	}
+	@crowd = @in_line;
+	select undef, undef, undef, 0.01;
+}
+is($served, 45, 'of many at once all are served');
+is(one('SELECT refused FROM hygiene.status'), '0', 'and none is refused');
+cmp_ok(one(q{SELECT peak_connections FROM hygiene.applications WHERE application_name = 'web'}),
+	'<=', 15, 'nor is their cap exceeded');
+
 # ---------------------------------------------------------------- the end of the server
 
 configure($node, rules => 'user=app: connections=1, admission_wait=1min', headroom => undef);
