@@ -1,7 +1,8 @@
 """What admission_wait changes when 300 clients come at once and retry.
 
 Each connects, works for a while and leaves; who is refused tries again after
-a tenth of a second.  All are of one program that has a cap.  Counted are the
+a tenth of a second.  All are of one program that has a cap, and the headroom is
+so large that all others may wait.  Counted are the
 refusals, and how long it took until all were served; beside them a neighbour
 runs a short statement every few milliseconds on a connection that it keeps.
 """
@@ -17,9 +18,9 @@ from cluster import EXTENSION, PORT, Cluster
 from wire import ServerError
 
 CLIENTS = 300
-CAP = 200
-HEADROOM = 160          # half of it may wait
-WORK = "SELECT pg_sleep(0.5)"
+CAP = 60
+HEADROOM = 480          # half of it may wait
+WORK = "SELECT pg_sleep(1)"
 RETRY = 0.1             # seconds
 PAUSE = 0.005           # of the neighbour
 QUIET_SECONDS = 5
@@ -28,16 +29,14 @@ FEWER = 0.1             # of the refusals, at most
 SLOWER = 2              # times as slow as on a quiet server, at most
 
 NEIGHBOUR = """
-import sys, time
+import select, sys, time
 sys.path.insert(0, sys.argv[3])
 from wire import Session
 session = Session(sys.argv[1], int(sys.argv[2]), "app", "checkout")
 print("ready", flush=True)
-end = None
 for line in sys.stdin:
     took = []
     end = time.monotonic() + float(line) if float(line) else None
-    import select
     while not (select.select([sys.stdin], [], [], 0)[0] if end is None
                else time.monotonic() > end):
         began = time.monotonic()
@@ -96,7 +95,7 @@ def _burst(cluster: Cluster):
 
 def _run(wait: str):
     """Refusals, seconds, and the neighbour's p99 quiet and beside it."""
-    settings = {**EXTENSION, "max_connections": "500",
+    settings = {**EXTENSION, "max_connections": "1000",
                 "log_min_messages": "panic",
                 "pg_hygiene.headroom": str(HEADROOM),
                 "pg_hygiene.admission_wait": wait,
