@@ -192,7 +192,7 @@ is_met(PghSlot *slot, bool committing)
 	if (request->decision.reason == PGH_LIMIT_CLIENT_STALL)
 		return still_stalled(slot);
 	return (request->must_be_idle ? still_idle(slot) :
-		 same_transaction(request) && !committing);
+			same_transaction(request) && !committing);
 }
 
 /*
