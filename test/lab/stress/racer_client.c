@@ -245,6 +245,31 @@ send_statement(Racer *racer)
 }
 
 /*
+ * A statement of a pipeline that goes on.  Sometimes it takes a millisecond, or
+ * is long.
+ */
+static void
+send_in_pipeline(Racer *racer)
+{
+	static char sql[LONG_SQL];
+	int			sort = random() % 4;
+	int			length = snprintf(sql, sizeof(sql), "SELECT nextval('race_%d')%s",
+								  racer->number,
+								  sort == 0 ? " UNION ALL " WORK : "");
+
+	if (sort == 1)
+		fill_up(sql, length);
+	racer->state = RACING;
+	racer->sent_at = now();
+	racer->in_parts = false;
+	rounds++;
+	if (!PQenterPipelineMode(racer->conn) ||
+		!PQsendQueryParams(racer->conn, sql, 0, NULL, NULL, NULL, NULL, 0) ||
+		!PQsendFlushRequest(racer->conn) || PQflush(racer->conn) < 0)
+		be_ended(racer);
+}
+
+/*
  * Statements that end the transaction which is being measured, and work in
  * another one right away: all in one message, or in two.  What works in the
  * new one first has a command tag of its own.
@@ -335,6 +360,13 @@ send_sync(Racer *racer)
 static void
 rest(Racer *racer)
 {
+	bool		in_pipeline = PQpipelineStatus(racer->conn) != PQ_PIPELINE_OFF;
+
+	if (stopping && in_pipeline)
+	{
+		send_sync(racer);
+		return;
+	}
 	if (stopping)
 	{
 		send_sql(racer, CLOSING, closing, false);
@@ -343,7 +375,7 @@ rest(Racer *racer)
 	racer->state = RESTING;
 	racer->describes = false;
 	racer->due = now();
-	if (in_series && !racer->aborted)
+	if ((in_series && !racer->aborted) || (stalls && !in_pipeline))
 		return;
 	racer->due += limit + aims[racer->aborted] - JITTER +
 		random() % (2 * JITTER + 1);
@@ -364,6 +396,8 @@ be_due(Racer *racer)
 		send_series(racer);
 	else if (renews)
 		send_renewal(racer);
+	else if (stalls)
+		send_in_pipeline(racer);
 	else if (talks && random() % 2 == 0)
 		send_describe(racer);
 	else
