@@ -132,12 +132,16 @@ learn(const Racer *racer, int64_t step)
 
 /*
  * How long it has rested, or its transaction has lasted, is not yet over the
- * limit, and if it was cancelled before, not over as long a grace.
+ * limit, and if it was cancelled before, not over as long a grace.  One that
+ * stalled is to live if it went on before the limit was over.
  */
 static bool
 is_early(const Racer *racer)
 {
-	return now() - racer->measured_from < (racer->aborted ? 2 : 1) * limit;
+	int64_t		until = stalls && racer->state == RACING ?
+		racer->sent_at : now();
+
+	return until - racer->measured_from < (racer->aborted ? 2 : 1) * limit;
 }
 
 /*
