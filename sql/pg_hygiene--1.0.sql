@@ -138,7 +138,8 @@ CREATE FUNCTION hygiene.get_sessions(
 	OUT query_id bigint,
 	OUT query text,
 	OUT advisory_locks integer,
-	OUT longest_wait interval)
+	OUT longest_wait interval,
+	OUT client_wait interval)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_sessions';
@@ -196,6 +197,8 @@ COMMENT ON COLUMN hygiene.sessions.advisory_locks IS
 	'Number of advisory locks it holds, as pg_locks lists them: of the session or the transaction, shared or not';
 COMMENT ON COLUMN hygiene.sessions.longest_wait IS
 	'How long the one of these that waits longest has waited; null if nobody waits';
+COMMENT ON COLUMN hygiene.sessions.client_wait IS
+	'How long its statement has waited for the client, to send or to read, without a byte moved; seen up to a second late; null if it does not wait; hidden from others';
 
 --
 -- hygiene.applications: one row for each application name
@@ -645,6 +648,7 @@ CREATE FUNCTION hygiene.rehearse(
 	OUT query text,
 	OUT advisory_locks integer,
 	OUT longest_wait interval,
+	OUT client_wait interval,
 	OUT verdict text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED

@@ -27,6 +27,8 @@ ALTER SYSTEM SET pg_hygiene.idle_writer_timeout = '-1s';
 :complaint
 ALTER SYSTEM SET pg_hygiene.advisory_blocker_timeout = 'never';
 :complaint
+ALTER SYSTEM SET pg_hygiene.client_stall_timeout = -5;
+:complaint
 ALTER SYSTEM SET pg_hygiene.idle_session_timeout = '1min 30s';
 :complaint
 ALTER SYSTEM SET pg_hygiene.transaction_timeout = '';

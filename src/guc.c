@@ -354,14 +354,14 @@ pgh_shortest_limit(void)
 }
 
 bool
-pgh_ages_are_limited(void)
+pgh_is_limited(PghLimit limit)
 {
 	const PghRuleSet *rules = pgh_current_rules();
 
-	if (pgh_limit_setting[PGH_LIMIT_TRANSACTION] > 0)
+	if (pgh_limit_setting[limit] > 0)
 		return true;
 	for (int r = 0; r < rules->n; r++)
-		if (rules->rule[r].value[PGH_LIMIT_TRANSACTION] > 0)
+		if (rules->rule[r].value[limit] > 0)
 			return true;
 	return false;
 }

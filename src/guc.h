@@ -108,8 +108,8 @@ extern void pgh_limits_under(const PghRuleSet *rules,
  */
 extern int64 pgh_shortest_limit(void);
 
-/* May a transaction be too old, for anybody? */
-extern bool pgh_ages_are_limited(void);
+/* Is this a limit for anybody? */
+extern bool pgh_is_limited(PghLimit limit);
 
 /* Free slots to keep: the setting, or pgh_automatic_headroom(). */
 extern int	pgh_effective_headroom(void);

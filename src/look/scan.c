@@ -13,6 +13,7 @@
 
 #include "access/transam.h"
 
+#include "look/wire.h"
 #include "shared/members.h"
 #include "shared/waiting.h"
 
@@ -156,6 +157,25 @@ is_talking(const PghSession *session, PghSlot *slot)
 		facts->state_start;
 }
 
+/*
+ * Since when nothing moves between it and its client, if it still waits for
+ * that.  What is there may be of an earlier statement.
+ */
+static void
+read_client(PghFacts *facts, int index)
+{
+	PghSlot    *slot = &pgh_slots[index];
+	TimestampTz since = pg_atomic_read_u64(&slot->client_since);
+
+	if (facts->state != PGH_STATE_ACTIVE || since == 0 ||
+		since < facts->state_start ||
+		pgh_wire_awaits(index) == PGH_AWAITS_NOTHING)
+		return;
+	pg_read_barrier();
+	facts->client_since = since;
+	facts->client_unsure = pg_atomic_read_u32(&slot->client_unsure) != 0;
+}
+
 /* What the extension itself keeps of the session. */
 static void
 read_own(PghSession *session)
@@ -190,6 +210,7 @@ read_own(PghSession *session)
 	facts->listening = (on_purpose & PGH_LISTENS) != 0;
 	facts->in_backup = (on_purpose & PGH_IN_BACKUP) != 0;
 	facts->renames = pg_atomic_read_u32(&slot->renames);
+	read_client(facts, session->index);
 	if (facts->xact_start != 0 &&
 		(TimestampTz) pg_atomic_read_u64(&slot->cancelled_xact_start) ==
 		facts->xact_start)
@@ -214,6 +235,7 @@ clear(int index, PghSession *session)
 	session->name[0] = '\0';
 	session->trace_id[0] = '\0';
 	session->leak = 0;
+	session->still = 0;
 	session->waited_since = session->advisory_locks = 0;
 	session->xmin_age = -1;
 	session->activity_changecount = PGH_NO_CHANGECOUNT;
@@ -333,16 +355,23 @@ pgh_scan_query(const PghSession *session, char *buf, size_t size)
 }
 
 bool
-pgh_scan_client(const PghSession *session, SockAddr *address)
+pgh_scan_client_of(int index, uint32 changecount,
+				   const PgBackendStatus *beentry, SockAddr *address)
 {
-	volatile PgBackendStatus *entry = session->login.beentry;
+	volatile PgBackendStatus *entry = unconstify(PgBackendStatus *, beentry);
 
-	if (session->activity_changecount == PGH_NO_CHANGECOUNT)
-		return false;
 	memcpy(address, unvolatize(SockAddr *, &entry->st_clientaddr),
 		   sizeof(*address));
 	pg_read_barrier();
-	return pgh_slot_is(session->index, session->changecount);
+	return pgh_slot_is(index, changecount);
+}
+
+bool
+pgh_scan_client(const PghSession *session, SockAddr *address)
+{
+	return session->activity_changecount != PGH_NO_CHANGECOUNT &&
+		pgh_scan_client_of(session->index, session->changecount,
+						   session->login.beentry, address);
 }
 
 /*

@@ -36,6 +36,8 @@ typedef struct PghSession
 	uint64		leak;			/* key of the leak that this idle spell was
 								 * noted under; 0 = not noted.  Set by the
 								 * watch */
+	uint32		still;			/* what it must find when it is asked whether
+								 * its client stalls; set by the worker */
 	int64		xmin_age;		/* -1 = it does not hold VACUUM back */
 	int32		advisory_locks; /* that it holds; set by the views */
 	TimestampTz waited_since;	/* when the first who waits for it began to; 0
@@ -97,6 +99,11 @@ extern int64 pgh_scan_xmin_age(int proc_number, TransactionId next);
 
 /* Client address of a session, as core has it; false when it has gone. */
 extern bool pgh_scan_client(const PghSession *session, SockAddr *address);
+
+/* The same by what the worker remembers of it. */
+extern bool pgh_scan_client_of(int index, uint32 changecount,
+							   const PgBackendStatus *beentry,
+							   SockAddr *address);
 
 /*
  * Slots for client backends that are taken, those of clients that are still

@@ -79,11 +79,15 @@ typedef struct PghFacts
 	int32_t		blocking_advisory;	/* those by its advisory locks only */
 	PghTime		advisory_since; /* since when somebody waits for one of these;
 								 * 0 = nobody does */
+	PghTime		client_since;	/* since when nothing has moved between it and
+								 * the client that it waits for at work; 0 =
+								 * it does not */
 	int32_t		renames;		/* how often it took another application name
 								 * since it began; a pooler's often do */
 	int32_t		pid;
 	bool		talking;		/* its client has sent messages since that ask
 								 * for no statement: it is not idle */
+	bool		client_unsure;	/* the client may have moved since then */
 	bool		superuser;
 	bool		wrote;			/* holds a transaction id */
 	bool		open;			/* its transaction is not over, though a part
@@ -123,6 +127,7 @@ typedef enum PghLimit
 	PGH_LIMIT_IDLE_WRITER,
 	PGH_LIMIT_IDLE_SESSION,
 	PGH_LIMIT_ADVISORY_BLOCKER,
+	PGH_LIMIT_CLIENT_STALL,
 	PGH_LIMIT_TRANSACTION,
 	PGH_LIMIT_CANCEL_GRACE,		/* a length, not a limit of its own */
 	PGH_LIMIT_HORIZON,

@@ -20,6 +20,7 @@ typedef enum PghLimitKind
 	PGH_KIND_IDLE_IN_TRANSACTION,	/* ends what idles inside a transaction */
 	PGH_KIND_IDLE_SESSION,		/* ends what idles outside of one */
 	PGH_KIND_IDLE,				/* ends what idles, in or outside of one */
+	PGH_KIND_CLIENT,			/* ends what waits for its client at work */
 	PGH_KIND_SESSION,			/* ends it between two transactions */
 	PGH_KIND_TRANSACTION,		/* cancels, then ends, whatever its state */
 	PGH_KIND_LENGTH,			/* how long something else takes */

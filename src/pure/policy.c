@@ -132,6 +132,19 @@ consider_advisory_blocker(PghVerdict *best, const PghFacts *facts,
 				 now - facts->advisory_since);
 }
 
+/* A statement waits for the client, which neither sends nor reads. */
+static void
+consider_client_stall(PghVerdict *best, const PghFacts *facts,
+					  const PghLimits *limits, PghTime now)
+{
+	const int64_t limit = limits->value[PGH_LIMIT_CLIENT_STALL];
+
+	if (limit > 0 && facts->client_since != 0 && !facts->client_unsure)
+		consider(best, limits, PGH_LIMIT_CLIENT_STALL, PGH_ACTION_TERMINATE,
+				 time_plus(facts->client_since, limit),
+				 now - facts->client_since);
+}
+
 /*
  * A session that waits for notifications, holds an advisory lock or makes a
  * backup is idle on purpose.  Only a rule that names the limit for it says that
@@ -204,6 +217,8 @@ pgh_decide(const PghFacts *facts, const PghLimits *limits, PghTime now)
 		consider_idle_session(&best, facts, limits, now);
 	if (state != PGH_STATE_ACTIVE)
 		consider_advisory_blocker(&best, facts, limits, now);
+	if (facts->state == PGH_STATE_ACTIVE)
+		consider_client_stall(&best, facts, limits, now);
 	consider_transaction(&best, facts, limits, now);
 	return best;
 }

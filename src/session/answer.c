@@ -15,6 +15,7 @@
 #include "libpq/libpq.h"
 #include "utils/timestamp.h"
 
+#include "look/wire.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
 
@@ -155,6 +156,21 @@ is_running(void)
 }
 
 /*
+ * Does this statement still wait for its client, and has nothing moved since
+ * the worker looked?
+ */
+static bool
+still_stalled(PghSlot *slot)
+{
+	const PghRequest *request = &slot->request;
+	volatile PgBackendStatus *entry = MyBEEntry;
+
+	return (entry->st_changecount & 1) == 0 && is_running() &&
+		entry->st_state_start_timestamp == request->state_start &&
+		pgh_wire_is_still(pg_atomic_read_u32(&slot->wire_id), request->still);
+}
+
+/*
  * Is this what the worker saw, or what it waits for?  A drain does not rest on
  * settings.
  */
@@ -171,9 +187,12 @@ is_met(PghSlot *slot, bool committing)
 		return may_leave(slot);
 	if (request->decision.action == PGH_ACTION_CANCEL && !is_running())
 		return false;
-	return is_heeded(request) &&
-		(request->must_be_idle ? still_idle(slot) :
-		 same_transaction(request) && !committing);
+	if (!is_heeded(request))
+		return false;
+	if (request->decision.reason == PGH_LIMIT_CLIENT_STALL)
+		return still_stalled(slot);
+	return (request->must_be_idle ? still_idle(slot) :
+			same_transaction(request) && !committing);
 }
 
 /*

@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "look/wire.h"
 #include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
@@ -430,6 +431,8 @@ begin_session(const Port *port)
 	pgh_victim_install();
 	pgh_admit_session(&login, name);
 	set_client_check(&login, name);
+	if (pgh_my_slot != NULL)
+		pg_atomic_write_u32(&pgh_my_slot->wire_id, pgh_wire_id(port));
 
 	/* The slot must be seen by a worker that goes to sleep now. */
 	pg_memory_barrier();

@@ -59,6 +59,9 @@ pgh_slot_claim(PghSlot *slot, const PghLogin *login, const char *name)
 	pg_atomic_write_u32(&slot->renames, 0);
 	pg_atomic_write_u32(&slot->on_purpose, 0);
 	pg_atomic_write_u64(&slot->cancelled_xact_start, 0);
+	pg_atomic_write_u64(&slot->client_since, 0);
+	pg_atomic_write_u32(&slot->client_unsure, 0);
+	pg_atomic_write_u32(&slot->wire_id, 0);
 	pg_atomic_write_u64(&slot->ended_xact_start, 0);
 	pg_atomic_write_u64(&slot->ended_at, 0);
 	pg_atomic_write_u64(&slot->talking_in, 0);
@@ -264,6 +267,9 @@ init_slots(void *area)
 		pg_atomic_init_u64(&slot->credited, 0);
 		pg_atomic_init_u32(&slot->on_purpose, 0);
 		pg_atomic_init_u32(&slot->renames, 0);
+		pg_atomic_init_u64(&slot->client_since, 0);
+		pg_atomic_init_u32(&slot->client_unsure, 0);
+		pg_atomic_init_u32(&slot->wire_id, 0);
 		pg_atomic_init_u64(&slot->cancelled_at, 0);
 		pg_atomic_init_u64(&slot->cancelled_xact_start, 0);
 		pg_atomic_init_u64(&slot->ended_at, 0);

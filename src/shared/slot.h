@@ -35,6 +35,11 @@
  *								failed_xact_start first: it counts only beside
  *								the right transaction
  * rolled_back_*				as failed_*; rolled_back_for first
+ * wire_id						W its backend after claim; R anyone; atomic
+ * client_since, client_unsure	W the worker (its backend clears them at
+ *								claim); R anyone; atomics.  client_unsure
+ *								first.  Of an earlier statement if it is
+ *								earlier than state_start
  * accepted_in					W its backend, in the signal handler, before
  *								request_state says so; R the worker; atomic
  * cancelled_*					W the worker (its backend clears them at
@@ -122,6 +127,8 @@ typedef struct PghRequest
 	TimestampTz state_start;	/* what the worker saw */
 	TimestampTz xact_start;
 	LocalTransactionId lxid;	/* its number */
+	uint32		still;			/* for a client that stalls: see
+								 * pgh_wire_digest() */
 	uint64		event_id;		/* where the outcome is recorded */
 	uint64		leak;			/* key of the leak it belongs to; 0 = none */
 	uint32		rules_version;	/* of the rules, see rule_labels.h */
@@ -180,6 +187,11 @@ typedef struct PghSlot
 	pg_atomic_uint32 on_purpose;	/* why it idles so: PGH_LISTENS and the
 									 * like */
 	pg_atomic_uint32 renames;	/* how often it took another name */
+
+	/* Since when nothing has moved between it and the client it waits for. */
+	pg_atomic_uint64 client_since;	/* 0 = it does not wait */
+	pg_atomic_uint32 client_unsure; /* the client may have moved */
+	pg_atomic_uint32 wire_id;	/* see pgh_wire_id() */
 
 	/* When its transaction's statement was cancelled for age, and which. */
 	pg_atomic_uint64 cancelled_at;

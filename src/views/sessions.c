@@ -181,12 +181,20 @@ append_shown(PghRow *row, const PghSession *session, const PghRuleBits *bits,
 	append_query(row, session);
 }
 
-/* Everyone sees as much of locks in pg_locks. */
+/*
+ * Everyone sees as much of locks in pg_locks, but not how long a session waits
+ * for its client.
+ */
 static void
-append_locks(PghRow *row, const PghSession *session, TimestampTz now)
+append_waits(PghRow *row, const PghSession *session, bool visible,
+			 TimestampTz now)
 {
+	PghFacts	facts = session->facts;
+
 	pgh_row_int32(row, session->advisory_locks);
 	pgh_row_interval(row, pgh_age(session->waited_since, now));
+	pgh_clock_correct(&facts, now);
+	pgh_row_interval(row, visible ? pgh_age(facts.client_since, now) : -1);
 }
 
 bool
@@ -209,7 +217,7 @@ pgh_append_session(PghRow *row, const PghSession *session,
 	}
 	else
 		append_hidden(row, session);
-	append_locks(row, session, now);
+	append_waits(row, session, visible, now);
 	return visible;
 }
 

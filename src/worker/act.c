@@ -19,6 +19,7 @@
 #include "shared/request.h"
 #include "shared/rule_labels.h"
 #include "shared/settings.h"
+#include "worker/stall.h"
 #include "worker/watch.h"
 
 static void
@@ -32,6 +33,7 @@ fill_request(PghRequest *request, const PghSession *session,
 	request->state_start = session->facts.state_start;
 	request->xact_start = session->xact_start;
 	request->lxid = session->lxid;
+	request->still = session->still;
 
 	/*
 	 * One that is idle now is ended only while it still is.  A transaction
@@ -169,7 +171,9 @@ observe(const PghSession *session, const PghVerdict *verdict,
 	if (!is_to_be_recorded(details, reason, now))
 		return;
 	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
-	if (session->facts.state != PGH_STATE_ACTIVE)
+	if (reason == PGH_LIMIT_CLIENT_STALL)
+		pgh_stall_observed(session->index, event_id);
+	else if (session->facts.state != PGH_STATE_ACTIVE)
 		details->observed_event = event_id;
 	pgh_message_for_request(request, session->name, session->who.application,
 							verdict->decision.measured, &message);

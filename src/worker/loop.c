@@ -35,6 +35,7 @@
 #include "look/clock.h"
 #include "look/rule_sessions.h"
 #include "look/scan.h"
+#include "look/wire.h"
 #include "message.h"
 #include "pure/limits.h"
 #include "shared/history.h"
@@ -264,6 +265,22 @@ complain_of_no_rollback(void)
 			 errdetail("Their sessions are terminated, as with \"pg_hygiene.idle_action\" set to \"terminate\".")));
 }
 
+/* The same of a client that stalls. */
+static void
+complain_of_no_stall(void)
+{
+	static bool told = false;
+
+	if (told || pgh_wire_can_be_seen() ||
+		!pgh_is_limited(PGH_LIMIT_CLIENT_STALL))
+		return;
+	told = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("pg_hygiene cannot see on this server whether clients stall"),
+			 errdetail("\"pg_hygiene.client_stall_timeout\" ends nobody.")));
+}
+
 /*
  * Sessions note the ends of their transactions only while somebody's age is
  * limited: it takes a look at the clock.
@@ -271,7 +288,7 @@ complain_of_no_rollback(void)
 static void
 set_timing(void)
 {
-	if (!pgh_ages_are_limited())
+	if (!pgh_is_limited(PGH_LIMIT_TRANSACTION))
 		pg_atomic_write_u64(&pgh_worker_state->timing_since, 0);
 	else if (pg_atomic_read_u64(&pgh_worker_state->timing_since) == 0)
 		pg_atomic_write_u64(&pgh_worker_state->timing_since,
@@ -286,6 +303,7 @@ apply_settings(void)
 	pgh_rule_labels_publish();
 	set_timing();
 	complain_of_no_rollback();
+	complain_of_no_stall();
 }
 
 static void

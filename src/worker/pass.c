@@ -27,6 +27,7 @@
 #include "worker/leave.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
+#include "worker/stall.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
 
@@ -53,6 +54,7 @@ pgh_pass_start(void)
 	pgh_watch_start();
 	pgh_ledger_start();
 	pgh_periods_start();
+	pgh_stall_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
 	pgh_usage_start();
 }
@@ -205,6 +207,29 @@ follow_blocked(PghWatch *watch, const PghBlocked *blocked)
 	return changed;
 }
 
+/*
+ * What others do that matters to a session may have changed since it was seen.
+ * Returns whether there was something to look at again.
+ */
+static bool
+look_again(int index, PghWatch *watch, PghSession *session, PghLimit reason)
+{
+	switch (reason)
+	{
+		case PGH_LIMIT_IDLE_BLOCKER:
+		case PGH_LIMIT_ADVISORY_BLOCKER:
+			(void) follow_blocked(watch, &blocked_in_pass()[index]);
+			pgh_note_blocked(session, &watch->details->blocked);
+			return true;
+		case PGH_LIMIT_CLIENT_STALL:
+			if (!pgh_stall_goes_on(index, &session->still))
+				session->facts.client_since = 0;
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* What is to be done about a session, and when, by what holds this moment. */
 static PghVerdict
 decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
@@ -215,12 +240,9 @@ decide_now(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 
 	pgh_clock_correct(&facts, now);
 	verdict = pgh_decide(&facts, limits, now);
-	if ((verdict.decision.reason != PGH_LIMIT_IDLE_BLOCKER &&
-		 verdict.decision.reason != PGH_LIMIT_ADVISORY_BLOCKER) ||
-		verdict.deadline + PGH_REPLY_MARGIN > now)
+	if (verdict.deadline + PGH_REPLY_MARGIN > now ||
+		!look_again(index, watch, session, verdict.decision.reason))
 		return verdict;
-	(void) follow_blocked(watch, &blocked_in_pass()[index]);
-	pgh_note_blocked(session, &watch->details->blocked);
 	facts = session->facts;
 	pgh_clock_correct(&facts, now);
 	return pgh_decide(&facts, limits, now);
@@ -431,9 +453,11 @@ TimestampTz
 pgh_pass(TimestampTz now, int *n_sessions)
 {
 	TimestampTz next;
+	TimestampTz next_stall_look;
 
 	blocked_seen = NULL;
 	pgh_leave_follow();
+	next_stall_look = pgh_stall_look(now);
 	next = attend_all(now, n_sessions);
 	if (now - last_look >= USECS_PER_SEC || now < last_look)
 	{
@@ -444,5 +468,5 @@ pgh_pass(TimestampTz now, int *n_sessions)
 		if (look_around(now))
 			next = attend_all(now, n_sessions);
 	}
-	return Min(next, last_look + USECS_PER_SEC);
+	return Min(Min(next, next_stall_look), last_look + USECS_PER_SEC);
 }

@@ -58,6 +58,9 @@ make_facts(const uint8_t *head, PghFacts *facts)
 	facts->blocking = head[10] % 4;
 	if (head[11] % 4 == 3)
 		facts->advisory_since = now - make_age(head[11]);
+	if (head[11] % 4 == 2)
+		facts->client_since = now - make_age(head[11]);
+	facts->client_unsure = head[11] % 8 == 6;
 	facts->pid = head[11];
 	facts->superuser = head[12] % 8 == 7;
 	facts->wrote = head[13] % 2;

@@ -85,7 +85,8 @@ SELECT results_eq(
 		('query_id', 'bigint'),
 		('query', 'text'),
 		('advisory_locks', 'integer'),
-		('longest_wait', 'interval')$$,
+		('longest_wait', 'interval'),
+		('client_wait', 'interval')$$,
 	'hygiene.sessions: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.sessions', 'hygiene.sessions can be read');
 

@@ -352,6 +352,12 @@ heard($client, 'advisory_blocker_timeout');
 $waiter->wait_ready;
 $waiter->close;
 
+with_settings(client_stall_timeout => '100ms');
+$client = client('loader');
+$client->send_query('COPY t FROM STDIN');
+$client->wait_closed;
+heard($client, 'client_stall_timeout');
+
 with_settings(horizon_limit => '2');
 $client =
   client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1');

@@ -190,6 +190,13 @@ read_facts(const char *s, PghFacts *facts)
 			facts->listening = true;
 		else if (skip_words(&s, "wanted "))
 			facts->advisory_since = NOW - read_time(s, &s);
+		else if (skip_words(&s, "unsure of client "))
+		{
+			facts->client_since = NOW - read_time(s, &s);
+			facts->client_unsure = true;
+		}
+		else if (skip_words(&s, "client "))
+			facts->client_since = NOW - read_time(s, &s);
 		else if (skip_words(&s, "advisory"))
 			facts->advisory = true;
 		else if (skip_words(&s, "in backup"))

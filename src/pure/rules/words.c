@@ -56,6 +56,7 @@ const PghSettingInfo pgh_setting_info[] = {
 					 PGH_LIMIT_IDLE_IN_TRANSACTION),
 	DURATION_SETTING("idle_blocker_timeout", PGH_LIMIT_IDLE_BLOCKER),
 	DURATION_SETTING("advisory_blocker_timeout", PGH_LIMIT_ADVISORY_BLOCKER),
+	DURATION_SETTING("client_stall_timeout", PGH_LIMIT_CLIENT_STALL),
 	DURATION_SETTING("idle_writer_timeout", PGH_LIMIT_IDLE_WRITER),
 	DURATION_SETTING("idle_session_timeout", PGH_LIMIT_IDLE_SESSION),
 	DURATION_SETTING("session_lifetime", PGH_LIMIT_SESSION_LIFETIME),

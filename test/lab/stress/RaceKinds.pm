@@ -32,6 +32,7 @@ my $measured = qr/[\d.]+ (?:ms|s)/;
 my $idle_transaction = qr/^Application "racer" left a transaction idle for $measured; pg_hygiene\.idle_in_transaction_timeout allows $limit ms\.$/;
 my $idle_session = qr/^Application "racer" left a session idle for $measured; pg_hygiene\.idle_session_timeout allows $limit ms\.$/;
 my $evicted = qr/^Application "racer" left this session idle for $measured while connection slots ran short; pg_hygiene\.headroom keeps \d+ free\.$/;
+my $stalled = qr/^Application "racer" kept a statement waiting for its client for $measured without a byte moved; pg_hygiene\.client_stall_timeout allows $limit ms\.$/;
 my $old = qr/^Application "racer" kept a transaction open for $measured; pg_hygiene\.transaction_timeout allows $limit ms\.$/;
 
 my %defaults = (
@@ -131,6 +132,18 @@ my %kinds = (
 		sqlstate => '25P03',
 		detail => $idle_transaction,
 		options => ['-p'],
+	},
+
+	# Clients that stall, and go on when their time is over.
+	client_stall => {
+		reason => 'client_stall_timeout',
+		settings => [ "pg_hygiene.client_stall_timeout = '${limit}ms'" ],
+		opening => '',
+		closing => 'BEGIN',
+		at_rest => qr/^SELECT$/,
+		sqlstate => '57P05',
+		detail => $stalled,
+		options => ['-u'],
 	},
 
 	# Sessions at rest in a transaction that is about to be too old ...

@@ -24,6 +24,9 @@
  * the exchange.  Until then it must not be ended: once its Describe was answered
  * it is at work.
  *
+ * A client that stalls (-u) sends its statements in a pipeline that it does not
+ * end, so that its session stays at work while it rests.
+ *
  * Many transactions in one message (-m) are each almost as old as they may be,
  * and the last one a little older or not.
  *
@@ -76,6 +79,7 @@ const char *closing = "";
 bool		renews = false;
 bool		works_before = false;
 bool		talks = false;
+bool		stalls = false;
 bool		in_series = false;
 int64_t		limit = 100000;
 static int	n_racers = 60;
@@ -224,7 +228,7 @@ read_options(int argc, char **argv)
 {
 	int			option;
 
-	while ((option = getopt(argc, argv, "c:d:e:l:mn:o:prs:t:w")) != -1)
+	while ((option = getopt(argc, argv, "c:d:e:l:mn:o:prs:t:uw")) != -1)
 	{
 		switch (option)
 		{
@@ -261,11 +265,14 @@ read_options(int argc, char **argv)
 			case 't':
 				seconds = number_option(optarg, 1, 86400);
 				break;
+			case 'u':
+				stalls = true;
+				break;
 			case 'w':
 				works_before = true;
 				break;
 			default:
-				give_up("usage: racer -d CONNINFO [-n CLIENTS] [-l LIMIT_IN_MICROSECONDS] [-e ENDINGS] [-t SECONDS] [-o OPENING] [-c CLOSING] [-m] [-p] [-r] [-w] [-s SEED]");
+				give_up("usage: racer -d CONNINFO [-n CLIENTS] [-l LIMIT_IN_MICROSECONDS] [-e ENDINGS] [-t SECONDS] [-o OPENING] [-c CLOSING] [-m] [-p] [-r] [-u] [-w] [-s SEED]");
 		}
 	}
 }

@@ -69,6 +69,7 @@ extern const char *closing;
 extern bool renews;				/* statements begin new transactions */
 extern bool works_before;		/* and work in the old one first */
 extern bool talks;				/* Describe and Flush now and then */
+extern bool stalls;				/* statements come in a pipeline without Sync */
 extern bool in_series;			/* many transactions in one message */
 extern int64_t limit;
 

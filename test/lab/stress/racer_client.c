@@ -132,12 +132,16 @@ learn(const Racer *racer, int64_t step)
 
 /*
  * How long it has rested, or its transaction has lasted, is not yet over the
- * limit, and if it was cancelled before, not over as long a grace.
+ * limit, and if it was cancelled before, not over as long a grace.  One that
+ * stalled is to live if it went on before the limit was over.
  */
 static bool
 is_early(const Racer *racer)
 {
-	return now() - racer->measured_from < (racer->aborted ? 2 : 1) * limit;
+	int64_t		until = stalls && racer->state == RACING ?
+		racer->sent_at : now();
+
+	return until - racer->measured_from < (racer->aborted ? 2 : 1) * limit;
 }
 
 /*
@@ -245,6 +249,31 @@ send_statement(Racer *racer)
 }
 
 /*
+ * A statement of a pipeline that goes on.  Sometimes it takes a millisecond, or
+ * is long.
+ */
+static void
+send_in_pipeline(Racer *racer)
+{
+	static char sql[LONG_SQL];
+	int			sort = random() % 4;
+	int			length = snprintf(sql, sizeof(sql), "SELECT nextval('race_%d')%s",
+								  racer->number,
+								  sort == 0 ? " UNION ALL " WORK : "");
+
+	if (sort == 1)
+		fill_up(sql, length);
+	racer->state = RACING;
+	racer->sent_at = now();
+	racer->in_parts = false;
+	rounds++;
+	if (!PQenterPipelineMode(racer->conn) ||
+		!PQsendQueryParams(racer->conn, sql, 0, NULL, NULL, NULL, NULL, 0) ||
+		!PQsendFlushRequest(racer->conn) || PQflush(racer->conn) < 0)
+		be_ended(racer);
+}
+
+/*
  * Statements that end the transaction which is being measured, and work in
  * another one right away: all in one message, or in two.  What works in the
  * new one first has a command tag of its own.
@@ -335,6 +364,13 @@ send_sync(Racer *racer)
 static void
 rest(Racer *racer)
 {
+	bool		in_pipeline = PQpipelineStatus(racer->conn) != PQ_PIPELINE_OFF;
+
+	if (stopping && in_pipeline)
+	{
+		send_sync(racer);
+		return;
+	}
 	if (stopping)
 	{
 		send_sql(racer, CLOSING, closing, false);
@@ -343,7 +379,7 @@ rest(Racer *racer)
 	racer->state = RESTING;
 	racer->describes = false;
 	racer->due = now();
-	if (in_series && !racer->aborted)
+	if ((in_series && !racer->aborted) || (stalls && !in_pipeline))
 		return;
 	racer->due += limit + aims[racer->aborted] - JITTER +
 		random() % (2 * JITTER + 1);
@@ -364,6 +400,8 @@ be_due(Racer *racer)
 		send_series(racer);
 	else if (renews)
 		send_renewal(racer);
+	else if (stalls)
+		send_in_pipeline(racer);
 	else if (talks && random() % 2 == 0)
 		send_describe(racer);
 	else
