@@ -35,6 +35,7 @@ typedef struct PghOpen
 	uint32		empty_since;	/* the same, when nobody was found there */
 	uint32		application;
 	uint32		application_id;
+	Oid			roleid;
 	PghPeriodKind kind;			/* of idle_since */
 	TimestampTz idle_since;		/* 0 = not idle */
 	TimestampTz state_start;	/* later, if we rolled back what it idles in */
@@ -73,7 +74,7 @@ note(const PghOpen *open, PghPeriodKind kind, int64 length, bool resumed)
 		open->application != PGH_NO_APPLICATION)
 		pgh_behaviour_note(pgh_application_follow(open->application,
 												  open->application_id),
-						   kind, length, resumed);
+						   open->roleid, kind, length, resumed);
 }
 
 /* A pause is over; what was noted of it learns how it ended. */
@@ -151,6 +152,7 @@ begin(PghOpen *open, const PghSession *session)
 	memset(open, 0, sizeof(*open));
 	open->claim = session->changecount;
 	open->application = PGH_NO_APPLICATION;
+	open->roleid = session->login.roleid;
 	open->since = session->facts.backend_start != 0 ?
 		session->facts.backend_start : session->login.login_at;
 }
