@@ -42,6 +42,7 @@
 #include "shared/rule_labels.h"
 #include "shared/settings.h"
 #include "shared/worker_state.h"
+#include "worker/advise.h"
 #include "worker/caps.h"
 #include "worker/evict.h"
 #include "worker/incident.h"
@@ -146,6 +147,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 		{
 			last_second = now;
 			pgh_refusals_report();
+			pgh_advise_look(now);
 		}
 		next_look = Min(pgh_evict_pass(used, n_sessions, now),
 						pgh_caps_pass(now));

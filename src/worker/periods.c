@@ -40,6 +40,7 @@ typedef struct PghOpen
 	TimestampTz idle_since;		/* 0 = not idle */
 	TimestampTz state_start;	/* later, if we rolled back what it idles in */
 	uint64		leak;			/* that the pause was noted under before that */
+	bool		outlasts;		/* and that it lasts */
 	TimestampTz xact_since;		/* 0 = in no transaction */
 	TimestampTz since;			/* when it began */
 } PghOpen;
@@ -83,17 +84,20 @@ end_pause(PghOpen *open, PghWatch *watch, TimestampTz until, bool resumed)
 {
 	PghWatchDetails *details = watch->details;
 	int64		length = length_of(open->idle_since, until);
+	bool		known = details->spell == open->idle_since;
 	uint64		leak = open->leak != 0 ? open->leak :
-		details->spell == open->idle_since ? details->leak : 0;
+		known ? details->leak : 0;
 
 	note(open, open->kind, length, resumed);
 	if (leak != 0)
-		pgh_leak_pause_ended(leak, length, resumed);
+		pgh_leak_pause_ended(leak, length, resumed, open->outlasts ||
+							 (known && details->outlasts));
 	if (details->observed_event != 0 && resumed)
 		pgh_event_resumed(details->observed_event, until);
 	details->observed_event = 0;
 	open->idle_since = 0;
 	open->leak = 0;
+	open->outlasts = false;
 }
 
 static void
@@ -195,8 +199,11 @@ follow(PghOpen *open, PghWatch *watch, const PghSession *session)
 
 	if (open->idle_since != 0 && is_same_pause(open, facts))
 	{
-		if (open->leak == 0 && watch->details->spell == open->idle_since)
-			open->leak = watch->details->leak;
+		if (watch->details->spell == open->idle_since)
+		{
+			open->leak = open->leak != 0 ? open->leak : watch->details->leak;
+			open->outlasts |= watch->details->outlasts;
+		}
 	}
 	else if (open->idle_since != 0)
 		end_pause(open, watch,

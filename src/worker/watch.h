@@ -19,6 +19,7 @@ typedef struct PghWatchDetails
 {
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
+	bool		outlasts;		/* as pgh_leak_pause_outlasts() has it */
 	uint64		statement;		/* what it ran last; 0 = not looked at yet */
 	Oid			role;
 	int64		retry_after;
@@ -53,7 +54,8 @@ typedef struct PghWatch
 	PgBackendStatus *beentry;
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
-	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
+	TimestampTz note_at;		/* when it counts as a leak, or once noted as
+								 * one that lasts; PGH_NEVER = not */
 	PghWatchDetails *details;
 } PghWatch;
 
