@@ -30,7 +30,7 @@ WAITS = "The program waits"
 CALLS = "Many connections did"
 CONNECTS = "The program opens a new"
 LARGE = "The application keeps many"
-UNLOCK = "Unlock on the connection"
+UNLOCK = "Unlock on the connection that locked"
 
 # name, what it is, real (or plain Python), the advice that fits its twin
 PROGRAMS = [
