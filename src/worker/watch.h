@@ -88,6 +88,13 @@ extern bool pgh_watch_retry(PghWatch *watch, TimestampTz now);
  */
 extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
 
+/*
+ * What a limit would have done to a session of this application is to be
+ * recorded: is there still an allowance for it?  Uses one, if there is.
+ */
+extern bool pgh_watch_may_record(uint32 application, PghLimit reason,
+								 TimestampTz now);
+
 /* A request was posted to slot "index"; its outcome is to be recorded. */
 extern void pgh_watch_expect_outcome(int index);
 
