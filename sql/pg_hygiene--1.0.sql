@@ -229,7 +229,9 @@ CREATE FUNCTION hygiene.get_applications(
 	OUT would_refuse bigint,
 	OUT blocked_time interval,
 	OUT slot_time interval,
-	OUT horizon_xids bigint)
+	OUT horizon_xids bigint,
+	OUT diagnosed_since timestamptz,
+	OUT diagnosed_at timestamptz)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_application_list';
@@ -294,6 +296,10 @@ COMMENT ON COLUMN hygiene.applications.slot_time IS
 	'How long its sessions held their slots idle in a transaction, added up; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.horizon_xids IS
 	'By how many transaction ids one of its idle transactions held back VACUUM, at most';
+COMMENT ON COLUMN hygiene.applications.diagnosed_since IS
+	'Since when `diagnosis` holds: when the worker first saw it, to 20 seconds, or the leak was first seen; null while there is none';
+COMMENT ON COLUMN hygiene.applications.diagnosed_at IS
+	'When it was last seen so: that it is no more stays for a week, and over a restart; null while there is none';
 
 --
 -- hygiene.events: what was done, newest last

@@ -89,6 +89,8 @@ pgh_behaviour_merge(PghBehaviour *into, const PghBehaviour *from)
 	}
 	if (from->honest_connections > into->honest_connections)
 		into->honest_connections = from->honest_connections;
+	for (int i = 0; i < PGH_EVIDENT_ROLES; i++)
+		pgh_behaviour_add_role(into, from->pausing_roles[i]);
 }
 
 bool
@@ -256,4 +258,52 @@ pgh_never_resumes(uint64_t periods, uint64_t resumed)
 {
 	return periods >= EVIDENCE_PERIODS &&
 		resumed < (periods + EVIDENCE_SHARE - 1) / EVIDENCE_SHARE;
+}
+
+void
+pgh_behaviour_add_role(PghBehaviour *behaviour, uint32_t role)
+{
+	uint32_t   *roles = behaviour->pausing_roles;
+
+	for (int i = 0; role != 0 && i < PGH_EVIDENT_ROLES; i++)
+	{
+		if (roles[i] == 0)
+			roles[i] = role;
+		if (roles[i] == role)
+			return;
+	}
+}
+
+/* Does what was seen of the application say anything about this role? */
+static bool
+is_evidence(const PghBehaviour *behaviour, uint32_t role)
+{
+	const uint32_t *roles = behaviour->pausing_roles;
+
+	return roles[PGH_EVIDENT_ROLES - 1] != 0 ||
+		(roles[0] == role && roles[1] == 0);
+}
+
+PghOutlook
+pgh_pause_outlook(const PghBehaviour *behaviour, uint32_t role,
+				  PghTime length)
+{
+	const PghHistogram *resumed =
+	&behaviour->resumed[PGH_PERIOD_IDLE_IN_TRANSACTION];
+	const PghHistogram *lost =
+	&behaviour->lost[PGH_PERIOD_IDLE_IN_TRANSACTION];
+	PghTime		like = length / 2 > PGH_SHORTEST_PERIOD ?
+		length / 2 : PGH_SHORTEST_PERIOD;
+	uint64_t	returned;
+	uint64_t	periods;
+
+	if (resumed->n + lost->n < EVIDENCE_PERIODS ||
+		!is_evidence(behaviour, role))
+		return PGH_OUTLOOK_UNKNOWN;
+	returned = ended_of(resumed, like);
+	periods = returned + ended_of(lost, like);
+	if (pgh_never_resumes(periods, returned))
+		return PGH_OUTLOOK_LOST;
+	return periods >= EVIDENCE_PERIODS && returned > periods / 2 ?
+		PGH_OUTLOOK_RETURNS : PGH_OUTLOOK_UNKNOWN;
 }

@@ -24,6 +24,12 @@ typedef enum PghPeriodKind
 } PghPeriodKind;
 #define PGH_N_PERIOD_KINDS (PGH_PERIOD_SESSION + 1)
 
+/*
+ * One role's sessions are no evidence against another's; those of so many
+ * roles are, who cannot all be one.
+ */
+#define PGH_EVIDENT_ROLES 5
+
 /* The kinds of which it matters how they ended: all but sessions. */
 #define PGH_N_JUDGED_KINDS PGH_PERIOD_SESSION
 
@@ -51,6 +57,9 @@ typedef struct PghBehaviour
 	 * than any that came back.
 	 */
 	int32_t		honest_connections;
+
+	/* Whose pauses in a transaction these are; 0 = no further role. */
+	uint32_t	pausing_roles[PGH_EVIDENT_ROLES];
 } PghBehaviour;
 
 /* The name of a kind in hygiene.behaviour. */
@@ -164,5 +173,25 @@ extern int32_t pgh_suggest_connections(const PghBehaviour *behaviour);
  * did, of ten or more, those that are still open among them.
  */
 extern bool pgh_never_resumes(uint64_t periods, uint64_t resumed);
+
+/* What is to be expected of a pause in a transaction. */
+typedef enum PghOutlook
+{
+	PGH_OUTLOOK_UNKNOWN,
+	PGH_OUTLOOK_RETURNS,		/* most like it were come back to */
+	PGH_OUTLOOK_LOST			/* hardly any were */
+} PghOutlook;
+
+/* A pause in a transaction was one of this role's. */
+extern void pgh_behaviour_add_role(PghBehaviour *behaviour, uint32_t role);
+
+/*
+ * What is to be expected of a pause of this role that has lasted for "length"
+ * microseconds?  Those like it are all that lasted for half as long or more:
+ * one that is twice as long as any that came back is like none of them, and
+ * one that was ended early says nothing of those that were not.
+ */
+extern PghOutlook pgh_pause_outlook(const PghBehaviour *behaviour,
+									uint32_t role, PghTime length);
 
 #endif							/* PGH_BEHAVIOUR_H */

@@ -55,7 +55,7 @@
 #define POOL_CONNECTIONS 20
 #define POOL_CONNECTIONS_PER_CLIENT 10
 #define POOL_USE 4				/* never more than one in this many */
-#define POOL_OBSERVED (60 * SECOND)
+#define POOL_OBSERVED (50 * SECOND)
 
 /* Without a name: several places, or more than one small pool. */
 #define NAMELESS_PLACES 5

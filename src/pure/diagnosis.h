@@ -48,7 +48,10 @@ typedef struct PghLeakFacts
 	PghStatementKind last_statement;	/* the shape's */
 	int32_t		clients;		/* distinct addresses; 0 counts as 1 */
 	int64_t		periods;		/* pauses that were noted: a tenth of their
-								 * limit or more; those of now are among them */
+								 * limit or more; of those that go on only who
+								 * has lasted for half of it, since a pool
+								 * that begins its work pauses in all its
+								 * sessions before the first comes back */
 	int64_t		resumed;		/* of these: the client came back to them */
 	int64_t		ended;			/* sessions that a limit ended */
 	int64_t		transactions_per_session;	/* mean, in tenths; the one that

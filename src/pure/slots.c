@@ -222,16 +222,42 @@ evidence(const PghTally *tallies, int32_t all, int32_t own)
 enum
 {
 	ABORTED_TRANSACTION = 1,
-	LEAK,
+	PROVEN_LEAK,				/* those like it did not come back */
+	LEAK,						/* nothing is known of those like it */
+	LIKELY_PAUSE,				/* those like it did */
 	IDLE_SESSION
 };
 
 static bool
-is_leak(const PghCandidate *candidate, const PghTally *tallies)
+are_many_alike(const PghCandidate *candidate, const PghTally *tallies)
 {
 	return candidate->alike >= 0 &&
 		evidence(tallies, candidate->alike,
 				 candidate->own_alike)->idle_transactions >= PGH_LEAK_SIZE;
+}
+
+/*
+ * What comes back by itself is ended only if somebody is refused else.  So a
+ * cap has room in a moment, and the headroom need not be more than it is.
+ */
+static bool
+may_end_pauses(const PghShortage *shortage)
+{
+	return shortage->refused_lately ||
+		(below_headroom(shortage) && !shortage->spare_idle);
+}
+
+static int
+class_in_transaction(const PghCandidate *candidate, const PghTally *tallies,
+					 const PghShortage *shortage)
+{
+	if (candidate->outlook == PGH_OUTLOOK_LOST)
+		return PROVEN_LEAK;
+	if (!are_many_alike(candidate, tallies))
+		return 0;
+	if (candidate->outlook != PGH_OUTLOOK_RETURNS)
+		return LEAK;
+	return may_end_pauses(shortage) ? LIKELY_PAUSE : 0;
 }
 
 static int
@@ -245,7 +271,7 @@ harm_class(const PghCandidate *candidate, const PghTally *tallies,
 		case PGH_STATE_IDLE_IN_TRANSACTION_ABORTED:
 			return ABORTED_TRANSACTION;
 		case PGH_STATE_IDLE_IN_TRANSACTION:
-			return is_leak(candidate, tallies) ? LEAK : 0;
+			return class_in_transaction(candidate, tallies, shortage);
 		case PGH_STATE_IDLE:
 			return held_below_headroom(shortage) &&
 				evidence(tallies, candidate->account,
@@ -322,7 +348,7 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		{
 			if (ripe < *ripe_at)
 				*ripe_at = ripe;
-			if (harm.class < IDLE_SESSION && ripe < leak_ripe_at)
+			if (harm.class < LIKELY_PAUSE && ripe < leak_ripe_at)
 				leak_ripe_at = ripe;
 			continue;
 		}
@@ -333,8 +359,13 @@ pgh_choose_eviction(const PghCandidate *candidates, int32_t n,
 		}
 	}
 
-	/* Wait for a leak that will soon be idle for long enough: it goes first. */
-	if (least.class == IDLE_SESSION && leak_ripe_at != PGH_NEVER)
+	/*
+	 * Wait for a leak that will soon be idle for long enough: it goes first.
+	 * But for no longer than the other one had to be idle, for a rule may
+	 * give the leak hours.
+	 */
+	if (least.class >= LIKELY_PAUSE && leak_ripe_at != PGH_NEVER &&
+		leak_ripe_at - now <= candidates[best].min_idle)
 	{
 		*ripe_at = leak_ripe_at;
 		return -1;

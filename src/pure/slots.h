@@ -11,7 +11,7 @@
 #ifndef PGH_SLOTS_H
 #define PGH_SLOTS_H
 
-#include "pure/facts.h"
+#include "pure/behaviour.h"
 
 /*
  * How many slots to keep free where nobody has said so: 5 % of all, at least 3,
@@ -26,12 +26,9 @@ extern int32_t pgh_automatic_headroom(int32_t max_connections, int32_t usable);
  */
 
 /*
- * One role's sessions are no evidence against another's; those of so many
- * roles are, who cannot all be one.  And what an application holds is, for a
- * session of one role, what that role holds, and so much for each other one
- * at the most.
+ * What an application holds is, for a session of one role, what that role
+ * holds, and so much for each other one at the most.
  */
-#define PGH_EVIDENT_ROLES 5
 #define PGH_OTHER_ROLE_SHARE 3
 
 /* So many applications may be new without being suspected to be one. */
@@ -112,6 +109,7 @@ typedef struct PghCandidate
 	int32_t		alike;
 	int32_t		own_alike;
 	PghState	state;
+	PghOutlook	outlook;		/* where it idles in a transaction */
 	PghTime		state_start;
 	PghTime		min_idle;		/* it stays until it has been idle this long */
 	bool		min_idle_by_rule;	/* a rule says so */
@@ -131,7 +129,8 @@ typedef struct PghShortage
 
 /*
  * This many transactions of one account idle behind the same statement are a
- * leak, if they are one role's or those of PGH_EVIDENT_ROLES.
+ * leak, if they are one role's or those of PGH_EVIDENT_ROLES.  So is each one
+ * whose like were never come back to.
  */
 #define PGH_LEAK_SIZE 3
 

@@ -12,6 +12,8 @@
 
 #include "utils/timestamp.h"
 
+#include "pure/diagnosis.h"
+
 void
 pgh_application_init(PghApplication *app)
 {
@@ -38,6 +40,9 @@ pgh_application_init(PghApplication *app)
 	pg_atomic_init_u32(&app->leaking_role, InvalidOid);
 	pg_atomic_init_u64(&app->leaking_since, 0);
 	pg_atomic_init_u64(&app->leaking_key, 0);
+	pg_atomic_init_u32(&app->diagnosis, 0);
+	pg_atomic_init_u64(&app->diagnosed_since, 0);
+	pg_atomic_init_u64(&app->diagnosed_at, 0);
 }
 
 void
@@ -71,6 +76,7 @@ pgh_application_reset(PghApplication *app)
 	pg_atomic_write_u64(&app->blocked_time, 0);
 	pg_atomic_write_u64(&app->slot_time, 0);
 	pg_atomic_write_u64(&app->horizon_xids, 0);
+	pg_atomic_write_u32(&app->diagnosis, 0);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_write_u64(&app->count[i], 0);
 }
@@ -83,6 +89,17 @@ pgh_application_did_anything(PghApplication *app)
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		did |= pg_atomic_read_u64(&app->count[i]) > 0;
 	return did;
+}
+
+void
+pgh_application_diagnose(PghApplication *app, uint32 pattern,
+						 TimestampTz now)
+{
+	if (pg_atomic_read_u32(&app->diagnosis) != pattern)
+		pg_atomic_write_u64(&app->diagnosed_since, now);
+	pg_atomic_write_u32(&app->diagnosis, pattern);
+	pg_atomic_write_u64(&app->diagnosed_at, now);
+	pgh_note_change();
 }
 
 static void
@@ -166,6 +183,9 @@ pgh_application_keep(PghApplication *app, PghKeptApplication *kept)
 	kept->slot_time = pg_atomic_read_u64(&app->slot_time);
 	kept->horizon_xids = pg_atomic_read_u64(&app->horizon_xids);
 	kept->lost_at = pg_atomic_read_u64(&app->lost_at);
+	kept->diagnosis = pg_atomic_read_u32(&app->diagnosis);
+	kept->diagnosed_since = pg_atomic_read_u64(&app->diagnosed_since);
+	kept->diagnosed_at = pg_atomic_read_u64(&app->diagnosed_at);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		kept->count[i] = pg_atomic_read_u64(&app->count[i]);
 }
@@ -183,6 +203,12 @@ pgh_application_restore(PghApplication *app, const PghKeptApplication *kept)
 	pg_atomic_fetch_add_u64(&app->session_time, kept->session_time);
 	add_cost(app, kept->blocked_time, kept->slot_time, kept->horizon_xids);
 	pg_atomic_write_u64(&app->lost_at, Max(lost_at, (uint64) kept->lost_at));
+	if (kept->diagnosis < PGH_N_PATTERNS)
+	{
+		pg_atomic_write_u32(&app->diagnosis, kept->diagnosis);
+		pg_atomic_write_u64(&app->diagnosed_since, kept->diagnosed_since);
+		pg_atomic_write_u64(&app->diagnosed_at, kept->diagnosed_at);
+	}
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_fetch_add_u64(&app->count[i], kept->count[i]);
 }

@@ -10,7 +10,7 @@
  *								nothing is decided by them
  * counters						W anyone who counts for the application, under
  *								the lock shared; R anyone; atomics
- * peak_busy, leaking*			W the worker, under the lock shared; R under
+ * peak_busy, leaking*, diagnos* W the worker, under the lock shared; R under
  *								it; atomics
  * refusals, observed_refusals	see refusals.h
  *
@@ -68,6 +68,11 @@ typedef struct PghApplication
 	pg_atomic_uint32 leaking_role;
 	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
 	pg_atomic_uint64 leaking_key;	/* of the leak that most of them belong to */
+
+	/* What was wrong with how it connects, when somebody last looked. */
+	pg_atomic_uint32 diagnosis; /* PghPattern */
+	pg_atomic_uint64 diagnosed_since;	/* TimestampTz */
+	pg_atomic_uint64 diagnosed_at;
 } PghApplication;
 
 /* What the file keeps; its sessions have all ended by then. */
@@ -87,6 +92,9 @@ typedef struct PghKeptApplication
 	uint64		slot_time;
 	uint64		horizon_xids;
 	TimestampTz lost_at;
+	uint32		diagnosis;
+	TimestampTz diagnosed_since;
+	TimestampTz diagnosed_at;
 	uint64		count[PGH_N_COUNTERS];
 } PghKeptApplication;
 
@@ -114,6 +122,13 @@ extern void pgh_application_restore(PghApplication *app,
 
 /* Put down what a session cost others. */
 extern void pgh_application_charge(PghApplication *app, const PghCost *cost);
+
+/*
+ * This is wrong (a PghPattern, not NONE) with how it connects, since it was
+ * first found to be or since another thing was.
+ */
+extern void pgh_application_diagnose(PghApplication *app, uint32 pattern,
+									 TimestampTz now);
 
 /* "connections" at once is the most so far, if it is. */
 extern void pgh_application_raise_peak(PghApplication *app,

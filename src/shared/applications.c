@@ -443,5 +443,5 @@ PghPart		pgh_applications_part = {
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(3, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(4, sizeof(PghKeptApplication)),
 };

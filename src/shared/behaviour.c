@@ -8,7 +8,8 @@
  * that is alive, or decide.
  *
  * The table of names has more places than there may be names, and what is kept
- * here is large; so each place gets a room only when it needs one.  Room 0 is that of PGH_OTHER_APPLICATIONS.
+ * here is large; so each place gets a room only when it needs one.  Room 0 is
+ * that of PGH_OTHER_APPLICATIONS.
  *
  *-------------------------------------------------------------------------
  */
@@ -67,9 +68,18 @@ pgh_behaviour_meet(uint32 application, const PghSeen *seen, TimestampTz now)
 	pgh_unlock(&pgh_behaviour_part);
 }
 
+static void
+add_period(PghBehaviour *its, Oid roleid, PghPeriodKind kind, int64 length,
+		   bool resumed)
+{
+	pgh_behaviour_add(its, kind, length, resumed);
+	if (kind == PGH_PERIOD_IDLE_IN_TRANSACTION)
+		pgh_behaviour_add_role(its, roleid);
+}
+
 void
-pgh_behaviour_note(uint32 application, PghPeriodKind kind, int64 length,
-				   bool resumed)
+pgh_behaviour_note(uint32 application, Oid roleid, PghPeriodKind kind,
+				   int64 length, bool resumed)
 {
 	PghBehaviour *its;
 
@@ -77,7 +87,7 @@ pgh_behaviour_note(uint32 application, PghPeriodKind kind, int64 length,
 	its = find_room(application);
 	if (its->since == 0)
 		its->since = GetCurrentTimestamp(); /* reset() was called */
-	pgh_behaviour_add(its, kind, length, resumed);
+	add_period(its, roleid, kind, length, resumed);
 	pgh_unlock(&pgh_behaviour_part);
 	pgh_note_change();
 }
@@ -99,6 +109,16 @@ int64
 pgh_behaviour_longest(uint32 application, PghPeriodKind kind)
 {
 	return behaviours[room_of[application]].resumed[kind].longest;
+}
+
+PghOutlook
+pgh_behaviour_outlook(uint32 application, Oid roleid, int64 length)
+{
+	uint32		room = room_of[application];
+
+	if (room == 0)
+		return PGH_OUTLOOK_UNKNOWN;
+	return pgh_pause_outlook(&behaviours[room], roleid, length);
 }
 
 bool
@@ -195,9 +215,10 @@ add_departed(PghBehaviour *behaviour, uint32 application)
 			departure->application != application)
 			continue;
 		if (departure->idle)
-			pgh_behaviour_add(behaviour, departure->xact_start != 0 ?
-							  PGH_PERIOD_IDLE_IN_TRANSACTION : PGH_PERIOD_IDLE,
-							  departure->at - departure->state_start, false);
+			add_period(behaviour, pgh_slots[i].login.roleid,
+					   departure->xact_start != 0 ?
+					   PGH_PERIOD_IDLE_IN_TRANSACTION : PGH_PERIOD_IDLE,
+					   departure->at - departure->state_start, false);
 		if (departure->xact_start != 0)
 			pgh_behaviour_add(behaviour, PGH_PERIOD_TRANSACTION,
 							  departure->at - departure->xact_start, false);
@@ -258,5 +279,5 @@ PghPart		pgh_behaviour_part = {
 	.reset = reset_behaviour,
 	.save = save_behaviour,
 	.load = load_behaviour,
-	.format = PGH_FORMAT(1, sizeof(PghKeptBehaviour)),
+	.format = PGH_FORMAT(2, sizeof(PghKeptBehaviour)),
 };

@@ -36,15 +36,26 @@ typedef struct PghSeen
 extern void pgh_behaviour_meet(uint32 application, const PghSeen *seen,
 							   TimestampTz now);
 
-/* Worker: a period of one of its sessions has ended; see pure/behaviour.h. */
-extern void pgh_behaviour_note(uint32 application, PghPeriodKind kind,
-							   int64 length, bool resumed);
+/*
+ * Worker: a period of one of its sessions has ended, which was one of this
+ * role's; see pure/behaviour.h.
+ */
+extern void pgh_behaviour_note(uint32 application, Oid roleid,
+							   PghPeriodKind kind, int64 length,
+							   bool resumed);
 
 /* Worker: so many of its sessions are needed at this moment. */
 extern void pgh_behaviour_needs(uint32 application, int32 connections);
 
 /* Worker: the longest pause of this kind that its clients came back to. */
 extern int64 pgh_behaviour_longest(uint32 application, PghPeriodKind kind);
+
+/*
+ * Worker: what is to be expected of a pause of this role in a transaction that
+ * has lasted for so long; nothing is known where applications share one room.
+ */
+extern PghOutlook pgh_behaviour_outlook(uint32 application, Oid roleid,
+										int64 length);
 
 /* Copy what is known; false when there is nothing. */
 extern bool pgh_behaviour_read(uint32 application, PghBehaviour *copy);

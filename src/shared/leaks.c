@@ -142,6 +142,7 @@ pgh_leak_see(const PghSighting *sighting)
 	leak->locks_rows = locks_rows;
 	leak->last_seen = now;
 	leak->sessions++;
+	leak->undecided++;
 	leak->transactions += sighting->transactions + 1;	/* and the open one */
 	add_client(leak, &sighting->who->address);
 	pgh_unlock(&pgh_leaks_part);
@@ -214,8 +215,28 @@ count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
 	leak->last_ended = now;
 }
 
+/* Under the lock: one that goes on is known to be as it seemed. */
+static void
+decide(PghLeak *leak)
+{
+	if (leak->undecided > 0)
+		leak->undecided--;
+}
+
 void
-pgh_leak_pause_ended(uint64 key, int64 length, bool resumed)
+pgh_leak_pause_outlasts(uint64 key)
+{
+	int			i;
+
+	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
+	i = find(key);
+	if (i >= 0)
+		decide(&leaks[i]);
+	pgh_unlock(&pgh_leaks_part);
+}
+
+void
+pgh_leak_pause_ended(uint64 key, int64 length, bool resumed, bool outlasted)
 {
 	int			i;
 
@@ -223,6 +244,8 @@ pgh_leak_pause_ended(uint64 key, int64 length, bool resumed)
 	i = find(key);
 	if (i >= 0)
 	{
+		if (!outlasted)
+			decide(&leaks[i]);
 		leaks[i].resumed += resumed;
 		leaks[i].longest_pause = Max(leaks[i].longest_pause, length);
 		leaks[i].slot_time += Max(length, 0);
@@ -310,7 +333,7 @@ pgh_leak_pattern(const PghLeak *leak)
 	facts.wrote = leak->wrote;
 	facts.last_statement = leak->statement;
 	facts.locks_rows = leak->locks_rows;
-	facts.periods = leak->sessions;
+	facts.periods = Max(leak->sessions - leak->undecided, leak->ended);
 	facts.resumed = leak->resumed;
 	facts.clients = leak->n_clients;
 	facts.ended = leak->ended;
@@ -356,11 +379,14 @@ static bool
 load_leaks(PghStream *stream)
 {
 	for (int i = 0; i < PGH_MAX_LEAKS && stream->length > 0; i++)
+	{
 		if (!pgh_get_with_text(stream, &leaks[i], offsetof(PghLeak, query)))
 		{
 			memset(&leaks[i], 0, sizeof(PghLeak));
 			return false;
 		}
+		leaks[i].undecided = 0; /* they ended with the server */
+	}
 	return true;
 }
 
@@ -371,5 +397,5 @@ PghPart		pgh_leaks_part = {
 	.reset = reset_leaks,
 	.save = save_leaks,
 	.load = load_leaks,
-	.format = PGH_FORMAT(2, sizeof(PghLeak)),
+	.format = PGH_FORMAT(3, sizeof(PghLeak)),
 };

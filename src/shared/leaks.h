@@ -33,6 +33,7 @@ typedef struct PghLeak
 	uint8		n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
 	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
+	uint32		undecided;		/* pauses that go on, and were not long yet */
 	uint64		ended;			/* sessions or transactions that a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* pauses that were seen, of any session */
@@ -102,10 +103,17 @@ typedef struct PghLeakCost
 extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 
 /*
- * A pause that was seen is over, after so many microseconds: the client came
- * back to it, or else its session has ended.
+ * A pause that was seen goes on for so long that it counts as one that is not
+ * come back to.
  */
-extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed);
+extern void pgh_leak_pause_outlasts(uint64 key);
+
+/*
+ * A pause that was seen is over, after so many microseconds: the client came
+ * back to it, or else its session has ended.  It may have outlasted before.
+ */
+extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed,
+								 bool outlasted);
 
 /* A session of this group was ended, or only its transaction. */
 extern void pgh_leak_ended(uint64 key, bool rolled_back);

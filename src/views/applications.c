@@ -8,13 +8,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "views/live.h"
+#include "views/views.h"
 
 #include "funcapi.h"
 #include "utils/timestamp.h"
 
+#include "look/live.h"
 #include "pure/diagnosis.h"
-#include "shared/behaviour.h"
+#include "shared/leaks.h"
 #include "shared/members.h"
 
 PG_FUNCTION_INFO_V1(pgh_application_list);
@@ -24,60 +25,77 @@ PG_FUNCTION_INFO_V1(pgh_application_list);
  * ----------
  */
 
-/* What the worker remembers of it, and what goes on at this moment. */
-static void
-add_behaviour(PghApplicationFacts *facts, uint32 application,
-			  const PghLive *live, TimestampTz now)
+/* What is said of an application, and since when. */
+typedef struct PghAdvice
 {
-	PghBehaviour behaviour;
-	double		resumed;
+	PghPattern	pattern;
+	TimestampTz since;
+	TimestampTz last;
+} PghAdvice;
 
-	if (application >= (uint32) pgh_n_applications ||
-		!pgh_behaviour_read(application, &behaviour))
-		return;
-	resumed = pgh_histogram_count(&behaviour.resumed[PGH_PERIOD_IDLE],
-								  PGH_CALL_SILENCE);
-	facts->silences_resumed = (int64) resumed;
-	facts->silences = live->silent + (int64)
-		(resumed + pgh_histogram_count(&behaviour.lost[PGH_PERIOD_IDLE],
-									   PGH_CALL_SILENCE));
-	facts->observed_for = Max(now - behaviour.since, 0);
+/* For how long what was wrong stays, when the sessions have gone. */
+#define PGH_ADVICE_STAYS (7 * USECS_PER_DAY)
+
+/* What the worker has noted of how it connects. */
+static PghAdvice
+noted_advice(PghApplication *app)
+{
+	PghAdvice	noted;
+
+	noted.pattern = pg_atomic_read_u32(&app->diagnosis);
+	noted.since = pg_atomic_read_u64(&app->diagnosed_since);
+	noted.last = pg_atomic_read_u64(&app->diagnosed_at);
+	return noted;
 }
 
-static void
-append_diagnosis(PghRow *row, PghApplication *app, const PghLive *live,
-				 TimestampTz now)
+/* What is wrong with the transactions of which it lost the most time. */
+static PghAdvice
+costliest_leak(const PghApplication *app)
 {
-	PghApplicationFacts facts;
-	int64		ended = pg_atomic_read_u64(&app->ended);
+	PghAdvice	worst = {PGH_PATTERN_NONE, 0, 0};
+	int64		most = -1;
 
-	memset(&facts, 0, sizeof(facts));
-	facts.named = app->name[0] != '\0';
-	facts.connections = live->connections;
-	facts.active = live->active;
-	facts.idle = live->idle;
-	facts.idle_in_transaction = live->idle_in_transaction;
-	facts.abandoned = live->abandoned;
-	facts.abandoned_at_once = live->at_once;
-	facts.abandoned_late = live->late;
-	facts.used_again = live->used_again;
-	facts.processes = live->process_unknown ? 0 : live->processes;
-	facts.renamed = live->renamed;
-	facts.lent = live->lent;
-	facts.clients = live->n_clients;
-	facts.peak = pg_atomic_read_u32(&app->peak);
-	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
-	facts.opened = pg_atomic_read_u64(&app->opened);
-	facts.closed = pg_atomic_read_u64(&app->closed);
-	facts.ended = ended;
-	facts.terminated = pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]) +
-		pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]);
-	facts.transactions = pg_atomic_read_u64(&app->transactions);
-	facts.mean_session = ended == 0 ? 0 :
-		(int64) pg_atomic_read_u64(&app->session_time) / ended;
-	facts.live_transactions = live->transactions;
-	add_behaviour(&facts, live->place, live, now);
-	pgh_row_text(row, pgh_pattern_advice(pgh_diagnose_application(&facts)));
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		PghLeak		leak;
+		PghPattern	pattern;
+
+		if (!pgh_leak_read(i, &leak) || !pgh_may_see(leak.roleid) ||
+			strcmp(leak.who.application, app->name) != 0 ||
+			leak.slot_time + leak.blocked_time <= most)
+			continue;
+		pattern = pgh_leak_pattern(&leak);
+		if (pattern == PGH_PATTERN_NONE)
+			continue;
+		most = leak.slot_time + leak.blocked_time;
+		worst.pattern = pattern;
+		worst.since = leak.first_seen;
+		worst.last = leak.last_seen;
+	}
+	return worst;
+}
+
+/*
+ * Of this moment, or else of lately: who wants to know in the morning what was
+ * wrong at night finds no session any more.
+ */
+static PghAdvice
+find_advice(PghApplication *app, const PghLive *live, TimestampTz now)
+{
+	PghAdvice	noted = noted_advice(app);
+	PghPattern	pattern = pgh_live_pattern(app, live, now);
+
+	if (pattern != PGH_PATTERN_NONE)
+	{
+		noted.since = noted.pattern == pattern ? noted.since : now;
+		noted.pattern = pattern;
+		noted.last = now;
+		return noted;
+	}
+	if (noted.pattern != PGH_PATTERN_NONE &&
+		now - noted.last < PGH_ADVICE_STAYS)
+		return noted;
+	return costliest_leak(app);
 }
 
 /* active, idle, idle_in_transaction */
@@ -126,7 +144,11 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
 	int64		ended = pg_atomic_read_u64(&app->ended);
 	int			peak = pg_atomic_read_u32(&app->peak);
+	PghAdvice	advice = {PGH_PATTERN_NONE, 0, 0};
 
+	/* of strangers nothing is known together */
+	if (live->hidden == 0 && !app->tentative)
+		advice = find_advice(app, live, now);
 	pgh_row_begin(row);
 	pgh_row_text(row, app->name);
 	pgh_row_int32(row, live->connections);
@@ -147,16 +169,15 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	append_transactions(row, app, live);
 	pgh_row_interval(row, ended == 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->session_time) / ended);
-	if (live->hidden > 0 || app->tentative)
-		pgh_row_null(row);		/* of strangers nothing is known together */
-	else
-		append_diagnosis(row, app, live, now);
+	pgh_row_text(row, pgh_pattern_advice(advice.pattern));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_ROLLED_BACK]));
 	append_observed(row, app, live);
 	pgh_row_interval(row, pg_atomic_read_u64(&app->blocked_time));
 	pgh_row_interval(row, live->hidden > 0 ? -1 :
 					 (int64) pg_atomic_read_u64(&app->slot_time));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->horizon_xids));
+	pgh_row_timestamp(row, advice.since);
+	pgh_row_timestamp(row, advice.last);
 }
 
 /* ----------
@@ -260,7 +281,7 @@ pgh_application_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	listing = pgh_list_live(now);
+	listing = pgh_list_live(pgh_may_see, now);
 	fold_newcomers(&listing);
 	begin_sum(&sum, &live);
 	for (int i = 0; i < listing.n; i++)

@@ -129,6 +129,8 @@ start_of(const PghSession *session, PghLimitKind kind)
  * Observing frees nothing, so what was due stays due.  It is counted once for
  * each spell or transaction, and recorded once an hour for each limit of a
  * session: a pool that comes back to its pauses must not wash out the ring.
+ * Nor must one that leaks a session every five seconds, so of each application
+ * and limit there is an allowance, too.
  */
 static bool
 is_to_be_counted(PghWatchDetails *details, const PghSession *session,
@@ -168,7 +170,8 @@ observe(const PghSession *session, const PghVerdict *verdict,
 		return;
 	pgh_member_count(&pgh_slots[session->index],
 					 pgh_counter_for_observed(verdict->decision.action));
-	if (!is_to_be_recorded(details, reason, now))
+	if (!is_to_be_recorded(details, reason, now) ||
+		!pgh_watch_may_record(session->counted_as, reason, now))
 		return;
 	event_id = record(session, verdict, PGH_OUTCOME_OBSERVED, now);
 	if (reason == PGH_LIMIT_CLIENT_STALL)

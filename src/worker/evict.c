@@ -20,6 +20,7 @@
 #include "pure/policy.h"
 #include "pure/slots.h"
 #include "shared/applications.h"
+#include "shared/behaviour.h"
 #include "shared/refusals.h"
 #include "shared/waiting.h"
 #include "worker/act.h"
@@ -135,6 +136,10 @@ fill_candidate(PghCandidate *candidate, const PghSession *session,
 	candidate->session = session->index;
 	candidate->state = pgh_state_for_limits(&session->facts);
 	candidate->state_start = session->facts.state_start;
+	candidate->outlook = candidate->state != PGH_STATE_IDLE_IN_TRANSACTION ?
+		PGH_OUTLOOK_UNKNOWN :
+		pgh_behaviour_outlook(session->counted_as, session->login.roleid,
+							  now - session->facts.state_start);
 	candidate->untouchable = is_untouchable(session, limits, round) ||
 		(scope == NULL && is_in_reserve(session, now));
 	set_min_idle(candidate, limits);

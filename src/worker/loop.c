@@ -44,6 +44,7 @@
 #include "shared/settings.h"
 #include "shared/waiting.h"
 #include "shared/worker_state.h"
+#include "worker/advise.h"
 #include "worker/caps.h"
 #include "worker/evict.h"
 #include "worker/incident.h"
@@ -148,6 +149,7 @@ look_at_slots(int n_sessions, TimestampTz now)
 		{
 			last_second = now;
 			pgh_refusals_report();
+			pgh_advise_look(now);
 		}
 		next_look = Min(pgh_evict_pass(used, n_sessions, now),
 						pgh_caps_pass(now));

@@ -18,6 +18,7 @@
 #include "look/clock.h"
 #include "look/rule_sessions.h"
 #include "pure/policy.h"
+#include "shared/leaks.h"
 #include "shared/members.h"
 #include "shared/totals.h"
 #include "worker/act.h"
@@ -122,6 +123,7 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->note_at = PGH_NEVER;
 		watch->noted = false;
 		watch->details->leak = 0;
+		watch->details->outlasts = false;
 		watch->details->statement = 0;
 		watch->used |= went_back(&session->facts);
 	}
@@ -149,8 +151,11 @@ at_rest(int index, const PghWatch *watch)
 
 /*
  * A transaction that has been idle for a tenth of what it may be is noted as
- * a leak.  The worker is not woken for that: the next pass will do.
+ * a leak; that its client does not come back is believed after half of that.
+ * The worker is not woken for either: the next pass will do.
  */
+#define PGH_OUTLASTING_TENTHS 5
+
 static void
 plan_note(PghWatch *watch, const PghSession *session,
 		  const PghVerdict *verdict)
@@ -162,16 +167,25 @@ plan_note(PghWatch *watch, const PghSession *session,
 static void
 note(int index, PghWatch *watch)
 {
+	PghWatchDetails *details = watch->details;
+	int64		tenth = watch->note_at - details->spell;
 	PghSession	session;
 
 	watch->note_at = PGH_NEVER;
-	if (pgh_scan_session(index, &session) &&
-		session.facts.state_start == watch->details->spell &&
-		pgh_slot_is(index, watch->changecount))
+	if (!pgh_scan_session(index, &session) ||
+		session.facts.state_start != details->spell ||
+		!pgh_slot_is(index, watch->changecount))
+		return;
+	if (watch->noted)
 	{
-		watch->details->leak = pgh_note_leak(&session);
-		watch->noted = watch->details->leak != 0;
+		details->outlasts = true;
+		pgh_leak_pause_outlasts(details->leak);
+		return;
 	}
+	details->leak = pgh_note_leak(&session);
+	watch->noted = details->leak != 0;
+	if (watch->noted)
+		watch->note_at = details->spell + PGH_OUTLASTING_TENTHS * tenth;
 }
 
 /*
@@ -337,6 +351,7 @@ follow_reset(TimestampTz now)
 	{
 		pgh_watches[i].noted = false;
 		pgh_watches[i].details->leak = 0;
+		pgh_watches[i].details->outlasts = false;
 		pgh_watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
 	}
 }

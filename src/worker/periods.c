@@ -35,10 +35,12 @@ typedef struct PghOpen
 	uint32		empty_since;	/* the same, when nobody was found there */
 	uint32		application;
 	uint32		application_id;
+	Oid			roleid;
 	PghPeriodKind kind;			/* of idle_since */
 	TimestampTz idle_since;		/* 0 = not idle */
 	TimestampTz state_start;	/* later, if we rolled back what it idles in */
 	uint64		leak;			/* that the pause was noted under before that */
+	bool		outlasts;		/* and that it lasts */
 	TimestampTz xact_since;		/* 0 = in no transaction */
 	TimestampTz since;			/* when it began */
 } PghOpen;
@@ -73,7 +75,7 @@ note(const PghOpen *open, PghPeriodKind kind, int64 length, bool resumed)
 		open->application != PGH_NO_APPLICATION)
 		pgh_behaviour_note(pgh_application_follow(open->application,
 												  open->application_id),
-						   kind, length, resumed);
+						   open->roleid, kind, length, resumed);
 }
 
 /* A pause is over; what was noted of it learns how it ended. */
@@ -82,17 +84,20 @@ end_pause(PghOpen *open, PghWatch *watch, TimestampTz until, bool resumed)
 {
 	PghWatchDetails *details = watch->details;
 	int64		length = length_of(open->idle_since, until);
+	bool		known = details->spell == open->idle_since;
 	uint64		leak = open->leak != 0 ? open->leak :
-		details->spell == open->idle_since ? details->leak : 0;
+		known ? details->leak : 0;
 
 	note(open, open->kind, length, resumed);
 	if (leak != 0)
-		pgh_leak_pause_ended(leak, length, resumed);
+		pgh_leak_pause_ended(leak, length, resumed, open->outlasts ||
+							 (known && details->outlasts));
 	if (details->observed_event != 0 && resumed)
 		pgh_event_resumed(details->observed_event, until);
 	details->observed_event = 0;
 	open->idle_since = 0;
 	open->leak = 0;
+	open->outlasts = false;
 }
 
 static void
@@ -151,6 +156,7 @@ begin(PghOpen *open, const PghSession *session)
 	memset(open, 0, sizeof(*open));
 	open->claim = session->changecount;
 	open->application = PGH_NO_APPLICATION;
+	open->roleid = session->login.roleid;
 	open->since = session->facts.backend_start != 0 ?
 		session->facts.backend_start : session->login.login_at;
 }
@@ -193,8 +199,11 @@ follow(PghOpen *open, PghWatch *watch, const PghSession *session)
 
 	if (open->idle_since != 0 && is_same_pause(open, facts))
 	{
-		if (open->leak == 0 && watch->details->spell == open->idle_since)
-			open->leak = watch->details->leak;
+		if (watch->details->spell == open->idle_since)
+		{
+			open->leak = open->leak != 0 ? open->leak : watch->details->leak;
+			open->outlasts |= watch->details->outlasts;
+		}
 	}
 	else if (open->idle_since != 0)
 		end_pause(open, watch,

@@ -10,6 +10,8 @@
  */
 #include "worker/watch.h"
 
+#include "pure/allowance.h"
+#include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/members.h"
 
@@ -23,6 +25,19 @@
 
 PghWatch   *pgh_watches;
 
+/*
+ * How much has been recorded of what was only observed: for each place in the
+ * table of applications, and of all of them.
+ */
+typedef struct PghRecorded
+{
+	uint32		id;				/* of the application that had the place */
+	PghAllowance of_limit[PGH_N_LIMITS];
+} PghRecorded;
+
+static PghRecorded *recorded;
+static PghAllowance all_recorded;
+
 void
 pgh_watch_start(void)
 {
@@ -32,6 +47,8 @@ pgh_watch_start(void)
 	pgh_watches = (PghWatch *)
 		CACHELINEALIGN(palloc0(mul_size(pgh_n_slots, sizeof(PghWatch)) +
 							   PG_CACHE_LINE_SIZE));
+
+	recorded = palloc0(mul_size(pgh_n_applications, sizeof(PghRecorded)));
 
 	/* An earlier worker may have left requests open. */
 	for (int i = 0; i < pgh_n_slots; i++)
@@ -100,6 +117,20 @@ pgh_watch_limits(int index, uint32 changecount)
 	if (!watch->live || watch->asked || watch->changecount != changecount)
 		return NULL;
 	return &watch->details->limits;
+}
+
+bool
+pgh_watch_may_record(uint32 application, PghLimit reason, TimestampTz now)
+{
+	PghRecorded *its = &recorded[application < (uint32) pgh_n_applications ?
+								 application : PGH_OTHERS];
+	uint32		id = pgh_applications[its - recorded].id;
+
+	if (its->id != id)
+		memset(its, 0, sizeof(*its));
+	its->id = id;
+	return pgh_observed_is_recorded(&its->of_limit[reason], &all_recorded,
+									now);
 }
 
 void

@@ -19,6 +19,7 @@ typedef struct PghWatchDetails
 {
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
+	bool		outlasts;		/* as pgh_leak_pause_outlasts() has it */
 	uint64		statement;		/* what it ran last; 0 = not looked at yet */
 	Oid			role;
 	int64		retry_after;
@@ -53,7 +54,8 @@ typedef struct PghWatch
 	PgBackendStatus *beentry;
 	TimestampTz deadline;		/* PGH_NEVER: none until something changes */
 	TimestampTz retry_at;		/* ask again; 0 = not waiting for that */
-	TimestampTz note_at;		/* when it counts as a leak; PGH_NEVER = not */
+	TimestampTz note_at;		/* when it counts as a leak, or once noted as
+								 * one that lasts; PGH_NEVER = not */
 	PghWatchDetails *details;
 } PghWatch;
 
@@ -85,6 +87,13 @@ extern bool pgh_watch_retry(PghWatch *watch, TimestampTz now);
  * was seen in the last pass, or is already being asked to end.
  */
 extern const PghLimits *pgh_watch_limits(int index, uint32 changecount);
+
+/*
+ * What a limit would have done to a session of this application is to be
+ * recorded: is there still an allowance for it?  Uses one, if there is.
+ */
+extern bool pgh_watch_may_record(uint32 application, PghLimit reason,
+								 TimestampTz now);
 
 /* A request was posted to slot "index"; its outcome is to be recorded. */
 extern void pgh_watch_expect_outcome(int index);

@@ -118,7 +118,9 @@ SELECT results_eq(
 		('would_refuse', 'bigint'),
 		('blocked_time', 'interval'),
 		('slot_time', 'interval'),
-		('horizon_xids', 'bigint')$$,
+		('horizon_xids', 'bigint'),
+		('diagnosed_since', 'timestamp with time zone'),
+		('diagnosed_at', 'timestamp with time zone')$$,
 	'hygiene.applications: columns and types in their order');
 SELECT lives_ok('SELECT * FROM hygiene.applications', 'hygiene.applications can be read');
 

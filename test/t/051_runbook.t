@@ -89,7 +89,7 @@ until_row($node, q{SELECT count(*) >= 6 FROM hygiene.events WHERE outcome = 'obs
 until_row($node, 'SELECT sum(sessions_now) = 6 FROM hygiene.leaks');
 
 run_statements($_)
-  for 'Runbook', 'Begin by observing', 'Timeouts', 'Caps', 'Headroom';
+  for 'Runbook', 'Begin by observing', 'Which limit hurts nobody?', 'Timeouts', 'Caps', 'Headroom';
 
 # On a slow machine, the limits of the runbook would not wait for its commands.
 configure($node, map { $_ => '1h' } qw(idle_in_transaction_timeout idle_blocker_timeout transaction_timeout));

@@ -11,6 +11,7 @@ my $node = new_node(
 	"pg_hygiene.rules = '" . join('; ',
 		(map { "application=enforced_$_: idle_in_transaction_timeout=$LIMITS[$_]" } 0 .. $#LIMITS),
 		'application=watched: mode=observe, idle_in_transaction_timeout=100ms, idle_session_timeout=300ms',
+		'application=many: mode=observe, idle_in_transaction_timeout=100ms',
 		'application=capped: mode=observe, connections=1') . "'");
 
 # Within ten percent, or one.
@@ -114,6 +115,14 @@ is(one(q{SELECT string_agg(reason, ' ' ORDER BY reason) FROM hygiene.events
 	'one event for each limit');
 is(one(q{SELECT bool_and(resumed_after BETWEEN '0' AND '60 s') FROM hygiene.events
 	WHERE application_name = 'watched'}), 't', 'with when it came back');
+
+# Of one application fifty at once, then one an hour: a week has to fit.
+my @many = map { client('many', 'BEGIN', 'SELECT 1') } 1 .. 60;
+until_row($node, q{SELECT would_terminate = 60 FROM hygiene.applications
+	WHERE application_name = 'many'});
+is(one(q{SELECT count(*) FROM hygiene.events WHERE application_name = 'many'}), '50',
+	'sixty would have been ended, fifty are events');
+$_->close for @many;
 
 my @capped = map { PgHygiene::Client->new($node, application => 'capped') } 1 .. 3;
 is(one(q{SELECT would_refuse, refused, would_evict FROM hygiene.applications

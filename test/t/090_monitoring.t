@@ -87,6 +87,13 @@ sub clients
 	return @clients;
 }
 
+# One that comes back to its pause, for the picture of those that do.
+my $thinker = client('thinker', 'BEGIN', 'SELECT 1');
+until_row($node, q{SELECT state_age > '1.2 s' FROM hygiene.sessions
+	WHERE application_name = 'thinker'});
+$thinker->query('COMMIT');
+$thinker->query('SELECT 1');
+
 my @crowd = clients([ (map { "worker $_" } 1 .. 50), (undef) x 3, ('(no name)') x 2 ]);
 
 #

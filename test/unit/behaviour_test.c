@@ -8,7 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "pure/behaviour.h"
-#include "tap.h"
+#include "table.h"
 
 #define SECOND INT64_C(1000000)
 #define MINUTE (60 * SECOND)
@@ -434,6 +434,71 @@ test_evidence(void)
 				"20 periods in a week");
 }
 
+/* --------------------------------------------------------- outlook.tbl */
+
+static TestTable outlooks;
+
+/* "3s", in microseconds, and how many after "*". */
+static PghTime
+read_length(char *s, int *times)
+{
+	char	   *star = strchr(s, '*');
+
+	*times = star == NULL ? 1 : atoi(star + 1);
+	return (PghTime) (strtod(s, NULL) * 1e6 + 0.5);
+}
+
+/* "a lost 60s*10" */
+static void
+add_pauses(char *s)
+{
+	char	   *word_end;
+	char	   *role = strtok_r(s, " ", &word_end);
+	char	   *word = strtok_r(NULL, " ", &word_end);
+	bool		lost = word != NULL && strcmp(word, "lost") == 0;
+	int			times;
+	PghTime		length;
+
+	if (lost)
+		word = strtok_r(NULL, " ", &word_end);
+	if (word == NULL)
+		table_bail_out(&outlooks, "a length is missing");
+	length = read_length(word, &times);
+	for (int i = 0; i < times; i++)
+	{
+		add(length, !lost);
+		pgh_behaviour_add_role(&behaviour, *role == '+' ? 1000 + i : *role);
+	}
+}
+
+static void
+test_outlook(char **field)
+{
+	static const char *const names[] = {"unknown", "returns", "lost"};
+	char	   *part_end;
+	int			times;
+	PghTime		length = read_length(field[1] + 2, &times);
+	char		seen[TABLE_LINE_LEN];
+
+	begin();
+	snprintf(seen, sizeof(seen), "%s", field[0]);
+	for (char *part = strtok_r(seen, ";", &part_end); part != NULL;
+		 part = strtok_r(NULL, ";", &part_end))
+		add_pauses(part);
+	tap_is_text(names[pgh_pause_outlook(&behaviour, *field[1], length)],
+				field[2], "outlook.tbl:%d %s | %s", outlooks.line, field[0],
+				field[1]);
+}
+
+static void
+test_outlooks(void)
+{
+	table_open(&outlooks, "test/unit/outlook.tbl");
+	while (table_next(&outlooks, 3))
+		test_outlook(outlooks.field);
+	tap_ok(outlooks.rows > 20, "outlook.tbl was read");
+}
+
 static void
 test_nothing(void)
 {
@@ -471,6 +536,7 @@ main(void)
 	test_many();
 	test_merge();
 	test_evidence();
+	test_outlooks();
 	test_nothing();
 	return tap_done();
 }

@@ -294,6 +294,10 @@ read_session(char *word, int32_t application)
 	}
 	if (skip_words(&s, "="))
 		like.statement = *s++;
+	if (skip_words(&s, "+"))
+		candidate.outlook = PGH_OUTLOOK_RETURNS;
+	else if (skip_words(&s, "-"))
+		candidate.outlook = PGH_OUTLOOK_LOST;
 	candidate.untouchable = skip_words(&s, "!");
 	if (skip_words(&s, "*"))
 		times = read_int(&s);

@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
- * views/live.c
+ * look/live.c
  *	  What the sessions of this moment add to what is counted of applications.
  *
- * Owns: one look at all sessions.  Must not: act on one, or show anything.
+ * Owns: one look at all sessions, and what follows from it for the advice on
+ * an application.  Must not: act on one, or show anything.
  *
  *-------------------------------------------------------------------------
  */
-#include "views/live.h"
+#include "look/live.h"
 
 #include "common/hashfn.h"
 
-#include "pure/diagnosis.h"
 #include "pure/policy.h"
+#include "shared/behaviour.h"
 #include "shared/members.h"
 
 /* ----------
@@ -51,12 +52,13 @@ is_abandoned(const PghSession *session, TimestampTz now)
 }
 
 static void
-add_session(PghLive *live, const PghSession *session, TimestampTz now)
+add_session(PghLive *live, const PghSession *session, PghMaySee may_see,
+			TimestampTz now)
 {
 	TimestampTz xact_start = session->facts.xact_start;
 
 	live->connections++;
-	live->hidden += !pgh_may_see(session->login.roleid);
+	live->hidden += may_see != NULL && !may_see(session->login.roleid);
 	live->transactions += session->transactions - session->credited;
 	live->renamed += session->facts.renames > 0;
 	live->lent += pgh_session_is_lent(&session->facts);
@@ -221,7 +223,7 @@ row_of_session(PghListing *listing, const PghSession *session)
  * "departed" say by how much the table is behind.
  */
 PghListing
-pgh_list_live(TimestampTz now)
+pgh_list_live(PghMaySee may_see, TimestampTz now)
 {
 	PghListing	listing = begin_listing();
 	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
@@ -239,7 +241,7 @@ pgh_list_live(TimestampTz now)
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
 		row = row_of_session(&listing, &session);
-		add_session(&listing.live[row], &session, now);
+		add_session(&listing.live[row], &session, may_see, now);
 		clients[n_clients].application = row;
 		clients[n_clients++].pid = session.login.client_pid;
 		if (is_abandoned(&session, now))
@@ -256,6 +258,61 @@ pgh_list_live(TimestampTz now)
 	count_at_once(listing.live, turns, n_turns);
 	count_processes(listing.live, clients, n_clients);
 	return listing;
+}
+
+/* What the worker remembers of it, and what goes on at this moment. */
+static void
+add_behaviour(PghApplicationFacts *facts, uint32 application,
+			  const PghLive *live, TimestampTz now)
+{
+	PghBehaviour behaviour;
+	double		resumed;
+
+	if (application >= (uint32) pgh_n_applications ||
+		!pgh_behaviour_read(application, &behaviour))
+		return;
+	resumed = pgh_histogram_count(&behaviour.resumed[PGH_PERIOD_IDLE],
+								  PGH_CALL_SILENCE);
+	facts->silences_resumed = (int64) resumed;
+	facts->silences = live->silent + (int64)
+		(resumed + pgh_histogram_count(&behaviour.lost[PGH_PERIOD_IDLE],
+									   PGH_CALL_SILENCE));
+	facts->observed_for = Max(now - behaviour.since, 0);
+}
+
+PghPattern
+pgh_live_pattern(PghApplication *app, const PghLive *live, TimestampTz now)
+{
+	PghApplicationFacts facts;
+	int64		ended = pg_atomic_read_u64(&app->ended);
+
+	memset(&facts, 0, sizeof(facts));
+	facts.named = app->name[0] != '\0';
+	facts.connections = live->connections;
+	facts.active = live->active;
+	facts.idle = live->idle;
+	facts.idle_in_transaction = live->idle_in_transaction;
+	facts.abandoned = live->abandoned;
+	facts.abandoned_at_once = live->at_once;
+	facts.abandoned_late = live->late;
+	facts.used_again = live->used_again;
+	facts.processes = live->process_unknown ? 0 : live->processes;
+	facts.renamed = live->renamed;
+	facts.lent = live->lent;
+	facts.clients = live->n_clients;
+	facts.peak = pg_atomic_read_u32(&app->peak);
+	facts.peak_active = pg_atomic_read_u32(&app->peak_busy);
+	facts.opened = pg_atomic_read_u64(&app->opened);
+	facts.closed = pg_atomic_read_u64(&app->closed);
+	facts.ended = ended;
+	facts.terminated = pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]) +
+		pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]);
+	facts.transactions = pg_atomic_read_u64(&app->transactions);
+	facts.mean_session = ended == 0 ? 0 :
+		(int64) pg_atomic_read_u64(&app->session_time) / ended;
+	facts.live_transactions = live->transactions;
+	add_behaviour(&facts, live->place, live, now);
+	return pgh_diagnose_application(&facts);
 }
 
 void

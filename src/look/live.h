@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * views/live.h
+ * look/live.h
  *	  What the sessions of this moment add to what is counted of applications.
  *
  *-------------------------------------------------------------------------
@@ -8,8 +8,10 @@
 #ifndef PGH_LIVE_H
 #define PGH_LIVE_H
 
+#include "look/scan.h"
+#include "pure/diagnosis.h"
+#include "shared/application.h"
 #include "shared/leaks.h"
-#include "views/views.h"
 
 /* The sessions of one application. */
 typedef struct PghLive
@@ -52,11 +54,21 @@ typedef struct PghListing
 	bool	   *folded;			/* into one row, by place */
 } PghListing;
 
+/* May the sessions of this role be seen by whoever asks? */
+typedef bool (*PghMaySee) (Oid roleid);
+
 /*
- * The sessions of this moment, by the name that each has now.  The caller owns
- * what it points to.
+ * The sessions of this moment, by the name that each has now; all of them are
+ * visible where "may_see" is NULL.  The caller owns what it points to.
  */
-extern PghListing pgh_list_live(TimestampTz now);
+extern PghListing pgh_list_live(PghMaySee may_see, TimestampTz now);
+
+/*
+ * What is wrong with how an application connects, from what was counted, what
+ * is remembered of its behaviour and its sessions of this moment.
+ */
+extern PghPattern pgh_live_pattern(PghApplication *app, const PghLive *live,
+								   TimestampTz now);
 
 /* Add the numbers of "live" that can be added up. */
 extern void pgh_live_sum(PghLive *sum, const PghLive *live);
