@@ -16,7 +16,7 @@ use PgHygiene::Truth;
 my $seconds = $ENV{FUZZ_SECONDS} || 30;
 my $seed = $ENV{FUZZ_SEED} || int rand 1_000_000;
 srand $seed;
-note "seed $seed, $seconds s";
+diag "seed $seed, $seconds s";
 
 my $node = new_node(
 	'main',
@@ -98,7 +98,7 @@ sub number
 {
 	return pick(
 		pack('L', pick(0, 1, 0x7fffffff, 0x80000000, 0xffffffff, int rand 65536)),
-		pack('Q', pick(0, 1, 0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff)),
+		pack('Q', pick(0, 1, ~0 >> 1, 1 << 63, ~0)),
 		pack('d', pick(0, -1, 9**9**9, -sin(9**9**9), 1e300)),
 		join '', map { chr int rand 256 } 1 .. 1 + rand 16);
 }
@@ -141,7 +141,7 @@ sub changed
 	return put_together(@pieces);
 }
 
-my %count = (files => 0, ignored => 0, read => 0);
+my %count = (files => 0, ignored => 0, read => 0, out_of_range => 0);
 my @wrong;
 my $until = time + $seconds;
 while (time < $until && @wrong < 10)
@@ -162,7 +162,12 @@ while (time < $until && @wrong < 10)
 		user => scalar getpwuid($<),
 		application => 'reader');
 
-	push @wrong, map { "file $count{files}: $_" } errors_of_views($session);
+	# an ordinary error is the right answer to sums that no bigint holds
+	my @errors = errors_of_views($session);
+	my @others = grep { !/out of range$/ } @errors;
+
+	$count{out_of_range} += @errors - @others;
+	push @wrong, map { "file $count{files}: $_" } @others;
 
 	# and it goes on with it
 	live() if $count{files} % 5 == 0;
@@ -176,7 +181,7 @@ while (time < $until && @wrong < 10)
 	push @wrong, "file $count{files}: $1"
 	  if $log =~ /(TRAP.*|PANIC.*|.*was terminated by signal.*)/;
 }
-note join ', ', map { "$_: $count{$_}" } sort keys %count;
+diag join ', ', map { "$_: $count{$_}" } sort keys %count;
 is_deeply(\@wrong, [], 'whatever is in the file, the server lives with it');
 cmp_ok($count{read}, '>', 0, 'and reads what can be read');
 done_testing();

@@ -12,7 +12,7 @@ use PgHygiene::Truth;
 my $seconds = $ENV{FUZZ_SECONDS} || 30;
 my $seed = $ENV{FUZZ_SEED} || int rand 1_000_000;
 srand $seed;
-note "seed $seed, $seconds s";
+diag "seed $seed, $seconds s";
 
 my $CLIENTS = 20;
 my $node = new_node(
@@ -231,7 +231,7 @@ while (time < $until)
 	last if $watcher->{closed_at};
 }
 @sockets = ();
-note join ', ', map { "$_: $count{$_}" } sort keys %count;
+diag join ', ', map { "$_: $count{$_}" } sort keys %count;
 cmp_ok($count{messages}, '>', 10 * $seconds, 'many messages');
 cmp_ok($count{connections}, '>', $seconds, 'of many connections');
 is_deeply(\%errors, {}, 'no view has erred');
@@ -247,7 +247,7 @@ two_passes($node);
 is_deeply([ untruths($watcher) ], [], 'and everything is counted right');
 my ($ended, $rolled_back, $cancelled, $refused) = @{
 	$watcher->query('SELECT terminated, rolled_back, cancelled, refused FROM hygiene.status')->[0] };
-note "$ended ended, $rolled_back rolled back, $cancelled cancelled, $refused refused";
+diag "$ended ended, $rolled_back rolled back, $cancelled cancelled, $refused refused";
 cmp_ok($ended, '>', 0, 'limits have acted');
 $watcher->close;
 $node->stop;
