@@ -65,7 +65,7 @@ tarball()
 
 	for folder in "$SOURCES" "$work/debian"; do
 		[ -n "$folder" ] || continue
-		ls -dvr "$folder/$1"_*.orig.tar.* 2>/dev/null | grep -v '\.asc$' |
+		ls -dvr "$folder/$1"_*.orig.tar* 2>/dev/null | grep -v '\.asc$' |
 			head -n 1 | grep . && return
 	done
 	return 1

@@ -7,9 +7,9 @@
  * Owns: crowd(n), for test/lab/scale.  It is compiled into a copy of the
  * library, beside the files of session/, and is in no other.
  *
- * They sit in the last slots, which PostgreSQL gives away last; their process
- * ids are beyond all that a system has, so a signal to one reaches nobody.
- * What they are counted as comes about as for any other session.
+ * They sit in the slots, and in the entries, that PostgreSQL would give away
+ * last; their process ids are beyond all that a system has, so a signal to one
+ * reaches nobody.  What they are counted as comes about as for any session.
  *
  *-------------------------------------------------------------------------
  */
@@ -107,7 +107,10 @@ crowd(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < n; i++)
 	{
-		int			index = pgh_n_slots - 1 - i;
+		/* until 15 the last slots are given away first */
+		int			last = pgh_n_slots - 1 - i;
+		int			index = PG_VERSION_NUM < 160000 ? i : last;
+		PgBackendStatus *entry = &entries[last];
 		int			pid = FIRST_PID + i;
 		bool		open = i % 2 == 0;
 		char		name[PGH_NAME_LEN];
@@ -115,9 +118,9 @@ crowd(PG_FUNCTION_ARGS)
 		/* letters, lest they are all of one family */
 		snprintf(name, sizeof(name), "service-%c%c", 'g' + i % N_NAMES / 14,
 				 'g' + i % N_NAMES % 14);
-		fill_entry(&entries[index], pid, role, name, open);
+		fill_entry(entry, pid, role, name, open);
 		fill_proc(&ProcGlobal->allProcs[index], pid, role, open);
-		claim(index, &entries[index], pid, role, name);
+		claim(index, entry, pid, role, name);
 	}
 	PG_RETURN_INT32(n);
 }
