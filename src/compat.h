@@ -42,6 +42,14 @@
 #endif
 
 /*
+ * A signal handler writes 64 bits at once.  Where PostgreSQL does that under a
+ * spinlock, the handler could wait for what it has interrupted, forever.
+ */
+#if defined(PG_HAVE_ATOMIC_U64_SIMULATION) || defined(PG_HAVE_ATOMIC_U32_SIMULATION)
+#error "pg_hygiene needs a processor that writes 64 bits at once"
+#endif
+
+/*
  * Added in 17 (commit 51efe38cb); its SQLSTATE is used for a transaction that
  * is ended for its age on every version.
  */

@@ -197,7 +197,10 @@ read_own(PghSession *session)
 		facts->xact_start == 0 &&
 		pg_atomic_read_u64(&slot->failed_transaction) ==
 		pg_atomic_read_u64(&slot->transactions))
+	{
+		pg_read_barrier();
 		facts->xact_start = pg_atomic_read_u64(&slot->failed_xact_start);
+	}
 
 	if (facts->state == PGH_STATE_IDLE_IN_TRANSACTION_ABORTED && !facts->open &&
 		pg_atomic_read_u64(&slot->rolled_back_transaction) ==

@@ -107,6 +107,25 @@ mark_sessions(int place, const PghMarked *marked, int n)
 	}
 }
 
+/*
+ * Under the lock.  pgh_drain_label() reads without it: while the place is
+ * being filled it has nobody's number.
+ */
+static void
+fill_place(volatile PghDrain *place, const PghDrain *drain, int32 number, int n)
+{
+	place->number = 0;
+	pg_write_barrier();
+	memcpy(unvolatize(PghDrain *, place)->selectors, drain->selectors,
+		   sizeof(drain->selectors));
+	place->started_at = drain->started_at;
+	place->deadline = drain->deadline;
+	place->matched = n;
+	place->ended = 0;
+	pg_write_barrier();
+	place->number = number;
+}
+
 int32
 pgh_drain_begin(const PghDrain *drain, const PghMarked *marked, int n)
 {
@@ -123,10 +142,7 @@ pgh_drain_begin(const PghDrain *drain, const PghMarked *marked, int n)
 		/* Whoever sees a new mark must see that there is news. */
 		pg_atomic_fetch_add_u32(&pgh_drains->news, 1);
 		mark_sessions(place, marked, n);
-		pgh_drains->drain[place] = *drain;
-		pgh_drains->drain[place].number = number;
-		pgh_drains->drain[place].matched = n;
-		pgh_drains->drain[place].ended = 0;
+		fill_place(&pgh_drains->drain[place], drain, number, n);
 		pg_atomic_fetch_or_u32(&pgh_drains->running, PGH_BIT(place));
 		settle();
 	}

@@ -22,8 +22,10 @@ pgh_wake_worker(void)
 {
 	if (pg_atomic_read_u32(&pgh_worker_state->pid) != 0)
 	{
-		uint32		proc = pg_atomic_read_u32(&pgh_worker_state->proc);
+		uint32		proc;
 
+		pg_read_barrier();
+		proc = pg_atomic_read_u32(&pgh_worker_state->proc);
 		SetLatch(&ProcGlobal->allProcs[proc].procLatch);
 	}
 }

@@ -27,22 +27,30 @@ in_system()
 		mount -t tmpfs -o mode=1777 tmpfs "$folder/dev/shm"
 	fi
 	cp -L /etc/resolv.conf /etc/hosts "$folder/etc/"
-	chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+	"$(personality "$folder")" chroot "$folder" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
 		${http_proxy:+http_proxy="$http_proxy"} ${TESTS:+TESTS="$TESTS"} "$@"
 }
 
-# bootstrap RELEASE FOLDER: a system without PostgreSQL.
+# A system of 32 bits is to believe that its machine has no more.
+personality()
+{
+	case $1 in *-i386) echo linux32 ;; *) echo linux64 ;; esac
+}
+
+# bootstrap RELEASE FOLDER: a system without PostgreSQL; of 32 bits if the
+# release ends with "-i386".
 bootstrap()
 {
-	local release=$1 folder=$2
+	local release=${1%-i386} folder=$2 arch=()
 	local script=/usr/share/debootstrap/scripts/$release
 
 	# Older debootstraps do not know newer releases; they are all made alike.
 	if [ ! -e "$script" ]; then
 		script=/usr/share/debootstrap/scripts/sid
 	fi
-	debootstrap --variant=minbase "$release" "$folder" "$MIRROR" "$script"
+	[ "$release" = "$1" ] || arch=(--arch=i386)
+	debootstrap "${arch[@]}" --variant=minbase "$release" "$folder" "$MIRROR" "$script"
 	source_line "$release" >"$folder/etc/apt/sources.list"
 	rm -f "$folder"/etc/apt/sources.list.d/*
 	printf '%s\n' 'APT::Install-Recommends "false";' 'Acquire::Retries "3";' \
