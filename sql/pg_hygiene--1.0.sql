@@ -599,7 +599,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_check_rules';
 
 COMMENT ON FUNCTION hygiene.check_rules(text) IS
-	'The rules that a text for pg_hygiene.rules stands for. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
+	'The rules that a text for pg_hygiene.rules stands for. Warns of what may be a mistake, and a NOTICE says what follows: caps that are exceeded now, and how to set the text. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
 
 CREATE FUNCTION hygiene.with_rule(rule text)
 RETURNS text
@@ -642,13 +642,14 @@ CREATE FUNCTION hygiene.rehearse(
 	OUT query text,
 	OUT advisory_locks integer,
 	OUT longest_wait interval,
-	OUT verdict text)
+	OUT verdict text,
+	OUT exceeds text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none; and exceeds: the cap of these rules that more sessions match than it allows, which a NOTICE tells, too. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
 
 --
 -- hygiene.horizon: what holds VACUUM back
