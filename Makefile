@@ -46,6 +46,27 @@ include $(PGXS)
 # PGXS knows nothing of headers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 
+# A server that is running need not be reachable by whoever asks; root least of
+# all, who usually has no role.
+installcheck: can-installcheck
+.PHONY: can-installcheck
+can-installcheck:
+	@preloaded=$$('$(bindir)/psql' -XAtw -d postgres -c 'SHOW shared_preload_libraries' 2>&1) || { \
+		printf '%s\n' "$$preloaded" \
+			"installcheck needs a running server, and a superuser's role for $$(id -un):" \
+			"  as its superuser, createuser --superuser $$(id -un)" \
+			'or PGHOST=, PGPORT= and PGUSER= of one that lets you in.  "make test" needs none.' >&2; \
+		exit 1; }; \
+	case $$preloaded in *pg_hygiene*) ;; *) \
+		echo 'installcheck needs pg_hygiene in shared_preload_libraries of the running server, and a restart.' >&2; \
+		exit 1 ;; esac
+
+# The library is in a running server's memory, but its next start needs the file.
+uninstall: warn-of-preload
+.PHONY: warn-of-preload
+warn-of-preload:
+	@echo 'A server that names pg_hygiene in shared_preload_libraries will not start again without it: see doc/runbook.md, "Uninstall".'
+
 $(SHLIB_EXPORTS): $(SOURCES) Makefile
 	@printf '%s\n' _PG_init Pg_magic_func pgh_worker_main >$@
 	@sed -n 's/^PG_FUNCTION_INFO_V1(\(.*\)).*/\1\npg_finfo_\1/p' $(SOURCES) >>$@

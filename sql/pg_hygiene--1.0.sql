@@ -465,6 +465,19 @@ COMMENT ON COLUMN hygiene.leaks.horizon_xids IS
 --
 -- hygiene.behaviour: how long sessions idle, work and last
 --
+CREATE FUNCTION hygiene.get_pauses(
+	OUT application_name text,
+	OUT kind text,
+	OUT at_least interval,
+	OUT resumed bigint,
+	OUT not_resumed bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_pause_list';
+
+COMMENT ON FUNCTION hygiene.get_pauses() IS
+	'How many pauses of each application were how long, in and outside of a transaction, and came back or did not, for the pictures of hygiene.report(). Everyone may call it; it leaves out what hygiene.behaviour does. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
 CREATE FUNCTION hygiene.get_behaviour(
 	OUT application_name text,
 	OUT kind text,
@@ -611,7 +624,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_check_rules';
 
 COMMENT ON FUNCTION hygiene.check_rules(text) IS
-	'The rules that a text for pg_hygiene.rules stands for. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
+	'The rules that a text for pg_hygiene.rules stands for. Warns of what may be a mistake, and a NOTICE says what follows: caps that are exceeded now, and how to set the text. Raises invalid_parameter_value with the position and what was expected if it does not parse. Everyone may call it';
 
 CREATE FUNCTION hygiene.with_rule(rule text)
 RETURNS text
@@ -655,13 +668,14 @@ CREATE FUNCTION hygiene.rehearse(
 	OUT advisory_locks integer,
 	OUT longest_wait interval,
 	OUT client_wait interval,
-	OUT verdict text)
+	OUT verdict text,
+	OUT exceeds text)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none; and exceeds: the cap of these rules that more sessions match than it allows, which a NOTICE tells, too. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
 
 --
 -- hygiene.horizon: what holds VACUUM back
@@ -737,6 +751,17 @@ AS 'MODULE_PATHNAME', 'pgh_sample_list';
 
 COMMENT ON FUNCTION hygiene.get_samples() IS
 	'One sample for each ten seconds of the last six hours, oldest first. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+
+CREATE FUNCTION hygiene.get_unsampled(
+	OUT ended bigint,
+	OUT refused bigint,
+	OUT refused_by_server bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgh_unsampled';
+
+COMMENT ON FUNCTION hygiene.get_unsampled() IS
+	'What was ended and refused since the newest sample, one row. Everyone may call it. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE VIEW hygiene.samples AS SELECT * FROM hygiene.get_samples();
 
@@ -834,6 +859,25 @@ status AS MATERIALIZED (
 	SELECT *, greatest(max_connections - reserved, 1) AS usable, now() AS at
 	FROM hygiene.status
 ),
+app AS MATERIALIZED (
+	SELECT *, hygiene.get_html(coalesce(nullif(application_name, ''),
+										'(no name)')) AS name
+	FROM hygiene.applications
+),
+-- Behind the samples, what there is now: the next one is yet to be taken.
+sampled AS MATERIALIZED (
+	SELECT * FROM hygiene.samples
+	UNION ALL
+	SELECT at, used, used, idle_in_transaction, l.ended, l.refused,
+		   l.refused_by_server, names, connections, a.idle
+	FROM status, hygiene.get_unsampled() l,
+		 (SELECT array_agg(application_name ORDER BY connections DESC) AS names,
+				 array_agg(connections ORDER BY connections DESC)
+					 AS connections,
+				 array_agg(app.idle_in_transaction ORDER BY connections DESC)
+					 AS idle
+		  FROM app WHERE connections > 0) a
+),
 -- The time, in n columns of "step" seconds each; "first" is the number of the
 -- first column, counted from the epoch.
 axis AS MATERIALIZED (
@@ -845,57 +889,98 @@ axis AS MATERIALIZED (
 							 least(21600, greatest(600,
 								extract(epoch FROM max(at) - min(sampled_at))))
 								AS span
-					  FROM status LEFT JOIN hygiene.samples ON true) a) b) c
+					  FROM status, sampled) a) b) c
 ),
 -- The fullest sample of each column, and what happened in the column.
 col AS MATERIALIZED (
-	SELECT DISTINCT ON (k) k, sampled_at, used,
+	SELECT DISTINCT ON (k) k, sampled_at, used, idle_in_transaction,
 		   application_names, application_connections,
+		   application_idle_in_transaction AS idle,
 		   max(most_used) OVER w AS most_used,
 		   sum(ended) OVER w AS ended,
 		   sum(refused) OVER w AS refused,
 		   sum(refused_by_server) OVER w AS by_server
 	FROM (SELECT *, floor(extract(epoch FROM sampled_at) / step)::bigint
 					- first AS k
-		  FROM hygiene.samples, axis) s
+		  FROM sampled, axis) s
 	WHERE k BETWEEN 0 AND n - 1
 	WINDOW w AS (PARTITION BY k)
 	ORDER BY k, used DESC
 ),
 held AS MATERIALIZED (
-	SELECT k, connections,
+	SELECT k, connections, coalesce(u.idle, 0) AS idle,
 		   hygiene.get_html(coalesce(nullif(name, ''), '(no name)')) AS name
-	FROM col, unnest(application_names, application_connections)
-			  AS u (name, connections)
+	FROM col, unnest(application_names, application_connections, col.idle)
+			  AS u (name, connections, idle)
 ),
+-- Those that a column has no name for.
+rest AS MATERIALIZED (
+	SELECT k, greatest(0, used - coalesce(h.connections, 0)) AS connections,
+		   greatest(0, idle_in_transaction - coalesce(h.idle, 0)) AS idle
+	FROM col LEFT JOIN (SELECT k, sum(connections) AS connections,
+							   sum(idle) AS idle
+						FROM held GROUP BY k) h USING (k)
+),
+-- Seven have a colour each, the eighth is for all others.  Where that would be
+-- more than half of it, several share each colour instead.
 ranked AS MATERIALIZED (
-	SELECT name, max(connections) AS peak,
-		   row_number() OVER (ORDER BY max(connections) DESC, name) AS rank
-	FROM held GROUP BY name
+	SELECT name, peak, rank,
+		   CASE WHEN 2 * others <= total THEN least(rank, 8)
+				ELSE least(8, 1 + floor(8.0 * before / total)) END::integer
+			   AS colour
+	FROM (SELECT *, total - max(before + area) FILTER (WHERE rank <= 7) OVER ()
+						AS others
+		  FROM (SELECT name, max(connections) AS peak,
+					   sum(connections) AS area,
+					   row_number() OVER w AS rank,
+					   sum(sum(connections)) OVER w - sum(connections)
+						   AS before,
+					   (SELECT sum(used) FROM col) AS total
+				FROM held GROUP BY name
+				WINDOW w AS (ORDER BY sum(connections) DESC, name)) a) b
 ),
--- Six applications and, as the seventh, all others: stacked.
 part AS (
-	SELECT k, rank, n, sum(n) OVER (PARTITION BY k ORDER BY rank) - n AS base
-	FROM (SELECT k, rank, sum(n) AS n
-		  FROM (SELECT k, least(rank, 7) AS rank, connections AS n
+	SELECT k, colour, n, idle,
+		   sum(n) OVER (PARTITION BY k ORDER BY colour) - n AS base
+	FROM (SELECT k, colour, sum(n) AS n, least(sum(idle), sum(n)) AS idle
+		  FROM (SELECT k, colour, connections AS n, idle
 				FROM held JOIN ranked USING (name)
 				UNION ALL
-				SELECT k, 7, greatest(0, used - (
-					SELECT coalesce(sum(c), 0)
-					FROM unnest(application_connections) c))
-				FROM col) a
-		  GROUP BY k, rank) b
+				SELECT k, 8, connections, idle FROM rest) a
+		  GROUP BY k, colour) b
 	WHERE n > 0
 ),
 areas AS (
-	SELECT string_agg(format('<path class="c%s" d="%s"/>', rank, d), ''
-					  ORDER BY rank) AS areas
-	FROM (SELECT rank,
-				 string_agg(format('M%s %sh1v%sh-1z', k, base, n), '') AS d
-		  FROM part GROUP BY rank) a
+	SELECT string_agg(format('<path class="c%s" d="%s"/>', colour, d), ''
+					  ORDER BY colour)
+		   || '<path class="in" d="' || string_agg(waiting, '') || '"/>'
+			   AS areas
+	FROM (SELECT colour,
+				 string_agg(format('M%s %sh1v%sh-1z', k, base, n), '') AS d,
+				 string_agg(format('M%s %sh1v%sh-1z', k, base, idle), '')
+					 FILTER (WHERE idle > 0) AS waiting
+		  FROM part GROUP BY colour) a
+),
+legend AS (
+	SELECT string_agg(format('<li><i class="c%s"></i>%s <small>%s at most'
+							 '</small></li>', colour, names, peak), ''
+					  ORDER BY colour) AS items,
+		   bool_or(colour = 8) AS has_others
+	FROM (SELECT colour, max(peak) AS peak, concat(
+				 CASE WHEN colour = 8 AND count(*) > 1 THEN 'others: ' END,
+				 string_agg('<bdi>' || name || '</bdi>', ', ' ORDER BY rank)
+					 FILTER (WHERE place <= 3),
+				 ' and ' || nullif(greatest(count(*) - 3, 0), 0) || ' more')
+				 AS names
+		  FROM (SELECT *, row_number() OVER (PARTITION BY colour
+											 ORDER BY rank) AS place
+				FROM ranked) r
+		  GROUP BY colour) a
 ),
 marks AS (
 	SELECT max(ended + refused + by_server) AS top,
+		   sum(ended) AS all_ended, sum(refused) AS all_refused,
+		   sum(by_server) AS all_by_server,
 		   string_agg(format('M%s %sh1', k, most_used), '')
 			   FILTER (WHERE most_used > used) AS most,
 		   string_agg(format('M%s 0h1v%sh-1z', k, ended), '')
@@ -911,7 +996,9 @@ marks AS (
 			   ' (' || holders || ')', ', ', ended, ' ended, ',
 			   refused + by_server, ' refused</title></rect>'), '') AS hover
 	FROM col LEFT JOIN (
-		SELECT k, string_agg(name || ' ' || connections, ', '
+		SELECT k, string_agg(concat(name, ' ', connections,
+									', ' || nullif(idle, 0)
+									|| ' idle in transaction'), '; '
 							 ORDER BY connections DESC) AS holders
 		FROM held GROUP BY k) h USING (k)
 ),
@@ -930,17 +1017,58 @@ ticks AS (
 				  FROM unnest('{1,2,5}'::integer[]) e,
 					   unnest('{1,10,100,1000,10000}'::integer[]) p
 				  WHERE max_connections <= 5.3 * e * p) e,
-				 generate_series(0, max_connections, every) y) AS counts
+				 generate_series(0, max_connections, every) y) AS counts,
+		   CASE WHEN step < 60 THEN step || ' s'
+				ELSE step / 60 || ' min' END AS width
 	FROM axis, status
+),
+-- What would have been done, where nobody is touched; null when hidden.
+would AS (
+	SELECT sum(would_terminate + would_evict) AS ended,
+		   sum(would_refuse) AS refused
+	FROM app
+),
+-- All of it in a sentence or three.
+summary AS (
+	SELECT concat(
+		used, ' of ', usable, ' usable connection slots are in use',
+		CASE pressure WHEN 'critical' THEN ', and no more than the headroom of '
+			 || headroom || ' is left' END,
+		(SELECT concat('; <bdi>', name, '</bdi> holds ', connections,
+					   ' of them', ', ' || nullif(idle_in_transaction, 0)
+					   || ' idle in a transaction')
+		 FROM app WHERE connections > 0
+		 ORDER BY connections DESC, name LIMIT 1),
+		'. ',
+		CASE WHEN all_ended + all_refused + all_by_server = 0
+			 THEN 'Nobody was ended or refused' ELSE concat(
+			 all_ended, CASE all_ended WHEN 1 THEN ' session was'
+						ELSE ' sessions were' END, ' ended and ',
+			 all_refused + all_by_server, CASE all_refused + all_by_server
+			 WHEN 1 THEN ' connection' ELSE ' connections' END, ' refused',
+			 ', ' || nullif(all_by_server, 0) || ' of them by PostgreSQL itself')
+			 END,
+		' in the last ', CASE WHEN n * step < 5400 THEN
+			 round(n * step / 60.0) || ' minutes' ELSE
+			 round(n * step / 3600.0, 1) || ' hours' END, '.',
+		CASE WHEN mode <> 'enforce' AND would.ended + would.refused > 0
+			 THEN concat(' But for mode ', mode, ', ', would.ended,
+				CASE would.ended WHEN 1 THEN ' session would'
+				ELSE ' sessions would' END, ' have been ended and ',
+				would.refused, CASE would.refused WHEN 1 THEN ' connection'
+				ELSE ' connections' END, ' refused.') END) AS html
+	FROM status, marks, would, axis
 ),
 head AS (
 	SELECT concat(
 		'<h1>Connections as pg_hygiene sees them</h1><p><small>',
 		hygiene.get_html(nullif(current_setting('cluster_name'), '')) || ', ',
 		'PostgreSQL ', hygiene.get_html(current_setting('server_version')),
+		', pg_hygiene ', hygiene.get_html(version),
 		to_char(at, ', YYYY-MM-DD HH24:MI:SS TZ'), '. Mode: ', mode,
 		to_char(stats_since, '". Counted since "YYYY-MM-DD HH24:MI:SS'),
 		'.</small></p>',
+		'<p class="lead">', summary.html, '</p>',
 		CASE WHEN worker_pid IS NULL
 			 THEN '<p class="bad">The worker is not running: '
 				  'nobody is ended now.</p>' END,
@@ -951,24 +1079,32 @@ head AS (
 		'<small>of ', usable, ' usable; ', available, ' available, headroom ',
 		headroom, '</small></dd></div><div><dt>Pressure</dt><dd class="',
 		CASE pressure WHEN 'normal' THEN 'good' ELSE 'bad' END, '">', pressure,
-		'<small>growth ', round(growth_per_minute::numeric, 1), ' a minute',
+		'<small>growth ', round(growth_per_minute::numeric, 1),
+		' connections a minute',
 		', exhausted in ' || date_trunc('second', exhaustion_in),
 		'</small></dd></div><div><dt>Idle in transaction</dt><dd>',
 		coalesce(idle_in_transaction::text, '&#8211;'), '<small>',
-		coalesce(active || ' active, ' || idle || ' idle',
+		coalesce(active || ' active, ' || idle || ' idle sessions',
 				 'not to be seen of other roles'' sessions'),
 		'; oldest transaction ' || date_trunc('second', oldest_transaction),
-		'</small></dd></div><div><dt>Ended</dt><dd>', terminated + evicted,
-		'<small>', terminated, ' by a limit, ', evicted, ' to free a slot; ',
-		spared, ' spared</small></dd></div><div><dt>Refused</dt><dd>',
-		refused + refused_by_server,
-		'<small>', refused, ' by pg_hygiene, ', refused_by_server,
-		' by PostgreSQL itself</small></dd></div></dl>') AS html
-	FROM status
+		'</small></dd></div><div><dt>Sessions ended</dt><dd>',
+		terminated + evicted, '<small>', terminated, ' by a limit, ', evicted,
+		' to free a slot; ', spared, ' spared',
+		'; ' || nullif(rolled_back, 0) || ' transactions rolled back',
+		'; ' || nullif(would.ended, 0) || ' more would have been ended',
+		'</small></dd></div><div><dt>Connections refused</dt><dd>',
+		refused_by_server + status.refused,
+		'<small>', status.refused, ' by pg_hygiene, ', refused_by_server,
+		' by PostgreSQL itself',
+		'; ' || nullif(would.refused, 0) || ' more would have been refused',
+		'</small></dd></div></dl>') AS html
+	FROM status, summary, would
 ),
 curve AS (
 	SELECT concat(
-		'<section><h2>Connections by application</h2><div class="chart">',
+		'<section><h2>Connections by application <small>slots in use; ',
+		'time of day, ', to_char(at, 'TZ'), '; a column is ', width,
+		'</small></h2><div class="chart">',
 		'<div class="y">', counts,
 		'</div><div class="x">', times, '</div><svg viewBox="0 0 ', n, ' ',
 		max_connections,
@@ -977,18 +1113,19 @@ curve AS (
 		'<path class="line" d="', most,
 		'"/><path class="line max" d="M0 ', usable, 'H', n,
 		'"/><path class="line room" d="M0 ',
-		greatest(usable - headroom, 0), 'H', n, '"/></g>', hover, '</svg></div><ul>',
-		(SELECT string_agg(format('<li><i class="c%s"></i><bdi>%s</bdi> '
-								  '<small>%s at most</small></li>',
-								  rank, name, peak), '' ORDER BY rank)
-		 FROM ranked WHERE rank <= 6),
-		'<li><i class="c7"></i>others</li>',
+		greatest(usable - headroom, 0), 'H', n, '"/></g>', hover,
+		'</svg></div><ul>', items,
+		CASE WHEN has_others IS NOT TRUE AND EXISTS (
+				SELECT FROM rest WHERE connections > 0)
+			 THEN '<li><i class="c8"></i>others</li>' END,
+		'<li><i class="in"></i>dark: idle in a transaction</li>',
 		'<li><i class="dash"></i>most between two samples</li>',
 		'<li><i class="dash max"></i>', usable, ' usable slots</li>',
 		'<li><i class="dash room"></i>less the headroom of ', headroom,
 		'</li></ul></section>',
-		'<section><h2>Ended and refused</h2>') AS html
-	FROM status, axis, areas, marks, ticks
+		'<section><h2>Ended and refused <small>sessions and connections in ',
+		width, '</small></h2>') AS html
+	FROM status, axis, areas, legend, marks, ticks
 ),
 actions AS (
 	SELECT CASE WHEN top > 0 THEN concat(
@@ -1006,6 +1143,17 @@ actions AS (
 		ELSE '<p>Nobody was, in this time.</p></section>' END AS html
 	FROM axis, marks, ticks
 ),
+incidents AS (
+	SELECT concat('<h2>Incidents</h2><section>', coalesce(
+		string_agg(concat(
+			'<p><strong>',
+			to_char(began_at, 'YYYY-MM-DD HH24:MI:SS'), '</strong> ',
+			CASE WHEN ended_at IS NULL THEN '<span class="bad">goes on</span>'
+				 ELSE 'for ' || date_trunc('second', ended_at - began_at) END,
+			'. ', hygiene.get_html(summary), '</p>'), ''
+			ORDER BY incident DESC), 'There was none.'), '</section>') AS html
+	FROM (SELECT * FROM hygiene.incidents ORDER BY incident DESC LIMIT 10) i
+),
 leaks AS (
 	SELECT concat('<h2>Leaks: transactions left idle, and what to change</h2>',
 		coalesce(string_agg(concat(
@@ -1015,11 +1163,15 @@ leaks AS (
 			'</bdi> <small>role ', hygiene.get_html(user_name), ', database ',
 			hygiene.get_html(database_name), ', from ' || clients
 			|| CASE clients WHEN 1 THEN ' address' ELSE ' addresses' END,
+			(SELECT ': ' || string_agg(host(a), ', ' ORDER BY a)
+			 FROM unnest(client_addrs) a),
 			'</small></h3><p>', '<strong>' || sessions_now
 			|| '</strong> idle in a transaction now',
 			', the oldest for ' || date_trunc('second', oldest_now),
 			CASE WHEN sessions_now IS NOT NULL THEN '; ' END,
 			'<strong>', ended, '</strong> ended',
+			', ' || resumed || ' came back by themselves',
+			', the longest after ' || date_trunc('second', longest_pause),
 			'. It held slots for ' || date_trunc('second', slot_time),
 			', and others waited for it for ' || date_trunc('second',
 				nullif(blocked_time, '0')),
@@ -1027,7 +1179,10 @@ leaks AS (
 			|| ' transaction ids',
 			to_char(first_seen, '". Seen from "YYYY-MM-DD HH24:MI:SS'),
 			to_char(last_seen, '" to "YYYY-MM-DD HH24:MI:SS'),
-			'.</p><p>The last statement before the silence:</p><pre>',
+			'.</p><p>The last statement before the silence',
+			', from <bdi>' || hygiene.get_html(source) || '</bdi>',
+			', trace <bdi>' || hygiene.get_html(trace_id) || '</bdi>',
+			':</p><pre>',
 			hygiene.get_html(example_query), '</pre>',
 			'<p class="advice">' || hygiene.get_html(diagnosis) || '</p>',
 			'</article>'),
@@ -1040,34 +1195,157 @@ leaks AS (
 									   last_seen DESC NULLS LAST) AS place
 		  FROM hygiene.leaks) l
 ),
+blockers AS (
+	SELECT concat('<h2>Who blocks others now</h2><section class="scroll">',
+		coalesce('<table><thead><tr><th>application</th><th class="l">state'
+		'</th><th>sessions that wait</th><th>the longest for</th>'
+		'<th>ends in</th></tr></thead><tbody>'
+		|| string_agg(concat(
+			'<tr><th><bdi>',
+			hygiene.get_html(coalesce(nullif(application_name, ''),
+									  '(no name)')),
+			'</bdi><small>process ', pid, '</small></th><td class="l">',
+			coalesce(state || ' for ' || date_trunc('second', state_age),
+					 '&#8211;'),
+			'<small>' || hygiene.get_html(left(query, 120)) || '</small>',
+			'</td><td>', blocking, '</td><td>',
+			coalesce(date_trunc('second', longest_wait)::text, '&#8211;'),
+			'</td><td>',
+			coalesce(date_trunc('second', ends_in)::text, '&#8211;'),
+			'<small>' || limit_name || '</small></td></tr>'), ''
+			ORDER BY blocking DESC, pid) || '</tbody></table>',
+		'Nobody.'), '</section>') AS html
+	FROM (SELECT * FROM hygiene.sessions WHERE blocking > 0
+		  ORDER BY blocking DESC, pid LIMIT 10) s
+),
+vacuum AS (
+	SELECT concat('<h2>Who keeps VACUUM from removing dead rows</h2>',
+		'<section class="scroll">',
+		coalesce('<table><thead><tr><th>who</th><th class="l">kind</th>'
+		'<th>held back by, transaction ids</th><th>for</th></tr></thead><tbody>'
+		|| string_agg(concat('<tr><th><bdi>',
+			hygiene.get_html(coalesce(nullif(application_name, ''), name,
+									  '(no name)')),
+			'</bdi><small>process ' || pid || '</small></th><td class="l">',
+			kind, '</td><td>', xmin_age, '</td><td>',
+			coalesce(date_trunc('second', age)::text, '&#8211;'),
+			'</td></tr>'), '' ORDER BY xmin_age DESC, age DESC)
+		|| '</tbody></table>', 'Nobody.'), '</section>') AS html
+	FROM (SELECT * FROM hygiene.horizon
+		  WHERE pid IS DISTINCT FROM pg_backend_pid() AND xmin_age > 0
+		  ORDER BY xmin_age DESC, age DESC NULLS LAST LIMIT 5) h
+),
 applications AS (
 	SELECT concat('<h2>Applications</h2><section class="scroll"><table>',
-		'<thead><tr><th>name</th><th>now</th><th>idle in transaction</th>',
+		'<thead><tr><th>name</th><th>connections now</th>',
+		'<th>idle in transaction</th>',
 		'<th class="w">peak</th><th class="w">opened</th>',
 		'<th>ended</th><th>refused</th></tr></thead><tbody>',
 		string_agg(concat(
-			'<tr><th><i class="c', coalesce(least(rank, 7), 7), '"></i><bdi>',
+			'<tr><th><i class="c', coalesce(colour, 8), '"></i><bdi>',
 			name, '</bdi></th><td>', connections,
 			'</td><td>', coalesce(idle_in_transaction::text, '&#8211;'),
 			'</td><td class="w">', peak_connections, '</td><td class="w">',
-			opened, '</td><td>', terminated + evicted, '</td><td>', refused,
-			'</td></tr>',
+			opened, '</td><td>', terminated + evicted,
+			'<small>' || nullif(would_terminate + would_evict, 0)
+			|| ' would have been</small>', '</td><td>', refused,
+			'<small>' || nullif(would_refuse, 0)
+			|| ' would have been</small>', '</td></tr>',
 			'<tr><td colspan="7"><p class="advice">'
 			|| hygiene.get_html(diagnosis) || '</p></td></tr>'),
 			'' ORDER BY place),
 		'</tbody></table></section>') AS html
 	FROM (SELECT *,
-			hygiene.get_html(coalesce(nullif(application_name, ''),
-									  '(no name)')) AS name,
 			row_number() OVER (ORDER BY connections DESC,
 							   terminated + evicted + refused DESC,
 							   opened DESC, application_name) AS place
-		  FROM hygiene.applications) a LEFT JOIN ranked USING (name)
+		  FROM app) a LEFT JOIN ranked USING (name)
 	WHERE place <= 20
+),
+-- Pauses by their length, two parts for each doubling; where "x" is 0 for a
+-- second and 34 for all from 37 hours on.
+pause AS MATERIALIZED (
+	SELECT application_name, kind, x, sum(resumed) AS resumed,
+		   sum(not_resumed) AS lost
+	FROM (SELECT *, least(34, floor(2 * log(2,
+					greatest(1, extract(epoch FROM at_least)))))::integer AS x
+		  FROM hygiene.get_pauses()) p
+	GROUP BY application_name, kind, x
+),
+lengths AS MATERIALIZED (
+	SELECT application_name, setting, value, suggested, confidence
+	FROM (SELECT application_name, limit_name AS setting,
+				 limit_setting AS value, NULL::text AS suggested,
+				 NULL::text AS confidence
+		  FROM hygiene.predict(current_setting('pg_hygiene.rules'))
+		  UNION ALL
+		  SELECT application_name, setting, NULL, value, confidence
+		  FROM hygiene.suggest() WHERE value IS NOT NULL) l
+	WHERE setting IN ('idle_in_transaction_timeout', 'idle_session_timeout')
+),
+picture AS (
+	SELECT application_name, kind, resumed + lost AS pauses, lost, concat(
+		'<article class="pauses"><h3><bdi>',
+		hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
+		'</bdi> <small>', kind, ': ', resumed, ' came back, ', lost,
+		' did not', '; limit ' || value, '; suggested ' || suggested,
+		' (confidence ' || confidence || ')',
+		'</small></h3><div class="chart low"><div class="x">',
+		(SELECT string_agg(format('<span style="left:%s%%">%s</span>',
+				round(200 * log(2, s) / 35, 1), t), '')
+		 FROM (VALUES (1, '1 s'), (10, '10 s'), (60, '1 min'),
+					  (600, '10 min'), (3600, '1 h'), (36000, '10 h')) v (s, t)),
+		'</div><svg viewBox="0 0 35 200" preserveAspectRatio="none">',
+		'<path class="e4" d="', up, '"/><path class="e3" d="', down, '"/>',
+		'<path class="line" d="M0 100H35"/>',
+		'<path class="line max" d="M' || at || ' 0V200"/>',
+		'<path class="line hint" d="M' || hint || ' 0V200"/>',
+		'</svg></div></article>') AS html
+	FROM (SELECT application_name, kind, sum(resumed) AS resumed,
+				 sum(lost) AS lost,
+				 string_agg(format('M%s 100h1v-%sh-1z', x,
+					round(100 * ln(1 + resumed) / top, 1)), '')
+					 FILTER (WHERE resumed > 0) AS up,
+				 string_agg(format('M%s 100h1v%sh-1z', x,
+					round(100 * ln(1 + lost) / top, 1)), '')
+					 FILTER (WHERE lost > 0) AS down
+		  FROM (SELECT *, max(ln(1 + greatest(resumed, lost)))
+						  OVER (PARTITION BY application_name, kind) AS top
+				FROM pause) p
+		  GROUP BY application_name, kind) p
+		 LEFT JOIN (SELECT application_name,
+						   CASE setting WHEN 'idle_session_timeout' THEN 'idle'
+						   ELSE 'idle in transaction' END AS kind,
+						   max(value) AS value, max(suggested) AS suggested,
+						   max(confidence) AS confidence,
+						   max(round((2 * log(2, greatest(1, extract(epoch
+							   FROM value::interval)))), 1)) AS at,
+						   max(round((2 * log(2, greatest(1, extract(epoch
+							   FROM suggested::interval)))), 1)) AS hint
+					FROM lengths GROUP BY application_name, setting) l
+		 USING (application_name, kind)
+),
+pictures AS (
+	SELECT concat('<h2>How long applications pause, and who comes back</h2>',
+		'<ul class="flat"><li><i class="e4"></i>up: pauses that came back</li>'
+		'<li><i class="e3"></i>down: that did not, or go on</li>'
+		'<li><i class="dash max"></i>the limit in force</li>'
+		'<li><i class="dash hint"></i>the limit that would have hurt nobody'
+		'</li><li>pauses of a second or more; each height grows with the '
+		'logarithm of their number</li></ul>',
+		'<div class="grid">', coalesce(string_agg(html, '' ORDER BY place),
+		'<article>Too little was seen.</article>'), '</div>') AS html
+	FROM (SELECT *, row_number() OVER (ORDER BY kind = 'idle',
+									   lost DESC, pauses DESC,
+									   application_name) AS place
+		  FROM picture WHERE pauses >= 3) p
+	WHERE place <= 12
 ),
 -- Events of one kind, of one program, for one reason.
 deed AS (
-	SELECT action = 'refuse' AS refusal, max(event_id) AS last, concat(
+	SELECT CASE WHEN outcome = 'observed' THEN 2
+				WHEN action = 'refuse' THEN 1 ELSE 0 END AS sort,
+		   max(event_id) AS last, concat(
 		'<tr><th><bdi>',
 		hygiene.get_html(coalesce(nullif(application_name, ''), '(no name)')),
 		'</bdi><small>role ', hygiene.get_html(user_name), ', database ',
@@ -1077,6 +1355,8 @@ deed AS (
 		'<small>', action, ', ' || nullif(outcome, 'done'),
 		to_char(max(occurred_at), '"; last at "YYYY-MM-DD HH24:MI:SS'),
 		', measured ' || (array_agg(measured ORDER BY event_id DESC))[1],
+		', ' || nullif(count(resumed_after), 0)
+		|| ' came back by themselves',
 		'</small></td><td>',
 		count(*), '</td></tr>') AS html
 	FROM hygiene.events WHERE action <> 'warn'
@@ -1084,17 +1364,46 @@ deed AS (
 			 reason, limit_setting, rule
 ),
 deeds AS (
-	SELECT concat('<h2>Why ', whom, '</h2><section class="scroll">', coalesce(
+	SELECT concat('<h2>', whom, '</h2><section class="scroll">', coalesce(
 		'<table><thead><tr><th>application</th><th class="l">limit</th>'
 		'<th>events</th></tr></thead><tbody>'
 		|| string_agg(html, '' ORDER BY place) || '</tbody></table>',
-		'None was.'), '</section>') AS html, r AS refusal
-	FROM (VALUES (false, 'sessions were ended'),
-				 (true, 'connections were refused')) v (r, whom)
-		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY refusal
+		'None was.'), '</section>') AS html, r AS sort
+	FROM (VALUES (0, 'Why sessions were ended'),
+				 (1, 'Why connections were refused'),
+				 (2, 'What would have been ended or refused')) v (r, whom)
+		 LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY sort
 												 ORDER BY last DESC) AS place
-					FROM deed) d ON refusal = r AND place <= 20
+					FROM deed) d ON sort = r AND place <= 20
 	GROUP BY r, whom
+	HAVING r < 2 OR count(html) > 0
+),
+settings AS (
+	SELECT concat('<h2>Settings in force</h2><section><ul class="flat">',
+		string_agg(format('<li>%s = %s</li>', short,
+			CASE WHEN setting = boot_val THEN value
+				 ELSE '<strong>' || value || '</strong>' END), ''
+			ORDER BY short),
+		'<li><small>in bold: not the default</small></li></ul></section>')
+		AS html
+	FROM (SELECT substr(name, 12) AS short, setting, boot_val,
+				 hygiene.get_html(current_setting(name)) AS value
+		  FROM pg_settings
+		  WHERE name LIKE 'pg\_hygiene.%' AND name <> 'pg_hygiene.rules') s
+),
+rules AS (
+	SELECT concat('<h2>Rules in force</h2><section class="scroll">', coalesce(
+		'<table><thead><tr><th>rule</th><th class="l">what it sets</th>'
+		'<th>sessions now</th><th>ended</th><th>refused</th></tr></thead><tbody>'
+		|| string_agg(concat('<tr><th>', rule, '. <bdi>',
+			hygiene.get_html(selectors), '</bdi></th><td class="l"><bdi>',
+			hygiene.get_html(settings), '</bdi></td><td>',
+			coalesce(sessions::text, '&#8211;'), '</td><td>',
+			coalesce(ended::text, '&#8211;'), '</td><td>',
+			coalesce(refused::text, '&#8211;'), '</td></tr>'), ''
+			ORDER BY rule) || '</tbody></table>', 'There are none.'),
+		'</section>') AS html
+	FROM hygiene.rules
 )
 SELECT concat($page$<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
@@ -1102,40 +1411,50 @@ SELECT concat($page$<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Connections as pg_hygiene sees them</title><style>
 :root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --ink: #1b1f24; --dim: #5d6672;
-  --edge: #dfe3e8; --bad: #b3261e; --sad: #ef8a80; --good: #1a7f4b; --note: #fff4d6; --c1: #2f6fde; --c2: #e07b00;
-  --c3: #159a6c; --c4: #c2459a; --c5: #7a5bd0; --c6: #b39a00; --c7: #9aa3ad }
-@media (prefers-color-scheme: dark) { :root { --page: #14171b; --card: #1d2126; --ink: #e6e9ed;
-  --dim: #9aa4b0; --edge: #343a42; --bad: #ff8a80; --sad: #a8443b; --good: #5fd39a; --note: #3a3116; --c1: #6ba1ff;
-  --c2: #ffa64d; --c3: #3fcf9c; --c4: #f07cc6; --c5: #a98cff; --c6: #d9c84a; --c7: #6b7480 } }
+  --edge: #dfe3e8; --bad: #b3261e; --sad: #ef8a80; --good: #1a7f4b; --note: #fff4d6; --in: #0007; --c1: #2f6fde;
+  --c2: #e07b00; --c3: #159a6c; --c4: #c2459a; --c5: #7a5bd0; --c6: #b39a00; --c7: #2aa5bd; --c8: #9aa3ad }
+@media screen and (prefers-color-scheme: dark) { :root { --page: #14171b; --card: #1d2126; --ink: #e6e9ed;
+  --dim: #9aa4b0; --edge: #343a42; --bad: #ff8a80; --sad: #a8443b; --good: #5fd39a; --note: #3a3116; --in: #0008;
+  --c1: #6ba1ff; --c2: #ffa64d; --c3: #3fcf9c; --c4: #f07cc6; --c5: #a98cff; --c6: #d9c84a; --c7: #5cc9de;
+  --c8: #8b95a1 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1rem; max-width: 66rem; font: 15px/1.45 system-ui, sans-serif;
   background: var(--page); color: var(--ink) }
 h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1.1rem; margin: 1.6rem 0 .5rem }
 section h2 { margin-top: 0 } h3 { font-size: 1rem; margin: 0 } p { margin: .4rem 0 }
 small { color: var(--dim); font-size: .85em; font-weight: 400 } bdi { overflow-wrap: anywhere }
+.lead { font-size: 1.1rem; max-width: 50rem }
 .bad { color: var(--bad) } .good { color: var(--good) }
 section, article, dl > div { background: var(--card); border: 1px solid var(--edge);
   border-radius: 8px; padding: .8rem; margin: 0 0 .8rem }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem }
 dl > div { margin: 0 } dt { color: var(--dim) } dd { margin: 0; font-size: 1.5rem; font-weight: 600 }
 dd small { display: block; font-size: .8rem; line-height: 1.3 }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: .8rem }
+.grid article { margin: 0 }
 .chart { position: relative; height: 15rem; margin: .8rem .8rem 0 2.2rem;
   border: solid var(--edge); border-width: 0 0 1px 1px } .low { height: 4rem }
-.chart span { position: absolute; color: var(--dim); font-size: .75rem; line-height: 1 }
+.pauses .chart { margin: .6rem .6rem 1.2rem .6rem; border-left: 0; height: 5rem }
+.chart span { position: absolute; color: var(--dim); font-size: .75rem; line-height: 1; white-space: nowrap }
 .y span { right: 100%; margin-right: .3rem; transform: translateY(50%) }
 .x span { top: 100%; margin-top: .35rem; transform: translateX(-50%) }
 svg { position: absolute; width: 100%; height: 100% } path { shape-rendering: crispEdges }
 rect { fill: transparent } rect:hover { fill: var(--ink); fill-opacity: .15 }
 .line { fill: none; vector-effect: non-scaling-stroke; stroke-width: 1.5px; stroke: var(--ink) }
+.pauses .line { stroke-width: 1px }
 .max, .room { stroke: var(--bad) } .room { stroke-dasharray: 2 3 }
+.pauses .max, .pauses .hint { stroke-width: 2px } .hint { stroke: var(--c1); stroke-dasharray: 4 3 }
 ul { list-style: none; display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: 1.6rem 0 0; padding: 0 }
+.flat { margin: 0 0 .5rem }
 i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .4em;
   background: var(--c) }
 .dash { width: 1.6em; height: 0; border-top: 2px solid var(--ink); border-radius: 0; vertical-align: middle }
 .dash.max, .dash.room { border-color: var(--bad) } .dash.room { border-top-style: dotted }
+.dash.hint { border-color: var(--c1); border-top-style: dashed }
 .c1 { --c: var(--c1) } .c2 { --c: var(--c2) } .c3 { --c: var(--c3) } .c4 { --c: var(--c4) }
-.c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) } path { fill: var(--c) }
-.e1 { --c: var(--dim) } .e2 { --c: var(--sad) } .e3 { --c: var(--bad) }
+.c5 { --c: var(--c5) } .c6 { --c: var(--c6) } .c7 { --c: var(--c7) } .c8 { --c: var(--c8) }
+path { fill: var(--c) } .in { --c: var(--in) }
+.e1 { --c: var(--dim) } .e2 { --c: var(--sad) } .e3 { --c: var(--bad) } .e4 { --c: var(--good) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: right; padding: .35rem .5rem; border-top: 1px solid var(--edge);
   vertical-align: top; font-variant-numeric: tabular-nums }
@@ -1148,12 +1467,22 @@ th:first-child { min-width: 6rem }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--page); border-radius: 6px;
   padding: .6rem; margin: .5rem 0 }
 .advice { background: var(--note); border-radius: 6px; padding: .5rem .6rem; font-weight: 400 }
+@page { size: A4; margin: 14mm 12mm }
+@media print { * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  body { max-width: none; padding: 0 1px; font-size: 11px; background: none }
+  dl { grid-template-columns: repeat(5, 1fr) } .grid { grid-template-columns: 1fr 1fr }
+  article, dl > div, tr, .chart { break-inside: avoid } h2 { break-after: avoid } .scroll { overflow: visible }
+  section:has(.chart) { break-inside: avoid } }
 </style></head><body>$page$,
-	head.html, curve.html, actions.html, leaks.html, applications.html,
-	(SELECT string_agg(html, '' ORDER BY refusal) FROM deeds),
+	head.html, curve.html, actions.html, incidents.html, leaks.html,
+	blockers.html, vacuum.html, applications.html, pictures.html,
+	(SELECT string_agg(html, '' ORDER BY sort) FROM deeds),
+	settings.html, rules.html,
 	'<p><small>A sample every ten seconds; each column shows the fullest. ',
+	'The last one has what there is now. ',
 	'Of repeated refusals, one event a second is kept.</small></p></body></html>')
-FROM head, curve, actions, leaks, applications);
+FROM head, curve, actions, incidents, leaks, blockers, vacuum, applications,
+	 pictures, settings, rules);
 
 COMMENT ON FUNCTION hygiene.report() IS
 	'A page of HTML about connections, leaks, endings and refusals, for psql -XAt -c ''select hygiene.report()''. It loads nothing and runs no script. Everyone may call it; it shows what the views show the caller. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';

@@ -76,6 +76,20 @@ is_server_refusal(const ErrorData *edata)
 		MyProcPort != NULL;
 }
 
+/*
+ * Somebody tried ALTER ROLE ... SET, SET or the like with one of our settings:
+ * core only says that it cannot be changed now.
+ */
+static void
+complete_setting_error(ErrorData *edata)
+{
+	if (edata->elevel == ERROR && edata->hint == NULL &&
+		edata->sqlerrcode == ERRCODE_CANT_CHANGE_RUNTIME_PARAM &&
+		edata->message != NULL &&
+		strstr(edata->message, "\"pg_hygiene.") != NULL)
+		edata->hint = pstrdup("Settings of pg_hygiene belong to the whole server: use ALTER SYSTEM SET and SELECT pg_reload_conf(). What one role, database or application needs is a rule in pg_hygiene.rules.");
+}
+
 static void
 emit_log(ErrorData *edata)
 {
@@ -88,6 +102,7 @@ emit_log(ErrorData *edata)
 	busy = true;
 	if (edata->elevel == ERROR)
 		pgh_rollback_go_on_explaining();
+	complete_setting_error(edata);
 	if (!pgh_refusal_complete_message(edata) &&
 		!pgh_victim_complete_message(edata) && is_server_refusal(edata))
 		pg_atomic_fetch_add_u64(&pgh_totals->refused_by_server, 1);

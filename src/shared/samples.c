@@ -10,6 +10,8 @@
  */
 #include "shared/samples.h"
 
+#include "shared/totals.h"
+
 PghSamples *pgh_samples = NULL;
 
 PghSample *
@@ -23,6 +25,35 @@ pgh_samples_read(int *n)
 		copy[i] = *pgh_samples_get(pgh_samples, i);
 	pgh_unlock(&pgh_samples_part);
 	return copy;
+}
+
+void
+pgh_sample_totals(PghSampleTotals *totals)
+{
+	totals->ended =
+		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_TERMINATED]) +
+		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_EVICTED]);
+	totals->refused = pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_REFUSED]);
+	totals->refused_by_server =
+		pg_atomic_read_u64(&pgh_totals->refused_by_server);
+}
+
+void
+pgh_samples_lack(PghSampleTotals *lacking)
+{
+	PghSampleTotals sampled;
+	PghSampleTotals now;
+
+	pgh_lock(&pgh_samples_part, LW_SHARED);
+	pgh_sample_totals(&now);
+	sampled = pgh_samples->counting ? pgh_samples->totals : now;
+	pgh_unlock(&pgh_samples_part);
+
+	/* Somebody may be clearing the counters. */
+	lacking->ended = now.ended - Min(sampled.ended, now.ended);
+	lacking->refused = now.refused - Min(sampled.refused, now.refused);
+	lacking->refused_by_server = now.refused_by_server -
+		Min(sampled.refused_by_server, now.refused_by_server);
 }
 
 static Size

@@ -25,4 +25,10 @@ extern PghSamples *pgh_samples;
  */
 extern PghSample *pgh_samples_read(int *n);
 
+/* The counters that are sampled, as they are now. */
+extern void pgh_sample_totals(PghSampleTotals *totals);
+
+/* By how much they have grown since the newest sample. */
+extern void pgh_samples_lack(PghSampleTotals *lacking);
+
 #endif							/* PGH_SHARED_SAMPLES_H */

@@ -17,6 +17,7 @@
 #include "views/known.h"
 
 PG_FUNCTION_INFO_V1(pgh_behaviour_list);
+PG_FUNCTION_INFO_V1(pgh_pause_list);
 
 /* A length of time, or null where there is none. */
 static void
@@ -66,5 +67,57 @@ pgh_behaviour_list(PG_FUNCTION_ARGS)
 			build_kind(&row, pgh_applications[i].name, &all[i], kind);
 			pgh_row_end(&row, fcinfo);
 		}
+	return (Datum) 0;
+}
+
+static void
+append_bucket(FunctionCallInfo fcinfo, const char *name, const char *kind,
+			  int bucket, uint32 resumed, uint32 lost)
+{
+	PghRow		row;
+
+	pgh_row_begin(&row);
+	pgh_row_text(&row, name);
+	pgh_row_text(&row, kind);
+	pgh_row_interval(&row, pgh_bucket_begins(bucket));
+	pgh_row_int64(&row, resumed);
+	pgh_row_int64(&row, lost);
+	pgh_row_end(&row, fcinfo);
+}
+
+/* The pauses of an application of one kind, by how long they were. */
+static void
+append_pauses(FunctionCallInfo fcinfo, const char *name,
+			  const PghBehaviour *behaviour, PghPeriodKind kind)
+{
+	for (int i = 0; i < PGH_BUCKETS; i++)
+	{
+		uint32		resumed = pgh_bucket_count(&behaviour->resumed[kind], i);
+		uint32		lost = pgh_bucket_count(&behaviour->lost[kind], i);
+
+		if (resumed + lost > 0)
+			append_bucket(fcinfo, name, pgh_period_kind_name(kind), i,
+						  resumed, lost);
+	}
+}
+
+/* For hygiene.report(): pauses that were come back to, and others. */
+Datum
+pgh_pause_list(PG_FUNCTION_ARGS)
+{
+	PghKnown   *all;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	all = pgh_known_load(GetCurrentTimestamp());
+	for (int i = 0; i < pgh_n_applications; i++)
+	{
+		if (!all[i].known)
+			continue;
+		append_pauses(fcinfo, pgh_applications[i].name, &all[i].behaviour,
+					  PGH_PERIOD_IDLE_IN_TRANSACTION);
+		append_pauses(fcinfo, pgh_applications[i].name, &all[i].behaviour,
+					  PGH_PERIOD_IDLE);
+	}
 	return (Datum) 0;
 }

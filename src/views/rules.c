@@ -22,6 +22,7 @@
 #include "look/rule_sessions.h"
 #include "pure/policy.h"
 #include "shared/rule_counters.h"
+#include "views/rule_caps.h"
 
 PG_FUNCTION_INFO_V1(pgh_rule_list);
 PG_FUNCTION_INFO_V1(pgh_check_rules);
@@ -132,17 +133,24 @@ warn_of_names(const PghRuleSet *rules)
 
 /*
  * hygiene.check_rules(text): the parsed rules, or an error with the position.
+ * Messages say what may be a mistake, and what follows from the rules.
  */
 Datum
 pgh_check_rules(PG_FUNCTION_ARGS)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
+	PghRuleCounts counts;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_warn_of_rules(rules, GetCurrentTimestamp());
+	pgh_warn_of_rules(rules, now);
 	warn_of_names(rules);
+	pgh_warn_of_reserves(rules, now);
+	pgh_count_for_caps(rules, now, &counts);
+	pgh_note_exceeded_caps(rules, &counts);
+	pgh_note_next_steps();
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;
@@ -176,7 +184,8 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 /*
  * hygiene.rehearse(text): hygiene.sessions as it would be under these rules.
  * The server-wide mode is taken as enforce, since that is the question; a
- * rule's own mode counts.  Of a session that is hidden nothing is said: a few
+ * rule's own mode counts.  A NOTICE names each cap that more sessions match
+ * than it allows.  Of a session that is hidden nothing is said: a few
  * lists of addresses would find out where its client is.
  */
 Datum
@@ -185,12 +194,15 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
+	PghRuleCounts counts;
 	const PghBlocked *blocked;
 	const int32 *advisory_locks;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
+	pgh_count_for_caps(rules, now, &counts);
+	pgh_note_exceeded_caps(rules, &counts);
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
 	blocked = pgh_blocked_now(NULL);
@@ -200,6 +212,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		PghSession	session;
 		PghLimits	limits;
 		PghRow		row;
+		bool		visible;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session))
@@ -207,9 +220,13 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		pgh_note_blocked(&session, &blocked[i]);
 		session.advisory_locks = advisory_locks[i];
 		pgh_row_begin(&row);
-		pgh_row_text(&row, pgh_append_session(&row, &session, rules,
-											  &server_wide, now, &limits) ?
+		visible = pgh_append_session(&row, &session, rules, &server_wide, now,
+									 &limits);
+		pgh_row_text(&row, visible ?
 					 verdict_name(&session, &limits, now) : NULL);
+		pgh_row_text(&row, visible ?
+					 pgh_exceeded_cap(rules, &counts, &session.who, now) :
+					 NULL);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

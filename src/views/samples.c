@@ -21,6 +21,7 @@
 #include "shared/samples.h"
 
 PG_FUNCTION_INFO_V1(pgh_sample_list);
+PG_FUNCTION_INFO_V1(pgh_unsampled);
 PG_FUNCTION_INFO_V1(pgh_html);
 
 static void
@@ -114,6 +115,24 @@ pgh_sample_list(PG_FUNCTION_ARGS)
 		append_holdings(&row, &samples[i], &names);
 		pgh_row_end(&row, fcinfo);
 	}
+	return (Datum) 0;
+}
+
+/* What the newest sample does not have yet: one row. */
+Datum
+pgh_unsampled(PG_FUNCTION_ARGS)
+{
+	PghSampleTotals lacking;
+	PghRow		row;
+
+	pgh_require_shared();
+	InitMaterializedSRF(fcinfo, 0);
+	pgh_samples_lack(&lacking);
+	pgh_row_begin(&row);
+	pgh_row_int64(&row, lacking.ended);
+	pgh_row_int64(&row, lacking.refused);
+	pgh_row_int64(&row, lacking.refused_by_server);
+	pgh_row_end(&row, fcinfo);
 	return (Datum) 0;
 }
 

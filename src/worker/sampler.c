@@ -36,17 +36,6 @@ add_applications(PghSample *sample)
 	pgh_unlock(&pgh_applications_part);
 }
 
-static void
-read_totals(PghSampleTotals *totals)
-{
-	totals->ended =
-		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_TERMINATED]) +
-		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_EVICTED]);
-	totals->refused = pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_REFUSED]);
-	totals->refused_by_server =
-		pg_atomic_read_u64(&pgh_totals->refused_by_server);
-}
-
 void
 pgh_sampler_look(int used, TimestampTz now)
 {
@@ -64,7 +53,7 @@ pgh_sampler_look(int used, TimestampTz now)
 	add_applications(&sample);
 
 	pgh_lock(&pgh_samples_part, LW_EXCLUSIVE);
-	read_totals(&totals);
+	pgh_sample_totals(&totals);
 	pgh_samples_add(pgh_samples, &sample, &totals);
 	pgh_unlock(&pgh_samples_part);
 	most_used = used;

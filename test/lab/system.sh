@@ -7,7 +7,18 @@
 # To be sourced by bash with "set -eu", after lib.sh, with the project's folder
 # in $root.  Starts nothing by itself.
 
-: "${MIRROR:=http://deb.debian.org/debian}"
+# Where this machine's own packages come from: the first of apt's sources of
+# Debian that is not the one of security updates.  Prints nothing if it has none.
+own_mirror()
+{
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' \
+		'Created-By: Packages' 2>/dev/null |
+		sed -n -e '/security/d' -e 's,^\(Debian\)\{0\,1\} \(.*[^/]\)/*$,\2,p' |
+		head -n 1
+}
+
+: "${MIRROR:=$(own_mirror)}"
 
 # A mirror may lag behind, and its files for unreleased suites expire.
 source_line()
@@ -66,6 +77,8 @@ bootstrap()
 
 need_debootstrap()
 {
+	[ -n "$MIRROR" ] ||
+		die "apt knows no source of Debian's packages; name one, MIRROR=http://.../debian"
 	command -v debootstrap >/dev/null && return
 	command -v apt-get >/dev/null || die 'needs debootstrap'
 	echo 'installing: debootstrap'

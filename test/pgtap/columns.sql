@@ -245,13 +245,13 @@ SELECT is_empty(
 	  AND attnum > 0 AND coalesce(col_description(attrelid, attnum), '') = ''$$,
 	'each column has a description');
 
--- rehearse() gives the same rows and one column more.
+-- rehearse() gives the same rows and two columns more.
 CREATE TEMP VIEW rehearsal AS SELECT * FROM hygiene.rehearse('');
 SELECT results_eq(
 	$$SELECT * FROM pg_temp.columns_of('pg_temp.rehearsal')$$,
 	$$SELECT * FROM pg_temp.columns_of('hygiene.sessions')
-	  UNION ALL VALUES ('verdict', 'text')$$,
-	'hygiene.rehearse(): the columns of sessions, and verdict');
+	  UNION ALL VALUES ('verdict', 'text'), ('exceeds', 'text')$$,
+	'hygiene.rehearse(): the columns of sessions, verdict and exceeds');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -40,6 +40,26 @@ sub psql
 	return $node->safe_psql('postgres', $sql, extra_params => [ '-v', 'ON_ERROR_STOP=1' ]);
 }
 
+# At night, in a terminal of 100 columns: what is asked and what is shown.
+sub check_width
+{
+	my ($sql, $name) = @_;
+	my ($longest) = sort { $b <=> $a } map { length } split /\n/, $sql =~ s/^ {4}//gmr;
+	my $shown = '';
+
+	$node->psql(
+		'postgres', $sql =~ s/\s*\\watch \d+$/;/r,
+		stdout => \$shown,
+		extra_params => [ '-P', 'format=aligned', '-P', 'tuples_only=off' ])
+	  if $sql !~ /\\gexec|pg_terminate_backend|drain\(/;
+	for (map { length } split /\n/, $shown)
+	{
+		$longest = $_ if $_ > $longest;
+	}
+	cmp_ok($longest, '<=', 100, "fits 100 columns: $name");
+	return;
+}
+
 # A query on the views must show something, perhaps after a while.
 my $ran = 0;
 
@@ -62,6 +82,7 @@ sub run_statements
 				$shown = psql($sql);
 			}
 			isnt($shown, '', "$heading: $name");
+			check_width($sql, $name);
 		}
 		else
 		{
@@ -82,14 +103,14 @@ chdir $folder or die "$folder: $!";    # for what \copy writes
 $node->safe_psql('postgres',
 	'CREATE ROLE oncall; CREATE ROLE report LOGIN; CREATE TABLE t AS SELECT 1 AS i; GRANT ALL ON t TO app');
 my @orders =
-  map { client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1 /* orders.py:31 */') }
+  map { client('orders', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1 /* orders.py:31 */' . ' + 1' x 100) }
   1 .. 6;
 my $checkout = client('checkout', 'SELECT 1');
 until_row($node, q{SELECT count(*) >= 6 FROM hygiene.events WHERE outcome = 'observed'});
 until_row($node, 'SELECT sum(sessions_now) = 6 FROM hygiene.leaks');
 
 run_statements($_)
-  for 'Runbook', 'Begin by observing', 'Which limit hurts nobody?', 'Timeouts', 'Caps', 'Headroom';
+  for 'What this is', 'Begin by observing', 'Which limit hurts nobody?', 'Timeouts', 'Caps', 'Headroom';
 
 # On a slow machine, the limits of the runbook would not wait for its commands.
 configure($node, map { $_ => '1h' } qw(idle_in_transaction_timeout idle_blocker_timeout transaction_timeout));
@@ -194,6 +215,27 @@ my @last = grep { !/apt-get/ } grep { /^\$ / } commands('Uninstall');
 is("@last", '$ rm pg_stat/pg_hygiene.stat', 'one file is left');
 run_line($last[0]);
 ok(!-e $node->data_dir . '/pg_stat/pg_hygiene.stat', 'and can be removed');
+$node->stop;
+
+#
+# The worst: all slots are taken, the reserved ones, too, and the server only
+# observes.
+#
+$node = new_node('worst', 'max_connections = 12', "pg_hygiene.mode = 'observe'");
+my $boss = one('SELECT current_user');
+my @worst = map { client('orders', 'BEGIN', 'SELECT 1') } 1 .. 9;
+push @worst, map { client('admin', user => $boss, 'BEGIN', 'SELECT 1') } 1 .. 3;
+isnt($node->psql('postgres', 'SELECT 1'), 0, 'nobody gets in, not even a superuser');
+
+my $began = time;
+my @lines = grep { /^\$ / } commands('The worst: nobody gets in');
+
+is(pop @lines, '$ psql -d postgres', 'the last line is to get in');
+run_line($_) for @lines;
+until_row($node, 'SELECT 1', '1');
+cmp_ok(time - $began, '<', 60, 'in, within a minute: ' . (time - $began) . ' s');
+run_statements('The worst: nobody gets in');
+until_row($node, 'SHOW pg_hygiene.exempt_superusers', 'on');
 $node->stop;
 
 cmp_ok($ran, '>', 30, "$ran statements were run");

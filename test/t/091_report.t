@@ -140,6 +140,17 @@ has($page, 'td', 'idle_in_transaction_timeout = 100ms by rule 2', 'why a session
 like($page->{source}, qr/ in use \([^()]+\), [1-9]\d* ended, /, 'when that was');
 like($page->{source}, qr/ ended, [1-9]\d* refused<\/title>/, 'and when the other was');
 like($page->{source}, qr/<path class="c1" d="M[^"]+"/, 'it draws who held them');
+
+# What it says beside the curve.
+has($page, 'p', ' of 97 usable connection slots are in use; orders holds 3 of them, 3 idle in a transaction. 2 sessions were ended and 3 connections refused in the last 10 minutes.',
+	'a sentence sums it up');
+like($page->{source}, qr/<path class="in" d="M[^"]+"/, 'the part that is idle in a transaction is drawn');
+has($page, 'h2', 'Incidents', 'there are incidents');
+has($page, 'li', 'idle_in_transaction_timeout = 10min', 'the settings in force');
+like($page->{source}, qr/warn_at = <strong>0<\/strong>/, 'those that are not the default, in bold');
+has($page, 'bdi', 'application=capped', 'the rules in force');
+has($page, 'bdi', 'connections=1', 'and what they set');
+has_not($page, 'would have been', 'nothing is only observed');
 like($page->{source}, qr/Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/,
 	'it tells the browser to load and run nothing');
 
@@ -180,6 +191,74 @@ has($page, 'p', 'A SELECT opened a transaction', 'with what to change');
 
 my $latin = page('for a client in LATIN1', encoding => 'LATIN1');
 has($latin, 'pre', $shown, 'the same for a client of another encoding');
+
+#
+# Who blocks, who holds VACUUM back, and from where a leak comes.
+#
+one('CREATE TABLE queue (i int); GRANT ALL ON queue TO PUBLIC');
+my $blocker = client('blocker', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'INSERT INTO queue VALUES (1)',
+	'LOCK TABLE queue');
+my $waiter = client('waiter');
+$waiter->send_query('INSERT INTO queue VALUES (2)');
+until_row($node, 'SELECT count(*) = 1 FROM hygiene.sessions WHERE blocking > 0');
+one('CREATE TABLE u (i int)');
+$page = page('with a blocker');
+like($page->{source}, qr/Who blocks others now.*<small>process $blocker->{pid}<\/small>.*<td>1<\/td>/s,
+	'who blocks, and how many wait');
+like($page->{source}, qr/removing dead rows.*<small>process $blocker->{pid}<\/small>.*<td>\d+<\/td>/s,
+	'who holds VACUUM back, and by how much');
+$blocker->close;
+$waiter->wait_ready;
+$waiter->close;
+
+#
+# A pause that came back, and one that did not; with the limit as a line.
+#
+my $pausing = client('pausing');
+for (1 .. 3)
+{
+	$pausing->query('BEGIN');
+	until_row($node,
+		"SELECT state_age > '1.5 s' FROM hygiene.sessions WHERE pid = $pausing->{pid}");
+	$pausing->query('COMMIT');
+}
+until_row($node, q{SELECT resumed >= 3 FROM hygiene.behaviour
+	WHERE application_name = 'pausing' AND kind = 'idle in transaction'});
+$page = page('with pauses');
+has($page, 'small', 'idle in transaction: 3 came back, 0 did not; limit 10min', 'pauses that came back');
+like($page->{source}, qr/<path class="e4" d="M1 100h1v-100/, 'are drawn where they belong');
+like($page->{source}, qr/<path class="line max" d="M18.5 0V200"/, 'beside the limit');
+
+#
+# Nothing is lost between the newest sample and the page: what is ended after a
+# sample is there before the next one.
+#
+my ($in_page, $in_samples) = (0, 1);
+for (1 .. 20)
+{
+	one('SELECT hygiene.reset()');
+	until_row($node, 'SELECT count(*) > 0 FROM hygiene.samples');
+	client('short', 'BEGIN')->wait_closed;
+	until_row($node, 'SELECT terminated FROM hygiene.status', '1');
+	$page = page('before the next sample');
+	$in_samples = one('SELECT sum(ended) FROM hygiene.samples');
+	last if $in_samples eq '0';
+}
+is($in_samples, '0', 'a session was ended that no sample has');
+has($page, 'p', '1 session was ended and 0 connections refused', 'the page has it');
+
+#
+# Where nobody is touched it says what would have been.
+#
+configure($node, mode => 'observe', rules => 'application=short: idle_in_transaction_timeout=100ms');
+my $observed = client('short', 'BEGIN');
+until_row($node, q{SELECT sum(would_terminate) FROM hygiene.applications WHERE application_name = 'short'}, '1');
+$page = page('observed');
+has($page, 'p', 'But for mode observe, 1 session would have been ended and 0 connections refused.', 'the sentence says so');
+has($page, 'h2', 'What would have been ended or refused', 'and why');
+has($page, 'small', '1 would have been', 'and whose');
+$observed->close;
+configure($node, mode => 'enforce', rules => "$RULES; application=x*: idle_in_transaction_timeout=100ms");
 
 #
 # Others do not see what the views hide from them.

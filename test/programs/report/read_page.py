@@ -15,7 +15,7 @@ from typing import Dict, List
 import html5lib
 from html5lib.html5parser import ParseError
 
-HOLDERS = ("bdi", "pre", "small", "title", "p", "td")
+HOLDERS = ("bdi", "h2", "li", "p", "pre", "small", "td", "title")
 
 
 def local(name: object) -> str:
