@@ -31,6 +31,13 @@
 /* While it is at the same: an eighth of how long it has been, at most this. */
 #define PGH_LEAVE_SAME (500 * INT64CONST(1000))
 
+/*
+ * One that is old is asked in a pause, if it makes one so soon: a pool that has
+ * just looked whether its connection is alive is about to use it.
+ */
+#define PGH_LEAVE_PAUSE (50 * INT64CONST(1000))
+#define PGH_LEAVE_PATIENCE (2 * USECS_PER_SEC)
+
 /* Why a session is to leave. */
 typedef struct PghReason
 {
@@ -142,6 +149,23 @@ reason_from_age(const PghSession *session, const PghLimits *limits,
 	return pgh_lifetime_ends(&facts, limits);
 }
 
+/*
+ * Is it worth waiting for a pause of a session that was to leave at "ends"?
+ * Returns when to look again, or 0.
+ */
+static TimestampTz
+wait_for_pause(const PghSession *session, int64 lifetime, TimestampTz ends,
+			   TimestampTz now)
+{
+	TimestampTz pause = session->facts.state_start + PGH_LEAVE_PAUSE;
+
+	if (now - ends >= Min(lifetime / 10, PGH_LEAVE_PATIENCE))
+		return 0;
+	if (session->facts.state != PGH_STATE_IDLE)
+		return now + PGH_LEAVE_BUSY;
+	return pause > now && pause - now <= PGH_LEAVE_PAUSE ? pause : 0;
+}
+
 /* Could it be idle outside of a transaction when the question arrives? */
 static bool
 may_be_between(const PghSession *session, bool moved)
@@ -205,6 +229,7 @@ pgh_leave_attend(PghWatch *watch, const PghSession *session, TimestampTz now)
 	const PghDrain *drain = find_drain(session->index, session->changecount);
 	PghReason	reason;
 	TimestampTz ends;
+	TimestampTz pause;
 
 	memset(&reason, 0, sizeof(reason));
 	if (drain != NULL)
@@ -220,6 +245,9 @@ pgh_leave_attend(PghWatch *watch, const PghSession *session, TimestampTz now)
 		return PGH_NEVER;
 	if (ends > now)
 		return ends;
+	pause = wait_for_pause(session, reason.decision.limit, ends, now);
+	if (pause != 0)
+		return pause;
 	if (limits->mode == PGH_MODE_ENFORCE)
 		return ask(watch, session, &reason, now);
 	if (session->facts.state == PGH_STATE_IDLE)

@@ -428,6 +428,12 @@ with_settings(rules =>
 @others = map { client("web-$_") } 1, 2, 1;
 heard($others[2], q{a rule's connections});
 $_->close for @others;
+with_settings(
+	admission_wait => '200ms',
+	rules => 'application=pg_dump: exempt; application=web-*: connections=2');
+@others = map { client("web-$_") } 1, 2, 1;
+heard($others[2], q{a rule's connections, after a wait});
+$_->close for @others;
 
 with_settings(rules =>
 	  'application=pg_dump: exempt; user=app: connect_rate=1');

@@ -49,14 +49,14 @@ run('psql', '-qX', $conninfo, "-c 'CREATE ROLE app LOGIN; CREATE EXTENSION pg_hy
 
 print "draining busy sessions, $sessions\n";
 my $began = time;
-my $output = `'$folder/drainer' '$folder' 54329 $clients $sessions`;
+my $output = `'$folder/drainer' '$folder' 54329 $clients $sessions 2>'$folder/drainer.err'`;
 my $status = $?;
 my %figures = $output =~ /^(\w+) (\d+)$/mg;
 run('pg_ctl', 'stop -s -m fast -D', "'$data'");
-die "drainer failed\n" if $status != 0 || !defined $figures{difference};
+die "drainer failed\n", `grep '^drainer' '$folder/drainer.err'` if $status != 0 || !defined $figures{difference};
 printf "\ndrain: %d sessions of %d clients ended in %d drains and %d s, beside %d transactions: %d broken, %d lost otherwise, sums differ by %d\n",
   $figures{drained}, $clients, $figures{drains}, time - $began,
   @figures{qw(committed broken other difference)};
 my $wrong = $figures{broken} || $figures{other} || $figures{difference};
-print "\nFAILED: a drain broke something\n" if $wrong;
+print "\nFAILED: a drain broke something\n", `grep '^drainer' '$folder/drainer.err'` if $wrong;
 exit($wrong ? 1 : 0);
