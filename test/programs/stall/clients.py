@@ -18,8 +18,10 @@ HOW it is connected: unix, tcp, tls.
 Prints a line for each client as soon as it has stopped: WHAT HOW PID SECONDS,
 the time of the last byte, and "ready" when all of them have.  Those that are
 slow go on until standard input ends.  Then each of them does the rest at once,
-and a line is printed for each client: WHAT HOW PID and how it ended: "done",
-"closed", "open", or the SQLSTATE and the message of an error.
+and a line is printed for each client: WHAT HOW PID GAP and how it ended: "done",
+"closed", "open", or the SQLSTATE and the message of an error.  GAP is the
+longest time in seconds in which one that is slow moved nothing: on a busy
+machine it may not have come to it.
 """
 import select
 import socket
@@ -45,6 +47,8 @@ class Client:
         self.pid = 0
         self.error = None
         self.ended = False
+        self.gap = 0
+        self.moved = None
         if how == "tls":
             self.start_tls()
         self.send_now(message(b"", struct.pack("!i", 196608) + b"user\0app\0database\0postgres\0"
@@ -163,13 +167,15 @@ class Client:
             self.to_send = self.encode(message(b"Q", b"SELECT '" + b"x" * ROW + b"'\0"))
         else:
             sys.exit(f"what is {self.kind}?")
-        print(self.what, self.how, self.pid, f"{time.time():.6f}", flush=True)
+        self.moved = time.time()
+        print(self.what, self.how, self.pid, f"{self.moved:.6f}", flush=True)
 
     def query(self, sql):
         self.send_now(message(b"Q", sql.encode() + b"\0"))
 
     def move(self):
         """One byte."""
+        self.note_gap()
         try:
             if self.kind in ("copy", "pipeline"):
                 self.socket.sendall(self.to_send[:1])
@@ -178,9 +184,15 @@ class Client:
                 self.input += self.decode(self.socket.recv(1))
         except ConnectionError:
             pass
+        self.moved = time.time()
+
+    def note_gap(self):
+        if self.slow:
+            self.gap = max(self.gap, time.time() - self.moved)
 
     def finish(self):
         """The rest at once; returns how it ended."""
+        self.note_gap()
         try:
             if self.slow:
                 self.socket.sendall(self.to_send)
@@ -188,7 +200,7 @@ class Client:
                     self.send_now(message(b"S", b""))
         except OSError:
             pass
-        ready = self.read_until(b"Z", PATIENCE if self.slow else 1)
+        ready = self.read_until(b"Z", PATIENCE if self.slow else 0.2)
         if self.error or ready:
             return self.error or "done"
         return "closed" if self.ended else "open"
@@ -209,20 +221,34 @@ def wait(clients, interval):
             client.move()
 
 
+def go_on(clients, interval):
+    """Move what is slow and due."""
+    for client in clients:
+        if client.slow and client.moved and time.time() - client.moved >= interval:
+            client.move()
+
+
 def main():
     folder, port, interval = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     clients = []
     for word in sys.argv[4:]:
         what, how, *number = word.split("/")
         clients += [Client(what, how, folder, port) for _ in range(int(number[0]) if number else 1)]
+    # those that must not stop begin last, and go on meanwhile
+    clients.sort(key=lambda c: c.slow)
     for client in clients:
         client.begin()
+        go_on(clients, interval)
     print("ready", flush=True)
     wait([c for c in clients if c.slow], interval)
     # first those that must not stop now, last those that say nothing more
     clients.sort(key=lambda c: (not c.slow, c.kind not in ("result", "copyto")))
-    for client in clients:
-        print(client.what, client.how, client.pid, client.finish(), flush=True)
+    for client in list(clients):
+        end = client.finish()
+        client.slow = False
+        go_on(clients, interval)
+        print(client.what, client.how, client.pid, f"{client.gap:.2f}", end, flush=True)
+    time.sleep(1)  # so that it is seen what they did
 
 
 main()
