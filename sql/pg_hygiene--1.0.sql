@@ -297,7 +297,7 @@ COMMENT ON COLUMN hygiene.applications.slot_time IS
 COMMENT ON COLUMN hygiene.applications.horizon_xids IS
 	'By how many transaction ids one of its idle transactions held back VACUUM, at most';
 COMMENT ON COLUMN hygiene.applications.diagnosed_since IS
-	'Since when `diagnosis` holds: when the worker first saw it, to 20 seconds, or the leak was first seen; null while there is none';
+	'Since when `diagnosis` holds: when the worker first saw it, to a minute, or the leak was first seen; null while there is none';
 COMMENT ON COLUMN hygiene.applications.diagnosed_at IS
 	'When it was last seen so: that it is no more stays for a week, and over a restart; null while there is none';
 

@@ -19,8 +19,13 @@
 #include "look/live.h"
 #include "shared/applications.h"
 
-/* Nothing that is wrong is over sooner. */
-#define PGH_ADVISE_INTERVAL (20 * USECS_PER_SEC)
+/*
+ * A look at all sessions takes as long as several passes, and nothing that is
+ * wrong is over sooner.
+ */
+#ifndef PGH_ADVISE_INTERVAL
+#define PGH_ADVISE_INTERVAL (60 * USECS_PER_SEC)
+#endif
 
 static void
 advise(int index, PghLive *live, TimestampTz now)
