@@ -431,6 +431,9 @@ load_applications(PghStream *stream)
 		if (!pgh_get(stream, &kept, sizeof(kept)))
 			return false;
 		kept.name[PGH_NAME_LEN - 1] = '\0';
+		pgh_make_bool(&kept.is_rest);
+		pgh_make_bool(&kept.is_family);
+		pgh_make_bool(&kept.established);
 		load_application(&kept);
 	}
 	return true;

@@ -265,6 +265,8 @@ load_behaviour(PghStream *stream)
 		if (!pgh_get(stream, &in, sizeof(in)))
 			return false;
 		in.name[PGH_NAME_LEN - 1] = '\0';
+		if (in.behaviour.address.family > PGH_ADDRESS_INET6)
+			in.behaviour.address.family = PGH_ADDRESS_UNKNOWN;
 		pgh_behaviour_merge(find_room(in.is_rest ? 0 :
 									  place_of(in.name)),
 							&in.behaviour);

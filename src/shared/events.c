@@ -215,6 +215,21 @@ save_events(PghStream *stream)
 		pgh_put_with_text(stream, &event, offsetof(PghEvent, query));
 }
 
+/* Is everything that is looked up in a table in that table? */
+static bool
+is_sound(PghEvent *event)
+{
+	pgh_make_bool(&event->wrote);
+	pgh_make_bool(&event->has_session);
+	pgh_make_identity(&event->who);
+	event->trace_id[PGH_TRACE_ID_LEN - 1] = '\0';
+	return event->decision.action <= PGH_ACTION_ROLLBACK &&
+		event->decision.reason < PGH_N_LIMITS &&
+		event->decision.rule <= PGH_MAX_RULES &&
+		event->outcome <= PGH_OUTCOME_OBSERVED &&
+		event->state <= PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+}
+
 /*
  * Events come in the order of their ids, so with a smaller ring the newest
  * remain.  An outcome that was never recorded: the session ended in a crash.
@@ -233,6 +248,8 @@ load_events(PghStream *stream)
 		PghEvent	event;
 
 		if (!pgh_get_with_text(stream, &event, offsetof(PghEvent, query)))
+			return false;
+		if (!is_sound(&event))
 			return false;
 		if (event.outcome == PGH_OUTCOME_PENDING)
 			event.outcome = PGH_OUTCOME_SPARED;

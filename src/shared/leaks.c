@@ -375,12 +375,28 @@ save_leaks(PghStream *stream)
 	}
 }
 
+/* Is everything that is looked up in a table in that table? */
+static bool
+is_sound(PghLeak *leak)
+{
+	pgh_make_bool(&leak->wrote);
+	pgh_make_bool(&leak->locks_rows);
+	pgh_make_identity(&leak->who);
+	for (int i = 0; i < PGH_LEAK_ADDRESSES; i++)
+		if (leak->addresses[i].family > PGH_ADDRESS_INET6)
+			return false;
+	return leak->state <= PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
+		leak->statement <= PGH_STATEMENT_UTILITY &&
+		leak->n_clients <= PGH_MAX_LEAK_CLIENTS;
+}
+
 static bool
 load_leaks(PghStream *stream)
 {
 	for (int i = 0; i < PGH_MAX_LEAKS && stream->length > 0; i++)
 	{
-		if (!pgh_get_with_text(stream, &leaks[i], offsetof(PghLeak, query)))
+		if (!pgh_get_with_text(stream, &leaks[i], offsetof(PghLeak, query)) ||
+			!is_sound(&leaks[i]))
 		{
 			memset(&leaks[i], 0, sizeof(PghLeak));
 			return false;

@@ -147,6 +147,15 @@ start_with_part('no sense',
 	with_checksums(with($good, $parts{leaks}{at}, 0xffffffff)),
 	'leaks', 'what it says makes no sense');
 
+# Nor is a reason that no limit has: it would be looked up in a table.
+my $reason_at = $parts{events}{at} + 8 + 4 + 8 + 8 + 1;
+cmp_ok(ord substr($good, $reason_at, 1), '<', 32,
+	'this test knows where the first event has its reason');
+my $no_reason = $good;
+substr $no_reason, $reason_at, 1, chr 200;
+start_with_part('a reason that no limit has', with_checksums($no_reason),
+	'events', 'what it says makes no sense');
+
 #
 # One that cannot even be opened, for the server is no superuser.
 #

@@ -116,7 +116,7 @@ client_psycopg()
 	mkdir -p "$folder/away"
 	mv "$folder/psycopg" "$folder/psycopg_pool" "$folder/away/" 2>/dev/null || :
 	as_user env -C "$folder" PSYCOPG_IMPL=python "$python" -m pytest -v \
-		-p no:cacheprovider -m 'not mypy and not slow and not proxy' \
+		-o cache_dir="$work/tmp/cache" -m 'not mypy and not slow and not proxy' \
 		--test-dsn "host=127.0.0.1 port=$port user=postgres dbname=test" tests
 }
 
@@ -126,7 +126,7 @@ client_psycopg2()
 		as_user env -C "$folder" "$python" setup.py -q build >"$log.build" 2>&1
 	fi
 	as_user env -C "$folder/build"/lib* PSYCOPG2_TESTDB=test \
-		PYTHONPATH="$(echo "$folder/build"/lib*):$folder/for_tests" \
+		PYTHONPATH="$(echo "$folder/build"/lib*)" \
 		PSYCOPG2_TESTDB_HOST=127.0.0.1 PSYCOPG2_TESTDB_PORT="$port" \
 		PSYCOPG2_TESTDB_USER=postgres "$python" -m pytest -v \
 		-p no:cacheprovider "$folder/tests"
