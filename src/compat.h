@@ -268,4 +268,16 @@ pgh_my_proc_number(void)
 	return (int) (MyProc - ProcGlobal->allProcs);
 }
 
+/*
+ * A hint that this will be read soon; any address will do.  Where one place of
+ * a large array after the other is looked at, that of PGH_AHEAD places further
+ * on is asked for: so nearly no time goes by waiting for memory.
+ */
+#define PGH_AHEAD 8
+#ifdef __GNUC__
+#define pgh_prefetch(address) __builtin_prefetch((const void *) (address))
+#else
+#define pgh_prefetch(address) ((void) (address))
+#endif
+
 #endif							/* PGH_COMPAT_H */

@@ -215,6 +215,8 @@ collect(PghCollection *all)
 	memset(all, 0, sizeof(*all));
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
+		/* the hint is free to name one behind the last */
+		pgh_prefetch(&ProcGlobal->allProcs[i + PGH_AHEAD].waitStatus);
 		if (!waits(i))
 			continue;
 		if (all->seen == NULL)

@@ -99,19 +99,17 @@ read_name(PghSession *session)
  * VACUUM sees of this process.
  */
 int64
-pgh_scan_xmin_age(int proc_number)
+pgh_scan_xmin_age(int proc_number, TransactionId next)
 {
 	volatile PGPROC *proc = &ProcGlobal->allProcs[proc_number];
 	TransactionId xid = proc->xid;
 	TransactionId oldest = proc->xmin;
-	TransactionId next;
 
 	if (!TransactionIdIsNormal(oldest) ||
 		(TransactionIdIsNormal(xid) && TransactionIdPrecedes(xid, oldest)))
 		oldest = xid;
 	if (!TransactionIdIsNormal(oldest))
 		return -1;
-	next = XidFromFullTransactionId(ReadNextFullTransactionId());
 
 	/* One that was begun this moment is not a whole round old. */
 	return TransactionIdPrecedes(oldest, next) ? next - oldest : 0;
@@ -132,7 +130,7 @@ read_proc(PghSession *session)
 	session->lxid = pgh_proc_lxid(proc);
 	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
-	session->xmin_age = pgh_scan_xmin_age(session->index);
+	session->xmin_age = pgh_scan_xmin_age(session->index, ReadNextTransactionId());
 	facts->xmin_age = Max(session->xmin_age, 0);
 
 	/* Outside a transaction, what is still locked is so for the session. */

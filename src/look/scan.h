@@ -83,11 +83,11 @@ pgh_activity_changecount(const PgBackendStatus *beentry)
 }
 
 /*
- * How many transaction ids behind the next one the oldest is that a process
- * keeps VACUUM from going beyond; -1 if there is none.  "proc_number" is an
- * index into core's allProcs.
+ * How many transaction ids behind "next", the next one a moment ago, the oldest
+ * is that a process keeps VACUUM from going beyond; -1 if there is none.
+ * "proc_number" is an index into core's allProcs.
  */
-extern int64 pgh_scan_xmin_age(int proc_number);
+extern int64 pgh_scan_xmin_age(int proc_number, TransactionId next);
 
 /* Client address of a session, as core has it; false when it has gone. */
 extern bool pgh_scan_client(const PghSession *session, SockAddr *address);

@@ -233,7 +233,9 @@ at_transaction_event(XactEvent event, void *arg)
 		TimestampTz xact_start = GetCurrentTransactionStartTimestamp();
 
 		pg_atomic_write_u64(&slot->transactions, ++transactions_ended);
-		if (unlikely(transactions_ended == established_at))
+		/* one that only its session's end ended tells nothing of it */
+		if (unlikely(transactions_ended == established_at) &&
+			!proc_exit_inprogress)
 			pgh_member_establish(slot);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot, xact_start);

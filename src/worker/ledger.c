@@ -19,7 +19,9 @@
 #include "worker/ledger.h"
 
 #include "access/transam.h"
+#include "storage/proc.h"
 
+#include "compat.h"
 #include "pure/limits.h"
 #include "shared/members.h"
 #include "shared/leaks.h"
@@ -45,6 +47,18 @@ static PghSpell *spells;		/* one for each slot, as what follows */
 static TimestampTz *moments;
 static PghLeakCost *leak_costs;
 static int	n_leak_costs;
+
+/* What applications are to be charged at the end of a look: once each. */
+typedef struct PghCharge
+{
+	uint32		application;
+	uint32		id;
+	PghCost		cost;
+} PghCharge;
+
+static PghCharge *charges;
+static int	n_charges;
+static int *newest_charge;		/* of each place; see charge_later() */
 static TimestampTz last_look = 0;
 static int64 last_next_xid = 0; /* the next transaction id then */
 
@@ -56,6 +70,8 @@ pgh_ledger_start(void)
 
 	/* One spell of a slot may end and another begin between two looks. */
 	leak_costs = palloc0(mul_size(2 * pgh_n_slots, sizeof(PghLeakCost)));
+	charges = palloc0(mul_size(2 * pgh_n_slots, sizeof(PghCharge)));
+	newest_charge = palloc0(mul_size(pgh_n_applications, sizeof(int)));
 }
 
 void
@@ -99,6 +115,42 @@ pgh_ledger_moments(void)
  * ----------
  */
 
+/* To what an application is charged already, if it is. */
+static void
+charge_later(uint32 application, uint32 id, const PghCost *cost)
+{
+	int			place = newest_charge[application];
+	PghCharge  *charge = &charges[place];
+
+	if (place >= n_charges || charge->application != application ||
+		charge->id != id)
+	{
+		newest_charge[application] = n_charges;
+		charge = &charges[n_charges++];
+		charge->application = application;
+		charge->id = id;
+		memset(&charge->cost, 0, sizeof(PghCost));
+	}
+	pgh_cost_add(&charge->cost, cost);
+}
+
+static void
+charge_applications(void)
+{
+	if (n_charges == 0)
+		return;
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	for (int i = 0; i < n_charges; i++)
+	{
+		uint32		index = pgh_application_by_id(charges[i].application,
+												  charges[i].id);
+
+		pgh_application_charge(&pgh_applications[index], &charges[i].cost);
+	}
+	pgh_unlock(&pgh_applications_part);
+	n_charges = 0;
+}
+
 /* What a spell costs before it is known as a leak is kept until then. */
 static void
 put_down(PghSpell *spell, const PghCost *cost)
@@ -107,15 +159,7 @@ put_down(PghSpell *spell, const PghCost *cost)
 		cost->horizon_xids == 0)
 		return;
 	if (spell->application != PGH_NO_APPLICATION)
-	{
-		uint32		index;
-
-		pgh_lock(&pgh_applications_part, LW_SHARED);
-		index = pgh_application_by_id(spell->application,
-									  spell->application_id);
-		pgh_application_charge(&pgh_applications[index], cost);
-		pgh_unlock(&pgh_applications_part);
-	}
+		charge_later(spell->application, spell->application_id, cost);
 	pgh_cost_add(&spell->unsettled, cost);
 }
 
@@ -221,8 +265,19 @@ begin_spell(int index)
 	spell->began = spell->seen = watch->details->spell;
 }
 
+/* Have at hand what follow_spell() will read. */
 static void
-follow_spell(int index, const PghBlocked *blocked, TimestampTz now)
+fetch_ahead(int index)
+{
+	if (index >= pgh_n_slots || !spells[index].open)
+		return;
+	pgh_prefetch(&pgh_slots[index].application);
+	pgh_prefetch(&ProcGlobal->allProcs[index].xmin);
+}
+
+static void
+follow_spell(int index, const PghBlocked *blocked, int64 next_xid,
+			 TimestampTz now)
 {
 	PghSpell   *spell = &spells[index];
 	const PghWatch *watch = &pgh_watches[index];
@@ -235,7 +290,7 @@ follow_spell(int index, const PghBlocked *blocked, TimestampTz now)
 	if (spell->in_transaction)
 	{
 		cost.slot_time = elapsed;
-		spell->xmin_age = pgh_scan_xmin_age(index);
+		spell->xmin_age = pgh_scan_xmin_age(index, (TransactionId) next_xid);
 		cost.horizon_xids = Max(spell->xmin_age, 0);
 	}
 	if (blocked != NULL)
@@ -324,14 +379,16 @@ pgh_ledger_look(const PghBlocked *blocked, TimestampTz now)
 	{
 		const PghWatch *watch = &pgh_watches[i];
 
+		fetch_ahead(i + PGH_AHEAD);
 		if (spells[i].open && !goes_on(i))
 			end_spell(i, next_xid, now);
 		if (!watch->live || !watch->locks_count)
 			continue;
 		if (!spells[i].open)
 			begin_spell(i);
-		follow_spell(i, blocked, now);
+		follow_spell(i, blocked, next_xid, now);
 	}
+	charge_applications();
 	charge_leaks();
 	last_look = now;
 	last_next_xid = next_xid;

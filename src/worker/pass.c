@@ -330,9 +330,10 @@ publish_usage(void)
 		PghWatch   *watch = &pgh_watches[i];
 		PghUse	   *use = &uses[n];
 
+		if (!watch->live || !(watch->busy || watch->used))
+			continue;
 		use->application = pgh_member_of(&pgh_slots[i]);
-		if (!watch->live || use->application == PGH_NO_APPLICATION ||
-			!(watch->busy || watch->used))
+		if (use->application == PGH_NO_APPLICATION)
 			continue;
 		use->role = watch->details->role;
 		use->busy = watch->busy;
@@ -391,6 +392,18 @@ attend(int index, PghWatch *watch, TimestampTz now)
 		watch->deadline : Min(watch->deadline, watch->retry_at);
 }
 
+/* Have at hand what at_rest() will read. */
+static void
+fetch_ahead(int index)
+{
+	const PghWatch *watch = &pgh_watches[index];
+
+	if (index >= pgh_n_slots || !watch->live)
+		return;
+	pgh_prefetch(&pgh_slots[index].changecount);
+	pgh_prefetch(&watch->beentry->st_changecount);
+}
+
 static TimestampTz
 attend_all(TimestampTz now, int *n_sessions)
 {
@@ -399,8 +412,10 @@ attend_all(TimestampTz now, int *n_sessions)
 	*n_sessions = 0;
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
-		TimestampTz turn = attend(i, &pgh_watches[i], now);
+		TimestampTz turn;
 
+		fetch_ahead(i + PGH_AHEAD);
+		turn = attend(i, &pgh_watches[i], now);
 		next = Min(next, turn);
 		*n_sessions += pgh_watches[i].live;
 	}

@@ -158,7 +158,7 @@ my @readers = cast_of('reader', 1);
 my @pinning = grep { $_->{pins} } @readers;
 my $busy = client_on($node, 'reader',
 	'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT * FROM t');
-$busy->send_query("SELECT pg_sleep(4)");
+$busy->send_query("SELECT pg_sleep(8)");
 burn(5);
 outlives($node, $readers[-1], 300);
 is(scalar(grep { $_->is_open } @readers), scalar @readers,

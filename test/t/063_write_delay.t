@@ -3,7 +3,7 @@
 # writing it never delays an ending: not with a full history, not while the
 # disk hangs, not when it is full.
 #
-# In the test build it is written every ten seconds.  "make test-long" waits
+# In the test build it is written every five seconds.  "make test-long" waits
 # for the minute, and for that after which a loss is told again.
 
 use PgHygiene;
@@ -18,7 +18,7 @@ my $LARGEST = 1023;
 my $FILLERS = 50;
 my $LIMIT = 0.010;
 my $ALLOWED = 0.005;
-my $A_WRITING = $ENV{PGH_LONG} ? 75 : 15;
+my $A_WRITING = $ENV{PGH_LONG} ? 75 : 8;
 
 my $main = new_node(
 	'main',
@@ -205,7 +205,7 @@ sub not_later
 	return;
 }
 
-my @calm = lateness($stuck, 200);
+my @calm = lateness($stuck, 100);
 figures('calm', @calm);
 my @endings = map { end_one($main) } 1 .. 100;
 my @calm_main = map { $_->{late} } @endings;
@@ -269,7 +269,7 @@ is($main->safe_psql('postgres', 'SELECT count(*) FROM hygiene.events'),
 not_later('the disk hangs', \@calm, sub { lateness($stuck, 100) });
 is( $stuck->safe_psql(
 		'postgres', "SELECT count(*) FROM hygiene.leaks
-		WHERE application_name = 'ends' AND ended >= 300"),
+		WHERE application_name = 'ends' AND ended >= 200"),
 	1,
 	'the disk hangs: leaks are noted');
 

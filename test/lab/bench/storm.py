@@ -46,6 +46,13 @@ BATCH: Role = ("batch", "batch", [])
 WEB: Role = ("web", "web", [])
 ORDERS: Role = ("orders", "leak", [])
 FIRST: Role = ("first", "first", [])
+NAMES = 1_000_000
+NAMING: List[Role] = [
+    (name, "names", [f"kind={kind}", f"connections={connections}",
+                     f"total={NAMES * connections // 50 + 1}"])
+    for name, kind, connections in (
+        ("billing", "digits", 17), ("search", "uuid", 17),
+        ("mail", "hex", 16))]
 TENANTS = 200
 BURST: Role = ("orders", "burst", [])
 HAMMER: Role = ("hammer", "hammer", ["rate=1000"])  # has a role of its own
@@ -64,6 +71,8 @@ class Storm:
     slower_by_ms: float = 20
     attempts: float = 0         # so many a second are needed to judge that
     programs: bool = False      # as many applications as programs, about
+    names: int = 0              # so many are taken, by three programs
+    worker_kb: int = 256        # and the worker grows by less than that
 
 
 def neighbours(*leakers: Role, web: int = 8) -> List[Role]:
@@ -105,6 +114,8 @@ STORMS = [
     Storm("no-families", "  application_families = off, orders-<pid>",
           neighbours(("orders", "leak", ["naming=pid"])),
           HYGIENE + [("pg_hygiene.application_families", "off")]),
+    Storm("million", "  a million names",
+          [CHECKOUT, *NAMING], served={"checkout": 99.0}, names=NAMES),
     Storm("bursts", "  bursts of 50 every 2 s",
           neighbours(BURST),
           served={"checkout": 98.0}, unhurt=True),
@@ -220,8 +231,10 @@ def run(storm: Storm, seconds: float, bindir: Path, directory: Path,
         extra if storm.settings else [])
     with Cluster(bindir, directory, settings) as cluster:
         prepare(cluster, 1 if not storm.settings else -1)
+        before = worker_kb(cluster)
         results = perform(storm, seconds, cluster)
-        results["server"] = {"log_lines": count_lines(cluster.log)}
+        results["server"] = {"log_lines": count_lines(cluster.log),
+                             "worker_kb": worker_kb(cluster) - before}
         if ("shared_preload_libraries", "pg_hygiene") in settings:
             connection = cluster.connect()
             with connection.cursor() as cursor:
@@ -236,8 +249,11 @@ def run(storm: Storm, seconds: float, bindir: Path, directory: Path,
                     if cursor.fetchone()[0] == 1:
                         break
                     time.sleep(0.1)
-                cursor.execute("SELECT count(*) FROM hygiene.applications")
-                results["server"]["applications"] = cursor.fetchone()[0]
+                cursor.execute("SELECT application_name"
+                               " FROM hygiene.applications")
+                names = [row[0] for row in cursor.fetchall()]
+                results["server"]["applications"] = len(names)
+                results["server"]["application_names"] = names
             connection.close()
         return results
 
@@ -256,6 +272,20 @@ def prepare(cluster: Cluster, limit: int) -> None:
             cursor.execute(f"CREATE ROLE tenant{number} LOGIN IN ROLE app")
         cursor.execute("SELECT pg_reload_conf()")
     connection.close()
+
+
+def worker_kb(cluster: Cluster) -> int:
+    """How much memory of its own pg_hygiene's worker has; 0 without one."""
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity"
+                       " WHERE backend_type = 'pg_hygiene worker'")
+        row = cursor.fetchone()
+    connection.close()
+    if row is None:
+        return 0
+    status = Path(f"/proc/{row[0]}/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0])
 
 
 def count_lines(path: Path) -> int:
@@ -291,6 +321,20 @@ def broken_promises(storm: Storm, results: Results,
             broken.append("programs that were new here waited"
                           f" {first['median_s']:.1f} s and lost"
                           f" {first['lost']}")
+    if storm.names:
+        taken = sum(result.get("names", 0) for result in results.values())
+        rows = results["server"]["applications"]
+        grown = results["server"]["worker_kb"]
+        print(f"    {taken} names in {rows} rows; the worker grew by"
+              f" {grown} kB", flush=True)
+        # checkout, whoever asks, those that are gone, and of each program its
+        # first name and its family
+        if taken < storm.names:
+            broken.append(f"{taken} names were taken, not {storm.names}")
+        if rows > 3 + 2 * len(NAMING):
+            broken.append(f"{rows} rows, not {3 + 2 * len(NAMING)}")
+        if grown > storm.worker_kb:
+            broken.append(f"the worker grew by {grown} kB")
     if storm.quieter in others:
         slower = (results["checkout"]["p99"]
                   - others[storm.quieter]["checkout"]["p99"])

@@ -17,6 +17,9 @@ line of JSON about how it fared.
               another one: tries to connect ten times a second until it gets
               in, then makes some transactions, pauses, and makes one more
               (every=2 seconds, pause=6)
+    names     takes a new name each time it commits, as fast as it can, on some
+              connections (kind=digits, uuid or hex; connections=17,
+              total=333334 names)
     burst     so many connections at the same instant, each left in a
               transaction (size=50, every=2 seconds)
     checkout  opens a connection, reads, closes (rate=10 a second)
@@ -30,6 +33,7 @@ import itertools
 import json
 import os
 import random
+import re
 import resource
 import select
 import socket
@@ -85,9 +89,10 @@ def percentile(ordered: List[float], percent: float) -> Optional[float]:
 
 
 def _gist(message: str) -> str:
-    """The first line of an error, without where the server is."""
+    """The first line of an error, without where the server is and which name
+    was taken: the report must fit the pipe that nobody reads before the end."""
     first = (message.strip().splitlines() or [""])[0]
-    return first.split("failed: ")[-1]
+    return re.sub('"[^"]*"', '"..."', first.split("failed: ")[-1])
 
 
 class Clock:
@@ -222,6 +227,58 @@ def first(url: str, clock: Clock, every: float = 2, pause: float = 6) -> Dict:
     ordered = sorted(waited)
     return {"came": len(programs), "median_s": percentile(ordered, 50),
             "longest_s": percentile(ordered, 100), "lost": lost}
+
+
+NAME_PARTS = {
+    "digits": "%s::text",
+    "uuid": "md5(%s::text)::uuid::text",
+    "hex": "substr(md5(%s::text), 1, 16)",
+}
+NAMES_AT_ONCE = 1000
+
+
+def names(url: str, clock: Clock, kind: str = "digits", connections: int = 17,
+          total: int = 333334) -> Dict:
+    """Each connection has its share of the names, and no other has it."""
+    program = parse_qs(urlsplit(url).query)["application_name"][0]
+    connections = int(connections)
+    each = -(-int(total) // connections)
+    taken: List[int] = []
+    errors: Counter = Counter()
+
+    def take_names(number: int) -> None:
+        mine = 0
+        try:
+            connection = psycopg2.connect(url)
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                while mine < each and not clock.over.is_set():
+                    n = min(NAMES_AT_ONCE, each - mine)
+                    first = 10_000_000 * (number + 1) + mine
+                    cursor.execute(
+                        "DO $$ BEGIN FOR i IN %d..%d LOOP"
+                        " PERFORM set_config('application_name',"
+                        " '%s-' || %s, false); COMMIT;"
+                        " END LOOP; END $$" % (
+                            first, first + n - 1, program,
+                            NAME_PARTS[kind] % "i"))
+                    mine += n
+            clock.over.wait()
+            connection.close()
+        except psycopg2.Error as error:
+            errors[_gist(str(error))] += 1
+        taken.append(mine)
+
+    clock.wait_for_go()
+    workers = [threading.Thread(target=take_names, args=(number,), daemon=True)
+               for number in range(connections)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(max(clock.end - time.monotonic(), 0)
+                    + LAST_ANSWERS_SECONDS)
+    return {"asked": connections, "served": connections - sum(errors.values()),
+            "names": sum(taken), "errors": dict(errors)}
 
 
 def burst(url: str, clock: Clock, size: int = 50, every: float = 2) -> Dict:
@@ -457,7 +514,8 @@ class Wire:
 
 
 PROGRAMS = {program.__name__: program
-            for program in (leak, first, burst, checkout, batch, web, hammer)}
+            for program in (leak, first, names, burst, checkout, batch, web,
+                            hammer)}
 
 
 def _value(text_: str) -> object:
