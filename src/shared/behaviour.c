@@ -8,7 +8,8 @@
  * that is alive, or decide.
  *
  * The table of names has more places than there may be names, and what is kept
- * here is large; so each place gets a room only when it needs one.  Room 0 is that of PGH_OTHER_APPLICATIONS.
+ * here is large; so each place gets a room only when it needs one.  Room 0 is
+ * that of PGH_OTHER_APPLICATIONS.
  *
  *-------------------------------------------------------------------------
  */
