@@ -11,6 +11,7 @@
 #   make bench     what it costs, with the goals
 #   make dist      what is committed, as PGXN wants it: .zip and .tar.gz
 #   make test-package  Debian's package, in a fresh Debian; needs root
+#   make test-images   the RPM, and what containers are made of
 #
 # PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, everywhere.
 
@@ -36,7 +37,7 @@ PG_CONFIG ?= pg_config
 # These install what is missing, PostgreSQL included, or need none, so they
 # must start without it; everything else needs PGXS at once.
 .DEFAULT_GOAL := all
-ifneq ($(filter-out demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package test-images,$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error PostgreSQL's server headers are missing ("$(PG_CONFIG) --pgxs" finds none): install them, on Debian 12 with "apt-get install postgresql-server-dev-15 libkrb5-dev", or name another PostgreSQL with PG_CONFIG=/path/to/pg_config)
@@ -77,7 +78,7 @@ ifneq ($(filter command environment,$(firstword $(origin PG_CONFIG))),)
 chosen = PG_CONFIG='$(PG_CONFIG)'
 endif
 
-.PHONY: demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package
+.PHONY: demo test test-long test-fresh test-matrix test-valgrind stress bench dist test-package test-images
 demo:
 	@$(chosen) test/demo/run
 
@@ -112,3 +113,6 @@ dist:
 
 test-package:
 	@test/lab/package
+
+test-images:
+	@$(chosen) test/lab/images

@@ -62,8 +62,9 @@
  * The backend waits in ClientRead, in state idle, and its transaction state is
  * the one outside of any, so that there is nothing to break.  What it has
  * answered was handed to the kernel before it began to wait: nothing waits in
- * its send buffer.  So no acknowledgement is lost, and what the client has sent meanwhile is not looked at: a statement
- * that gets this FATAL for an answer has not run.
+ * its send buffer.  So no acknowledgement is lost, and what the client has sent
+ * meanwhile is not looked at: a statement that gets this FATAL for an answer has
+ * not run.
  *
  * Transactions
  * ------------
@@ -71,9 +72,9 @@
  * the victim's answer to the moment at which PostgreSQL heeds it, the
  * transaction may come to its end.  So before it commits the answer is heeded,
  * while it commits none is given, and a cancel that is still there at its end
- * is withdrawn (see at_transaction_event() in session/hooks.c).  An end that is given
- * while the transaction rolls back is not withdrawn, since it cannot be told
- * from somebody else's SIGTERM.  It comes between two statements: core looks at
+ * is withdrawn (see at_transaction_event() in session/hooks.c).  An end that is
+ * given while the transaction rolls back is not withdrawn, since it cannot be
+ * told from somebody else's SIGTERM.  It comes between two statements: core looks at
  * interrupts before it begins with the next one, so that nothing of another
  * transaction is lost.
  *
