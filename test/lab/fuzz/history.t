@@ -39,7 +39,13 @@ sub live
 	{
 		my $client = client($name, 'BEGIN', "SELECT '$name'");
 
-		if ($name eq 'roll') { until_row($node, q{SELECT rolled_back > 0 FROM hygiene.status}) }
+		# not by a counter, for that may come from the file
+		if ($name eq 'roll')
+		{
+			until_row($node,
+				q{SELECT count(*) FROM pg_stat_activity
+				WHERE application_name = 'roll' AND state LIKE '%aborted%'}, '1');
+		}
 		else { $client->wait_closed }
 		$client->close;
 	}
