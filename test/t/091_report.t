@@ -193,6 +193,20 @@ my $latin = page('for a client in LATIN1', encoding => 'LATIN1');
 has($latin, 'pre', $shown, 'the same for a client of another encoding');
 
 #
+# Others do not see what the views hide from them.
+#
+my $others = page('for another role', user => 'app');
+has($others, 'pre', '<insufficient privilege>', 'the statement is hidden');
+has_not($others, 'alert(3)', 'wherever it is');
+has($others, 'bdi', $NASTY, 'the name is not');
+
+#
+# Other encodings: nothing that a client left behind makes the page fail.
+#
+page("from a database in $_->[0]", dbname => $_->[1])
+  for [ 'UTF8', 'postgres' ], [ 'LATIN1', 'latin' ], [ 'SQL_ASCII', 'bytes' ];
+
+#
 # Who blocks, who holds VACUUM back, and from where a leak comes.
 #
 one('CREATE TABLE queue (i int); GRANT ALL ON queue TO PUBLIC');
@@ -259,20 +273,6 @@ has($page, 'h2', 'What would have been ended or refused', 'and why');
 has($page, 'small', '1 would have been', 'and whose');
 $observed->close;
 configure($node, mode => 'enforce', rules => "$RULES; application=x*: idle_in_transaction_timeout=100ms");
-
-#
-# Others do not see what the views hide from them.
-#
-my $others = page('for another role', user => 'app');
-has($others, 'pre', '<insufficient privilege>', 'the statement is hidden');
-has_not($others, 'alert(3)', 'wherever it is');
-has($others, 'bdi', $NASTY, 'the name is not');
-
-#
-# Other encodings: nothing that a client left behind makes the page fail.
-#
-page("from a database in $_->[0]", dbname => $_->[1])
-  for [ 'UTF8', 'postgres' ], [ 'LATIN1', 'latin' ], [ 'SQL_ASCII', 'bytes' ];
 
 #
 # With nothing to show.
