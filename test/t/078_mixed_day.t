@@ -13,7 +13,7 @@ plan skip_all => 'psycopg2 is not there'
 
 my $SECONDS = 32;    # long enough for twenty leaks of each kind
 my $folder = $PostgreSQL::Test::Utils::tmp_check;
-my ($clock, $library) = ("$folder/clock", "$folder/step.so");
+my ($clock, $library) = ("$folder/mixed_day_clock", "$folder/mixed_day_step.so");
 
 system_or_bail('gcc', '-std=gnu99', '-shared', '-fPIC', '-o', $library,
 	"$FindBin::RealBin/../programs/clock/step.c", '-ldl');
