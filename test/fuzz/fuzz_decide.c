@@ -224,7 +224,11 @@ check_verdict(const PghFacts *facts, const PghLimits *limits)
 	REQUIRE(verdict.decision.limit == limits->value[verdict.decision.reason]);
 	REQUIRE(verdict.decision.rule == limits->rule[verdict.decision.reason]);
 	if (facts->state == PGH_STATE_ACTIVE)
-		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION);
+		REQUIRE(verdict.decision.reason == PGH_LIMIT_TRANSACTION ||
+				verdict.decision.reason == PGH_LIMIT_CLIENT_STALL);
+	if (verdict.decision.reason == PGH_LIMIT_CLIENT_STALL)
+		REQUIRE(facts->state == PGH_STATE_ACTIVE &&
+				facts->client_since != 0 && !facts->client_unsure);
 	if (verdict.decision.action == PGH_ACTION_CANCEL)
 		REQUIRE(facts->state == PGH_STATE_ACTIVE);
 	else if (verdict.decision.action == PGH_ACTION_ROLLBACK)

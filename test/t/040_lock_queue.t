@@ -45,12 +45,13 @@ while ($idle->is_open && @pool)
 	push @waiting, $reader;
 	next if $shown || @waiting < $RATE / 2;
 
-	# nobody comes while we look
+	# nobody comes while we look, once the last one has arrived
+	next if $boss->first_row("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") < @waiting;
 	my ($row) = @{
 		$boss->query("SELECT blocking, (SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
 			extract(epoch FROM longest_wait), (SELECT count(*) FROM hygiene.sessions WHERE application_name IN ('alter', 'reader') AND blocking > 0 AND limit_name IS NULL) > 0
 			FROM hygiene.sessions WHERE pid = $idle->{pid}") };
-	next if !$row || $row->[1] < @waiting;    # the last one is on its way
+	next if !$row;
 	$shown = $row;
 }
 cmp_ok(scalar @waiting, '>', $RATE / 2, 'many came: ' . @waiting);

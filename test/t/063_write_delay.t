@@ -26,7 +26,7 @@ my $main = new_node(
 	'restart_after_crash = on',
 	"pg_hygiene.max_events = $MAX_EVENTS",
 	"pg_hygiene.rules = 'application=ends: idle_in_transaction_timeout=10ms;"
-	  . " application=fills: idle_in_transaction_timeout=1ms, mode=observe'");
+	  . " application=fills: idle_in_transaction_timeout=1ms'");
 
 sub file
 {
@@ -45,8 +45,7 @@ sub identity
 }
 
 #
-# A full history of the largest texts.  What is only observed is recorded once
-# an hour for each limit of a session, so each round needs new ones.
+# A full history of the largest texts.
 #
 sub fill
 {
@@ -69,7 +68,7 @@ sub fill
 		until ($asker->query('SELECT max(event_id) FROM hygiene.events')
 			->[0]->[0] >= $statement)
 		{
-			die 'not observed in time' if time > $give_up;
+			die 'not ended in time' if time > $give_up;
 			usleep(10_000);
 		}
 		$_->close for @clients;
