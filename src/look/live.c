@@ -10,8 +10,6 @@
  */
 #include "look/live.h"
 
-#include "common/hashfn.h"
-
 #include "pure/policy.h"
 #include "shared/behaviour.h"
 #include "shared/members.h"
@@ -20,20 +18,6 @@
  * One session
  * ----------
  */
-
-/* Count distinct client addresses, up to a bound. */
-static void
-add_client(PghLive *live, const PghAddress *address)
-{
-	uint32		hash = hash_bytes((const unsigned char *) address,
-								  sizeof(PghAddress));
-
-	for (int i = 0; i < live->n_clients; i++)
-		if (live->clients[i] == hash)
-			return;
-	if (live->n_clients < PGH_MAX_LEAK_CLIENTS)
-		live->clients[live->n_clients++] = hash;
-}
 
 /* With the one that is open. */
 static int64
@@ -67,7 +51,8 @@ add_session(PghLive *live, const PghSession *session, PghMaySee may_see,
 												  transactions_of(session));
 	live->silent += session->facts.state == PGH_STATE_IDLE &&
 		now - session->facts.state_start >= PGH_CALL_SILENCE;
-	add_client(live, &session->login.address);
+	live->n_clients = pgh_count_client(live->clients, live->n_clients,
+									   &session->login.address);
 	if (session->facts.state == PGH_STATE_ACTIVE)
 		live->active++;
 	else if (session->facts.state == PGH_STATE_IDLE)
@@ -170,7 +155,6 @@ count_processes(PghLive *live, PghClient *clients, int n)
  * ----------
  */
 
-
 static PghListing
 begin_listing(void)
 {
@@ -180,7 +164,6 @@ begin_listing(void)
 	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
 									sizeof(PghLive)));
 	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
-	listing.folded = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
 	return listing;
 }
 

@@ -51,7 +51,6 @@ typedef struct PghListing
 	PghLive    *live;
 	int			n;
 	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
-	bool	   *folded;			/* into one row, by place */
 } PghListing;
 
 /* May the sessions of this role be seen by whoever asks? */

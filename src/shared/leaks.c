@@ -91,20 +91,29 @@ make_room(void)
 	return oldest;
 }
 
-/* Under the lock: count distinct client addresses, up to a bound. */
-static void
-add_client(PghLeak *leak, const PghAddress *address)
+int
+pgh_count_client(uint32 *hashes, int n, const PghAddress *address)
 {
 	uint32		hash = hash_bytes((const unsigned char *) address,
 								  sizeof(PghAddress));
 
-	for (int i = 0; i < leak->n_clients; i++)
-		if (leak->clients[i] == hash)
-			return;
-	if (leak->n_clients < PGH_LEAK_ADDRESSES)
-		leak->addresses[leak->n_clients] = *address;
-	if (leak->n_clients < PGH_MAX_LEAK_CLIENTS)
-		leak->clients[leak->n_clients++] = hash;
+	for (int i = 0; i < n; i++)
+		if (hashes[i] == hash)
+			return n;
+	if (n < PGH_MAX_LEAK_CLIENTS)
+		hashes[n++] = hash;
+	return n;
+}
+
+/* Under the lock: the first ones are kept as they are. */
+static void
+add_client(PghLeak *leak, const PghAddress *address)
+{
+	int			before = leak->n_clients;
+
+	leak->n_clients = pgh_count_client(leak->clients, before, address);
+	if (leak->n_clients > before && before < PGH_LEAK_ADDRESSES)
+		leak->addresses[before] = *address;
 }
 
 static void

@@ -99,6 +99,12 @@ typedef struct PghLeakCost
 	PghCost		cost;
 } PghLeakCost;
 
+/*
+ * Count distinct addresses of clients, up to PGH_MAX_LEAK_CLIENTS: "hashes" has
+ * those of "n" so far.  Returns how many it has then.
+ */
+extern int	pgh_count_client(uint32 *hashes, int n, const PghAddress *address);
+
 /* Put that down; each key once, in ascending order. */
 extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 

@@ -48,29 +48,62 @@ noted_advice(PghApplication *app)
 	return noted;
 }
 
+/* What is wrong with the transactions of a leak, and what they cost. */
+typedef struct PghLeakAdvice
+{
+	char		application[PGH_NAME_LEN];
+	int64		cost;
+	PghAdvice	advice;
+} PghLeakAdvice;
+
+typedef struct PghLeakAdvices
+{
+	PghLeakAdvice *leak;
+	int			n;
+} PghLeakAdvices;
+
+/* Of all leaks that may be seen: once for all applications. */
+static PghLeakAdvices
+read_leaks(void)
+{
+	PghLeakAdvices all = {
+		palloc(mul_size(PGH_MAX_LEAKS, sizeof(PghLeakAdvice))), 0
+	};
+
+	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	{
+		PghLeakAdvice *place = &all.leak[all.n];
+		PghLeak		leak;
+
+		if (!pgh_leak_read(i, &leak) || !pgh_may_see(leak.roleid))
+			continue;
+		place->advice.pattern = pgh_leak_pattern(&leak);
+		if (place->advice.pattern == PGH_PATTERN_NONE)
+			continue;
+		strlcpy(place->application, leak.who.application, PGH_NAME_LEN);
+		place->cost = leak.slot_time + leak.blocked_time;
+		place->advice.since = leak.first_seen;
+		place->advice.last = leak.last_seen;
+		all.n++;
+	}
+	return all;
+}
+
 /* What is wrong with the transactions of which it lost the most time. */
 static PghAdvice
-costliest_leak(const PghApplication *app)
+costliest_leak(const PghApplication *app, const PghLeakAdvices *leaks)
 {
 	PghAdvice	worst = {PGH_PATTERN_NONE, 0, 0};
 	int64		most = -1;
 
-	for (int i = 0; i < PGH_MAX_LEAKS; i++)
+	for (int i = 0; i < leaks->n; i++)
 	{
-		PghLeak		leak;
-		PghPattern	pattern;
+		const PghLeakAdvice *leak = &leaks->leak[i];
 
-		if (!pgh_leak_read(i, &leak) || !pgh_may_see(leak.roleid) ||
-			strcmp(leak.who.application, app->name) != 0 ||
-			leak.slot_time + leak.blocked_time <= most)
+		if (leak->cost <= most || strcmp(leak->application, app->name) != 0)
 			continue;
-		pattern = pgh_leak_pattern(&leak);
-		if (pattern == PGH_PATTERN_NONE)
-			continue;
-		most = leak.slot_time + leak.blocked_time;
-		worst.pattern = pattern;
-		worst.since = leak.first_seen;
-		worst.last = leak.last_seen;
+		most = leak->cost;
+		worst = leak->advice;
 	}
 	return worst;
 }
@@ -80,7 +113,8 @@ costliest_leak(const PghApplication *app)
  * wrong at night finds no session any more.
  */
 static PghAdvice
-find_advice(PghApplication *app, const PghLive *live, TimestampTz now)
+find_advice(PghApplication *app, const PghLive *live,
+			const PghLeakAdvices *leaks, TimestampTz now)
 {
 	PghAdvice	noted = noted_advice(app);
 	PghPattern	pattern = pgh_live_pattern(app, live, now);
@@ -95,7 +129,7 @@ find_advice(PghApplication *app, const PghLive *live, TimestampTz now)
 	if (noted.pattern != PGH_PATTERN_NONE &&
 		now - noted.last < PGH_ADVICE_STAYS)
 		return noted;
-	return costliest_leak(app);
+	return costliest_leak(app, leaks);
 }
 
 /* active, idle, idle_in_transaction */
@@ -139,7 +173,7 @@ append_observed(PghRow *row, PghApplication *app, const PghLive *live)
 
 static void
 build_application(PghRow *row, PghApplication *app, const PghLive *live,
-				  TimestampTz now)
+				  const PghLeakAdvices *leaks, TimestampTz now)
 {
 	int			usable = Max(MaxConnections - pgh_reserved_slots(), 1);
 	int64		ended = pg_atomic_read_u64(&app->ended);
@@ -148,7 +182,7 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 
 	/* of strangers nothing is known together */
 	if (live->hidden == 0 && !app->tentative)
-		advice = find_advice(app, live, now);
+		advice = find_advice(app, live, leaks, now);
 	pgh_row_begin(row);
 	pgh_row_text(row, app->name);
 	pgh_row_int32(row, live->connections);
@@ -211,9 +245,11 @@ compare_newcomers(const void *a, const void *b)
 	return left->id < right->id ? -1 : left->id > right->id;
 }
 
-static void
-fold_newcomers(PghListing *listing)
+/* Which places are shown in one row together. */
+static bool *
+fold_newcomers(void)
 {
+	bool	   *folded = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
 	PghNewcomerRow *rows = palloc(mul_size(pgh_n_applications,
 										   sizeof(PghNewcomerRow)));
 	int			n = 0;
@@ -231,10 +267,11 @@ fold_newcomers(PghListing *listing)
 	}
 	pgh_unlock(&pgh_applications_part);
 	if (n <= PGH_MANY_NEWCOMERS)
-		return;
+		return folded;
 	qsort(rows, n, sizeof(PghNewcomerRow), compare_newcomers);
 	for (int i = PGH_SHOWN_NEWCOMERS; i < n; i++)
-		listing->folded[rows[i].index] = true;
+		folded[rows[i].index] = true;
+	return folded;
 }
 
 /* The peak of the sum is that of this moment, as far as anybody knows. */
@@ -275,6 +312,8 @@ pgh_application_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PghListing	listing;
+	PghLeakAdvices leaks;
+	bool	   *folded;
 	PghApplication sum;
 	PghLive		live;
 	PghRow		row;
@@ -282,7 +321,8 @@ pgh_application_list(PG_FUNCTION_ARGS)
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
 	listing = pgh_list_live(pgh_may_see, now);
-	fold_newcomers(&listing);
+	leaks = read_leaks();
+	folded = fold_newcomers();
 	begin_sum(&sum, &live);
 	for (int i = 0; i < listing.n; i++)
 	{
@@ -290,7 +330,7 @@ pgh_application_list(PG_FUNCTION_ARGS)
 
 		if (!copy_application(&listing, i, &app))
 			continue;
-		if (i < pgh_n_applications && listing.folded[i])
+		if (i < pgh_n_applications && folded[i])
 		{
 			sum.used = true;
 			pgh_application_add(&app, &sum);
@@ -298,12 +338,12 @@ pgh_application_list(PG_FUNCTION_ARGS)
 			continue;
 		}
 		listing.live[i].place = i;
-		build_application(&row, &app, &listing.live[i], now);
+		build_application(&row, &app, &listing.live[i], &leaks, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	if (sum.used)
 	{
-		build_application(&row, &sum, &live, now);
+		build_application(&row, &sum, &live, &leaks, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
