@@ -1,45 +1,23 @@
 
 # What is suggested after a mixed day, enforced: it ends every leak and no pause
 # of an honest program.  A short form of test/lab/evidence/run day, which see.
-#
-# The clock is that of this server only: a library preloaded into it moves it.
 
 use PgHygiene;
-use FindBin;
+use PgHygiene::Clock;
 use Time::HiRes qw(time);
 
 plan skip_all => 'psycopg2 is not there'
   unless run_log([ '/usr/bin/python3', '-c', 'import psycopg2' ]);
 
 my $SECONDS = 32;    # long enough for twenty leaks of each kind
-my $folder = $PostgreSQL::Test::Utils::tmp_check;
-my ($clock, $library) = ("$folder/mixed_day_clock", "$folder/mixed_day_step.so");
+my $clock = PgHygiene::Clock->new;
+my $node = $clock->new_node(
+	'main',
+	'max_connections = 200',
+	'autovacuum = off',
+	'pg_hygiene.mode = observe',
+	'pg_hygiene.warn_at = 0');
 
-system_or_bail('gcc', '-std=gnu99', '-shared', '-fPIC', '-o', $library,
-	"$FindBin::RealBin/../programs/clock/step.c", '-ldl');
-
-sub set_clock
-{
-	my ($forward) = @_;
-
-	# not truncated, for it is mapped
-	open my $file, -e $clock ? '+<' : '>', $clock or die "$clock: $!";
-	syswrite $file, pack('q', $forward * 1_000_000) or die "$clock: $!";
-	close $file;
-	return;
-}
-
-set_clock(0);
-my $node;
-{
-	local @ENV{qw(LD_PRELOAD PGH_CLOCK)} = ($library, $clock);
-	$node = new_node(
-		'main',
-		'max_connections = 200',
-		'autovacuum = off',
-		'pg_hygiene.mode = observe',
-		'pg_hygiene.warn_at = 0');
-}
 one('CREATE TABLE job AS SELECT i AS id, 0 AS tries FROM generate_series(1, 100) i');
 one('CREATE TABLE item (id int); GRANT ALL ON job, item TO app');
 
@@ -67,7 +45,7 @@ my ($code, $out, $err) = $node->psql('postgres', 'SELECT hygiene.suggest_rules()
 like($err, qr/NOTICE:  no rule is suggested, because too little was seen/,
 	'after minutes too little was seen');
 
-set_clock(8 * 86400);
+$clock->set(8 * 86400);
 two_passes($node);
 plan skip_all => 'the clock of this server cannot be set'
   if one('SELECT extract(epoch FROM clock_timestamp())') < time + 86400;

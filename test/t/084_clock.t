@@ -2,41 +2,25 @@
 # The system clock is set an hour forward and two hours back while limits run:
 # nobody is ended before his time is over, and nobody stays for hours; the
 # worker goes on as before, and the views show no nonsense.
-#
-# The clock is that of this server only: a library preloaded into it moves it.
 
 use PgHygiene;
-use FindBin;
+use PgHygiene::Clock;
 use IO::Select;
 use POSIX ();
 use Time::HiRes qw(time);
 
 my $hour = 3600;
-my $folder = $PostgreSQL::Test::Utils::tmp_check;
-my $clock = "$folder/clock";
-my $library = "$folder/step.so";
 my $moved = 0;
-
-system_or_bail('gcc', '-std=gnu99', '-shared', '-fPIC', '-o', $library,
-	"$FindBin::RealBin/../programs/clock/step.c", '-ldl');
+my $clock = PgHygiene::Clock->new;
+my $node = $clock->new_node('main', 'autovacuum = off');
 
 sub set_clock
 {
 	my ($by) = @_;
 
 	$moved += $by;
-	# not truncated, for it is mapped
-	open my $file, -e $clock ? '+<' : '>', $clock or die "$clock: $!";
-	syswrite $file, pack('q', $moved * 1_000_000) or die "$clock: $!";
-	close $file;
+	$clock->set($moved);
 	return;
-}
-
-set_clock(0);
-my $node;
-{
-	local @ENV{qw(LD_PRELOAD PGH_CLOCK)} = ($library, $clock);
-	$node = new_node('main', 'autovacuum = off');
 }
 
 sub steady_client
