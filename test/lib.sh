@@ -166,3 +166,14 @@ stop_servers()
 				</dev/null >/dev/null 2>&1) || :
 		done
 }
+
+# The mirrors of Debian that this machine's apt uses, one a line, that of its
+# security updates among them.  Before apt has read its lists it does not know
+# whose they are, and then all are printed.
+debian_mirrors()
+{
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' \
+		'Created-By: Packages' 2>/dev/null |
+		sed -n 's,^\(Debian\)\{0\,1\} \(.*[^/]\)/*$,\2,p' | awk '!seen[$0]++'
+}

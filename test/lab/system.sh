@@ -7,15 +7,11 @@
 # To be sourced by bash with "set -eu", after lib.sh, with the project's folder
 # in $root.  Starts nothing by itself.
 
-# Where this machine's own packages come from: the first of apt's sources of
-# Debian that is not the one of security updates.  Prints nothing if it has none.
+# Where this machine's own packages come from: the first of Debian's mirrors
+# that is not the one of security updates.  Prints nothing if apt has none.
 own_mirror()
 {
-	# shellcheck disable=SC2016
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' \
-		'Created-By: Packages' 2>/dev/null |
-		sed -n -e '/security/d' -e 's,^\(Debian\)\{0\,1\} \(.*[^/]\)/*$,\2,p' |
-		head -n 1
+	debian_mirrors | sed '/security/d' | head -n 1
 }
 
 : "${MIRROR:=$(own_mirror)}"

@@ -4,13 +4,6 @@
 #	  Where the sources of other projects come from: a folder that was named, or
 #	  Debian.  To be sourced by run, which has $work, $SOURCES and $user.
 
-# The mirrors that this machine's apt uses for Debian, its updates included.
-debian_mirrors()
-{
-	apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' 2>/dev/null |
-		awk '$1 == "Debian" && !seen[$2]++ { print $2 }'
-}
-
 # Lists of sources of releases, kept beside apt's own, which stay as they are.
 # The oldest comes last: of several versions apt takes the first it can get.
 apt_of()
