@@ -25,8 +25,8 @@ extern void pgh_wait_is_over(PghArrival *arrival);
 
 /*
  * Sleep until a place may be free, or the time is over.  Raises what a signal
- * asks for, and ends the process when the client or the postmaster is gone.  "naps" is how often in a row
- * nothing has come of it, and is counted here.
+ * asks for, and ends the process when the client or the postmaster is gone.
+ * "naps" is how often in a row nothing has come of it, and is counted here.
  */
 extern void pgh_wait_for_place(TimestampTz until, int *naps);
 

@@ -21,7 +21,6 @@
 #include "access/transam.h"
 #include "storage/proc.h"
 
-#include "compat.h"
 #include "pure/limits.h"
 #include "shared/members.h"
 #include "shared/leaks.h"
