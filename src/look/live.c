@@ -246,7 +246,7 @@ pgh_list_live(PghMaySee may_see, TimestampTz now)
 /* What the worker remembers of it, and what goes on at this moment. */
 static void
 add_behaviour(PghApplicationFacts *facts, uint32 application,
-			  const PghLive *live, TimestampTz now)
+			  const PghLive *live)
 {
 	PghBehaviour behaviour;
 	double		resumed;
@@ -260,7 +260,6 @@ add_behaviour(PghApplicationFacts *facts, uint32 application,
 	facts->silences = live->silent + (int64)
 		(resumed + pgh_histogram_count(&behaviour.lost[PGH_PERIOD_IDLE],
 									   PGH_CALL_SILENCE));
-	facts->observed_for = Max(now - behaviour.since, 0);
 }
 
 PghPattern
@@ -268,6 +267,7 @@ pgh_live_pattern(PghApplication *app, const PghLive *live, TimestampTz now)
 {
 	PghApplicationFacts facts;
 	int64		ended = pg_atomic_read_u64(&app->ended);
+	TimestampTz since = pg_atomic_read_u64(&app->since);
 
 	memset(&facts, 0, sizeof(facts));
 	facts.named = app->name[0] != '\0';
@@ -294,7 +294,8 @@ pgh_live_pattern(PghApplication *app, const PghLive *live, TimestampTz now)
 	facts.mean_session = ended == 0 ? 0 :
 		(int64) pg_atomic_read_u64(&app->session_time) / ended;
 	facts.live_transactions = live->transactions;
-	add_behaviour(&facts, live->place, live, now);
+	facts.observed_for = since == 0 ? 0 : Max(now - since, 0);
+	add_behaviour(&facts, live->place, live);
 	return pgh_diagnose_application(&facts);
 }
 

@@ -19,6 +19,7 @@ pgh_application_init(PghApplication *app)
 {
 	pg_atomic_init_u32(&app->peak, 0);
 	pg_atomic_init_u64(&app->peak_at, 0);
+	pg_atomic_init_u64(&app->since, 0);
 	pg_atomic_init_u64(&app->opened, 0);
 	pg_atomic_init_u64(&app->closed, 0);
 	pg_atomic_init_u64(&app->ended, 0);
@@ -63,10 +64,11 @@ void
 pgh_application_reset(PghApplication *app)
 {
 	int32		connections = app->account.connections;
+	TimestampTz now = connections > 0 ? GetCurrentTimestamp() : 0;
 
 	pg_atomic_write_u32(&app->peak, connections);
-	pg_atomic_write_u64(&app->peak_at,
-						connections > 0 ? GetCurrentTimestamp() : 0);
+	pg_atomic_write_u64(&app->peak_at, now);
+	pg_atomic_write_u64(&app->since, now);
 	pg_atomic_write_u64(&app->opened, connections);
 	pg_atomic_write_u32(&app->peak_busy, 0);
 	pg_atomic_write_u64(&app->closed, 0);
@@ -79,6 +81,24 @@ pgh_application_reset(PghApplication *app)
 	pg_atomic_write_u32(&app->diagnosis, 0);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_write_u64(&app->count[i], 0);
+}
+
+/* Since when it has been counted: the earliest that is known. */
+static void
+count_since(PghApplication *app, TimestampTz since)
+{
+	TimestampTz known = pg_atomic_read_u64(&app->since);
+
+	if (since > 0 && (known == 0 || since < known))
+		pg_atomic_write_u64(&app->since, since);
+}
+
+void
+pgh_application_open(PghApplication *app)
+{
+	if (pg_atomic_read_u64(&app->since) == 0)
+		count_since(app, GetCurrentTimestamp());
+	pg_atomic_fetch_add_u64(&app->opened, 1);
 }
 
 bool
@@ -146,6 +166,7 @@ pgh_application_add(PghApplication *from, PghApplication *to)
 
 	raise_peak_to(to, pg_atomic_read_u32(&from->peak),
 				  pg_atomic_read_u64(&from->peak_at));
+	count_since(to, pg_atomic_read_u64(&from->since));
 	pg_atomic_fetch_add_u64(&to->opened, pg_atomic_read_u64(&from->opened));
 	pg_atomic_fetch_add_u64(&to->closed, pg_atomic_read_u64(&from->closed));
 	pg_atomic_fetch_add_u64(&to->ended, pg_atomic_read_u64(&from->ended));
@@ -175,6 +196,7 @@ pgh_application_keep(PghApplication *app, PghKeptApplication *kept)
 	kept->established = app->established;
 	kept->peak = pg_atomic_read_u32(&app->peak);
 	kept->peak_at = pg_atomic_read_u64(&app->peak_at);
+	kept->since = pg_atomic_read_u64(&app->since);
 	kept->opened = pg_atomic_read_u64(&app->opened);
 	kept->ended = pg_atomic_read_u64(&app->ended);
 	kept->transactions = pg_atomic_read_u64(&app->transactions);
@@ -196,6 +218,7 @@ pgh_application_restore(PghApplication *app, const PghKeptApplication *kept)
 	uint64		lost_at = pg_atomic_read_u64(&app->lost_at);
 
 	raise_peak_to(app, kept->peak, kept->peak_at);
+	count_since(app, kept->since);
 	pg_atomic_fetch_add_u64(&app->opened, kept->opened);
 	pg_atomic_fetch_add_u64(&app->closed, kept->opened);
 	pg_atomic_fetch_add_u64(&app->ended, kept->ended);

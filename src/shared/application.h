@@ -43,6 +43,7 @@ typedef struct PghApplication
 
 	pg_atomic_uint32 peak;
 	pg_atomic_uint64 peak_at;	/* TimestampTz */
+	pg_atomic_uint64 since;		/* when the first of "opened" did; 0 = none */
 	pg_atomic_uint64 opened;	/* sessions that took up this name */
 	pg_atomic_uint64 closed;	/* sessions that gave it up */
 	pg_atomic_uint64 ended;		/* those of them that ended */
@@ -84,6 +85,7 @@ typedef struct PghKeptApplication
 	bool		is_family;
 	bool		established;
 	TimestampTz peak_at;
+	TimestampTz since;
 	uint64		opened;
 	uint64		ended;
 	uint64		transactions;
@@ -107,6 +109,9 @@ extern void pgh_application_init(PghApplication *app);
  */
 extern void pgh_application_clear(PghApplication *app);
 extern void pgh_application_reset(PghApplication *app);
+
+/* Count a session that takes up its name. */
+extern void pgh_application_open(PghApplication *app);
 
 /* Does any counter say that it ever was of use? */
 extern bool pgh_application_did_anything(PghApplication *app);

@@ -231,7 +231,7 @@ pgh_application_count_in(uint32 index, Oid role)
 	if (!app->established && pgh_account_own(&app->account, role) == 0)
 		pgh_account_add(pgh_newcomers, role, 1);
 	pgh_account_add(&app->account, role, 1);
-	pg_atomic_fetch_add_u64(&app->opened, 1);
+	pgh_application_open(app);
 	pgh_note_change();
 }
 
@@ -446,5 +446,5 @@ PghPart		pgh_applications_part = {
 	.reset = reset_applications,
 	.save = save_applications,
 	.load = load_applications,
-	.format = PGH_FORMAT(4, sizeof(PghKeptApplication)),
+	.format = PGH_FORMAT(5, sizeof(PghKeptApplication)),
 };

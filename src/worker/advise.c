@@ -33,7 +33,7 @@ advise(int index, PghLive *live, TimestampTz now)
 	PghApplication *app = &pgh_applications[index];
 	PghPattern	pattern;
 
-	if (!app->used || app->tentative || live->connections == 0)
+	if (!app->used || app->tentative)
 		return;
 	live->place = index;
 	pattern = pgh_live_pattern(app, live, now);

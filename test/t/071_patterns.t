@@ -95,6 +95,18 @@ sub await_ready
 }
 
 #
+# A program whose calls are so short that no pass of the worker sees a session
+# of it.
+#
+{
+	my $worker = worker_pid($node);
+
+	kill 'STOP', $worker;
+	client('wrong_unseen', 'SELECT 1')->close for 1 .. 110;
+	kill 'CONT', $worker;
+}
+
+#
 # All at once, but for one in which each call must take no more than seconds.
 #
 start('wrong', 'pool_per_call', 'wrong_pool_per_call');
@@ -168,6 +180,13 @@ for my $pattern (qw(no_pooling pool_per_call no_name pool_too_large))
 			$ADVICE{$pattern}, "$pattern: hygiene.applications");
 	}
 }
+
+until_row($node, q{SELECT diagnosis IS NOT NULL FROM hygiene.applications
+	WHERE application_name = 'wrong_unseen'});
+like(diagnosis('applications', 'wrong_unseen'),
+	$ADVICE{no_pooling}, 'no_pooling, and no pass saw it: hygiene.applications');
+is(one(q{SELECT count(*) FROM hygiene.behaviour
+	WHERE application_name = 'wrong_unseen'}), '0', 'indeed, no pass saw it');
 
 for my $pattern (sort(keys %ADVICE), 'burst', 'short_bursts')
 {
