@@ -28,6 +28,7 @@
 #include "worker/leave.h"
 #include "worker/periods.h"
 #include "worker/reap.h"
+#include "worker/resolved.h"
 #include "worker/stall.h"
 #include "worker/usage.h"
 #include "worker/watch.h"
@@ -53,6 +54,7 @@ void
 pgh_pass_start(void)
 {
 	pgh_watch_start();
+	pgh_resolved_start();
 	pgh_ledger_start();
 	pgh_periods_start();
 	pgh_stall_start();
@@ -72,11 +74,10 @@ went_back(const PghFacts *facts)
 static void
 identify(int index, PghWatch *watch, PghSession *session)
 {
-	PghRuleBits bits;
+	const PghRuleBits *bits;
 
-	pgh_limits_for(&session->who, GetCurrentTimestamp(), &bits,
-				   &watch->details->limits);
-	pgh_count_session(index, &session->who, &bits);
+	watch->details->limits = *pgh_resolved(&session->who, &bits);
+	pgh_count_session(index, &session->who, bits);
 	strlcpy(watch->details->application, session->who.application,
 			PGH_NAME_LEN);
 }

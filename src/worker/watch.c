@@ -14,6 +14,7 @@
 #include "shared/applications.h"
 #include "shared/leaks.h"
 #include "shared/members.h"
+#include "worker/resolved.h"
 
 /*
  * A session that is idle but not in ClientRead (it is on its way there, or
@@ -80,6 +81,7 @@ pgh_watch_begin(PghWatch *watch)
 void
 pgh_watch_forget(void)
 {
+	pgh_resolved_forget();
 	for (int i = 0; i < pgh_n_slots; i++)
 		pgh_watches[i].live = false;
 }
@@ -231,8 +233,12 @@ pgh_watch_blocked(void)
 	int			most = 0;
 
 	for (int i = 0; i < pgh_n_slots; i++)
-		if (pgh_watches[i].live && pgh_watches[i].idle_transaction)
-			most = Max(most, pgh_watches[i].details->blocked.queue[PGH_QUEUE_DATA].n);
+	{
+		const PghWatch *watch = &pgh_watches[i];
+
+		if (watch->live && watch->idle_transaction)
+			most = Max(most, watch->details->blocked.queue[PGH_QUEUE_DATA].n);
+	}
 	return most;
 }
 
