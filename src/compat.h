@@ -45,7 +45,8 @@
  * A signal handler writes 64 bits at once.  Where PostgreSQL does that under a
  * spinlock, the handler could wait for what it has interrupted, forever.
  */
-#if defined(PG_HAVE_ATOMIC_U64_SIMULATION) || defined(PG_HAVE_ATOMIC_U32_SIMULATION)
+#if defined(PG_HAVE_ATOMIC_U64_SIMULATION) || \
+	defined(PG_HAVE_ATOMIC_U32_SIMULATION)
 #error "pg_hygiene needs a processor that writes 64 bits at once"
 #endif
 

@@ -173,7 +173,8 @@ void
 pgh_published_settings(int *values, char *rules)
 {
 	values[PGH_PUBLISHED_MODE] = pgh_mode;
-	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] = pgh_connections_per_application;
+	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] =
+		pgh_connections_per_application;
 	values[PGH_PUBLISHED_HEADROOM] = pgh_headroom;
 	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = pgh_exempt_superusers;
 	values[PGH_PUBLISHED_ADMISSION_WAIT] =

@@ -195,7 +195,8 @@ pgh_message_for_request(const PghRequest *request, const char *name,
 			   sizeof(message->hint));
 	name = print_trace(name, kept, trace, sizeof(trace));
 	if (request->rolled_back && info->rollback_primary != NULL)
-		print_second_deed(pgh_print_name(name, printed), measured, deed, sizeof(deed));
+		print_second_deed(pgh_print_name(name, printed), measured, deed,
+						  sizeof(deed));
 	else
 		print_deed(decision->reason, pgh_print_name(name, printed),
 				   measured, deed, sizeof(deed));
@@ -360,7 +361,8 @@ pgh_message_for_refusal(const PghRefusalFacts *facts,
 	told.application = pgh_print_name(facts->application, name);
 	message->sqlerrcode = ERRCODE_TOO_MANY_CONNECTIONS;
 	message->primary = primary;
-	print_hint(refusal_hint(&told), told.pattern, message->hint, sizeof(message->hint));
+	print_hint(refusal_hint(&told), told.pattern, message->hint,
+			   sizeof(message->hint));
 	print_refusal(&told, primary, size);
 	print_refusal_detail(&told, message->detail, sizeof(message->detail));
 	print_waited(&told, message->detail, sizeof(message->detail));

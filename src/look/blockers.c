@@ -140,7 +140,8 @@ add_part(PghCollection *all, const LockInstanceData *instance)
 	if (wanted == NoLock)
 		return;
 	part->wanted = LOCKBIT_ON(wanted);
-	part->conflicts = GetLockTagsMethodTable(&instance->locktag)->conflictTab[wanted];
+	part->conflicts =
+		GetLockTagsMethodTable(&instance->locktag)->conflictTab[wanted];
 
 	part->since = all->now;
 	number = number_of(all, instance->pid);

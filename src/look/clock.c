@@ -127,6 +127,7 @@ pgh_clock_correct(PghFacts *facts, TimestampTz now)
 	facts->state_start = correct(facts->state_start, set_at, set_from, now);
 	facts->xact_start = correct(facts->xact_start, set_at, set_from, now);
 	facts->cancelled_at = correct(facts->cancelled_at, set_at, set_from, now);
-	facts->advisory_since = correct(facts->advisory_since, set_at, set_from, now);
+	facts->advisory_since = correct(facts->advisory_since, set_at, set_from,
+									now);
 	facts->client_since = correct(facts->client_since, set_at, set_from, now);
 }

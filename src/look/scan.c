@@ -132,7 +132,8 @@ read_proc(PghSession *session)
 	session->lxid = pgh_proc_lxid(proc);
 	facts->open = session->lxid != InvalidLocalTransactionId;
 	facts->wrote = TransactionIdIsValid(((volatile PGPROC *) proc)->xid);
-	session->xmin_age = pgh_scan_xmin_age(session->index, ReadNextTransactionId());
+	session->xmin_age = pgh_scan_xmin_age(session->index,
+										  ReadNextTransactionId());
 	facts->xmin_age = Max(session->xmin_age, 0);
 
 	/* Outside a transaction, what is still locked is so for the session. */

@@ -294,7 +294,9 @@ pgh_wire_look(const SockAddr *client, uint32 wire_id, PghAwaits awaits,
 uint32
 pgh_wire_id(const Port *port)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *) &port->laddr.addr;
+	const struct sockaddr_in *v4 = (const void *) &port->laddr.addr;
+	const struct sockaddr_in6 *v6 = (const void *) &port->laddr.addr;
+	const struct sockaddr_in6 *peer = (const void *) &port->raddr.addr;
 	uint32		address;
 	struct stat status;
 
@@ -306,9 +308,8 @@ pgh_wire_id(const Port *port)
 			memcpy(&address, &v4->sin_addr, sizeof(address));
 			return address;
 		case AF_INET6:
-			return memcmp(&((const struct sockaddr_in6 *) &port->laddr.addr)->sin6_addr,
-						  &((const struct sockaddr_in6 *) &port->raddr.addr)->sin6_addr,
-						  16) == 0 ? PGH_WIRE_SAME_ADDRESS : 0;
+			return memcmp(&v6->sin6_addr, &peer->sin6_addr, 16) == 0 ?
+				PGH_WIRE_SAME_ADDRESS : 0;
 		default:
 			return 0;
 	}

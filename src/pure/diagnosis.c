@@ -141,7 +141,7 @@ pgh_session_is_lent(const PghFacts *facts)
 	return facts->renames >= LENT_RENAMES;
 }
 
-/* Is there evidence that transactions like these are not ended by themselves? */
+/* Is there evidence that such transactions are not ended by themselves? */
 static bool
 never_ends(const PghLeakFacts *facts)
 {

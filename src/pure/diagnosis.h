@@ -97,7 +97,8 @@ typedef struct PghApplicationFacts
 	PghTime		mean_session;	/* how long those lasted, in microseconds */
 	int64_t		live_transactions;	/* of the sessions in "connections" */
 	int64_t		silences;		/* pauses outside of a transaction, of
-								 * PGH_CALL_SILENCE or more, with those of now */
+								 * PGH_CALL_SILENCE or more, those of now
+								 * among them */
 	int64_t		silences_resumed;	/* of them: the connection was used again */
 	PghTime		observed_for;	/* microseconds since it was first seen */
 } PghApplicationFacts;

@@ -269,7 +269,8 @@ pgh_histogram_percentile(const PghHistogram *a, const PghHistogram *b,
 	rank = rank_of(share, rank);
 	for (int i = 0; i < PGH_BUCKETS; i++)
 	{
-		uint64_t	count = (uint64_t) decode(a->count[i]) + decode(b->count[i]);
+		uint64_t	count = (uint64_t) decode(a->count[i]) +
+			decode(b->count[i]);
 
 		if (rank > 0 && rank <= count)
 			return length_at(pgh_bucket_begins(i), bucket_ends(longer, i),

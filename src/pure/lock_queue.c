@@ -194,7 +194,8 @@ search_group(PghSearch *search, int32_t group, bool all, PghQueueKind kind)
 	{
 		PghWaitedLock *lock = &queues->lock[queues->part[i].lock];
 		uint32_t	held = queues->part[i].held;
-		bool		waits = group == search->root && queues->part[i].wanted != 0;
+		bool		waits = group == search->root &&
+			queues->part[i].wanted != 0;
 
 		if ((held == 0 && !waits) || (!all && lock->kind != kind))
 			continue;

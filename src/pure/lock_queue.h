@@ -19,7 +19,7 @@ typedef struct PghLockPart
 	int32_t		group;			/* a process with those that work for it, a
 								 * number from 0; -1 = nobody who could wait */
 	uint32_t	held;			/* modes that it holds, one bit each */
-	uint32_t	wanted;			/* bit of the mode that it waits for; 0 = none */
+	uint32_t	wanted;			/* bit of the mode it waits for; 0 = none */
 	uint32_t	conflicts;		/* modes that keep it from that one */
 	PghTime		since;			/* when it began to wait */
 

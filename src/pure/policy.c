@@ -185,8 +185,8 @@ consider_transaction(PghVerdict *best, const PghFacts *facts,
 	deadline = time_plus(facts->xact_start, limit);
 	if (facts->cancelled_at != 0)
 	{
-		PghTime		grace_ends = time_plus(facts->cancelled_at,
-										   limits->value[PGH_LIMIT_CANCEL_GRACE]);
+		PghTime		grace = limits->value[PGH_LIMIT_CANCEL_GRACE];
+		PghTime		grace_ends = time_plus(facts->cancelled_at, grace);
 
 		/* The limit may have been raised since. */
 		if (grace_ends > deadline)

@@ -48,7 +48,7 @@ typedef struct PghNewcomer
 								 * same way, if its own application is one of
 								 * those; else 0 */
 	int32_t		per_application;	/* most that one may hold; 0 = no limit */
-	int32_t		waiting;		/* how many wait to be of them, and come first */
+	int32_t		waiting;		/* logins that wait to be of them */
 	int32_t		kept_for_others;	/* slots of reserves that are not used up
 									 * and that it has no part in */
 	int32_t		reserve_rule;	/* the first rule with such a reserve, or 0 */

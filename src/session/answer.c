@@ -20,8 +20,9 @@
 #include "shared/worker_state.h"
 
 /*
- * Has its client begun to talk since it was idle?  See shared/request.c.  A transaction
- * outside of a block may also be core's own, which looks at notifications.
+ * Has its client begun to talk since it was idle?  See shared/request.c.  A
+ * transaction outside of a block may also be core's own, which looks at
+ * notifications.
  */
 static bool
 is_talking(PghSlot *slot, const volatile PgBackendStatus *entry)
@@ -209,7 +210,8 @@ pgh_request_answer(PghSlot *slot, bool committing)
 	pg_read_barrier();
 	accepted = is_met(slot, committing);
 	pg_atomic_write_u64(&slot->accepted_in,
-						((volatile PgBackendStatus *) MyBEEntry)->st_state_start_timestamp);
+						((volatile PgBackendStatus *)
+						 MyBEEntry)->st_state_start_timestamp);
 	pg_write_barrier();
 	pg_atomic_write_u32(&slot->request_state, accepted ?
 						PGH_REQUEST_ACCEPTED : PGH_REQUEST_SPARED);

@@ -176,7 +176,8 @@ follow_name(PghSlot *slot)
 static void
 note_end(PghSlot *slot, TimestampTz xact_start)
 {
-	bool		timing = pg_atomic_read_u64(&pgh_worker_state->timing_since) != 0;
+	pg_atomic_uint64 *since = &pgh_worker_state->timing_since;
+	bool		timing = pg_atomic_read_u64(since) != 0;
 
 	pg_atomic_write_u64(&slot->ended_at,
 						unlikely(timing) ? GetCurrentTimestamp() : 0);
@@ -322,6 +323,8 @@ look_up_role(const char *name, PghLogin *login)
 static PghAddress
 address_from_socket(const SockAddr *socket)
 {
+	const struct sockaddr_in *v4 = (const void *) &socket->addr;
+	const struct sockaddr_in6 *v6 = (const void *) &socket->addr;
 	PghAddress	address;
 
 	memset(&address, 0, sizeof(address));
@@ -332,13 +335,11 @@ address_from_socket(const SockAddr *socket)
 			break;
 		case AF_INET:
 			address.family = PGH_ADDRESS_INET;
-			memcpy(address.bytes,
-				   &((const struct sockaddr_in *) &socket->addr)->sin_addr, 4);
+			memcpy(address.bytes, &v4->sin_addr, 4);
 			break;
 		case AF_INET6:
 			address.family = PGH_ADDRESS_INET6;
-			memcpy(address.bytes,
-				   &((const struct sockaddr_in6 *) &socket->addr)->sin6_addr, 16);
+			memcpy(address.bytes, &v6->sin6_addr, 16);
 			break;
 		default:
 			address.family = PGH_ADDRESS_UNKNOWN;
@@ -400,6 +401,7 @@ rules_set_client_check(void)
 static void
 set_client_check(const PghLogin *login, const char *application)
 {
+	const PghRuleSet *rules = pgh_current_rules();
 	PghIdentity who;
 	PghRuleBits bits;
 	int			rule;
@@ -412,14 +414,12 @@ set_client_check(const PghLogin *login, const char *application)
 	strlcpy(who.user, login->user, PGH_NAME_LEN);
 	strlcpy(who.database, login->database, PGH_NAME_LEN);
 	who.address = login->address;
-	(void) pgh_rules_match(pgh_current_rules(), &who, GetCurrentTimestamp(),
-						   &bits);
-	rule = pgh_rules_decider(pgh_current_rules(), &bits,
-							 PGH_RULE_CLIENT_CHECK);
+	(void) pgh_rules_match(rules, &who, GetCurrentTimestamp(), &bits);
+	rule = pgh_rules_decider(rules, &bits, PGH_RULE_CLIENT_CHECK);
 	if (rule == 0)
 		return;
 	snprintf(value, sizeof(value), INT64_FORMAT "ms",
-			 pgh_current_rules()->rule[rule - 1].value[PGH_RULE_CLIENT_CHECK] / 1000);
+			 rules->rule[rule - 1].value[PGH_RULE_CLIENT_CHECK] / 1000);
 	(void) set_config_option("client_connection_check_interval", value,
 							 PGC_SUSET, PGC_S_GLOBAL, GUC_ACTION_SET, true,
 							 LOG, false);

@@ -73,7 +73,7 @@
 
 bool		pgh_rolled_back = false;
 
-/* What is told, and which transaction it is about: PghSlot.transactions then. */
+/* What is told, and about which transaction: PghSlot.transactions then. */
 static PghMessage reason;
 static uint64 transaction;
 

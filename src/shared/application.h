@@ -32,7 +32,7 @@ typedef struct PghApplication
 	char		name[PGH_NAME_LEN];
 	uint32		id;				/* no other place had or will have it */
 	uint32		hash;			/* of its family's name */
-	uint32		next;			/* in its bucket, or of the free ones; 0 = end */
+	uint32		next;			/* in its bucket, or among the free; 0 = end */
 	uint8		rest;			/* while it has no sessions: among which, see
 								 * applications.c */
 	uint32		older;			/* of those; 0 = none */
@@ -68,7 +68,7 @@ typedef struct PghApplication
 	pg_atomic_uint32 leaking;	/* sessions idle in a transaction for a while */
 	pg_atomic_uint32 leaking_role;
 	pg_atomic_uint64 leaking_since; /* when the oldest of them became idle */
-	pg_atomic_uint64 leaking_key;	/* of the leak that most of them belong to */
+	pg_atomic_uint64 leaking_key;	/* of the leak that most of them are */
 
 	/* What was wrong with how it connects, when somebody last looked. */
 	pg_atomic_uint32 diagnosis; /* PghPattern */

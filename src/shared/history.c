@@ -317,7 +317,7 @@ pgh_history_load(void)
 		(void) set_aside();
 }
 
-/* After a crash shared memory is not to be trusted: the file stays as it was. */
+/* After a crash shared memory is not to be trusted: the file stays. */
 static void
 save_at_exit(int code, Datum arg)
 {

@@ -34,7 +34,7 @@ typedef struct PghLeak
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
 	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
 	uint32		undecided;		/* pauses that go on, and were not long yet */
-	uint64		ended;			/* sessions or transactions that a limit ended */
+	uint64		ended;			/* sessions or transactions a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* pauses that were seen, of any session */
 	uint64		resumed;		/* of these: the client came back to them */

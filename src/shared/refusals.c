@@ -42,7 +42,8 @@ pgh_refusal_add(uint32 application, PghLimit reason, bool observed,
 		is_new ? pgh_refusals->observed_refusals : app->observed_refusals :
 		is_new ? pgh_refusals->refusals : app->refusals;
 	uint32		before = pg_atomic_fetch_add_u32(&series[reason], 1);
-	bool		first = PGH_REPORTED(before) + PGH_COUNTED(before) < PGH_FULLY_REPORTED;
+	bool		first = PGH_REPORTED(before) + PGH_COUNTED(before) <
+		PGH_FULLY_REPORTED;
 
 	pg_atomic_write_u32(&pgh_refusals->to_report, 1);
 	*log_it = first &&

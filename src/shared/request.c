@@ -63,8 +63,8 @@
  * the one outside of any, so that there is nothing to break.  What it has
  * answered was handed to the kernel before it began to wait: nothing waits in
  * its send buffer.  So no acknowledgement is lost, and what the client has sent
- * meanwhile is not looked at: a statement that gets this FATAL for an answer has
- * not run.
+ * meanwhile is not looked at: a statement that gets this FATAL for an answer
+ * has not run.
  *
  * Transactions
  * ------------
@@ -74,17 +74,17 @@
  * while it commits none is given, and a cancel that is still there at its end
  * is withdrawn (see at_transaction_event() in session/hooks.c).  An end that is
  * given while the transaction rolls back is not withdrawn, since it cannot be
- * told from somebody else's SIGTERM.  It comes between two statements: core looks at
- * interrupts before it begins with the next one, so that nothing of another
- * transaction is lost.
+ * told from somebody else's SIGTERM.  It comes between two statements: core
+ * looks at interrupts before it begins with the next one, so that nothing of
+ * another transaction is lost.
  *
  * Why the signal reaches nobody else
  * ----------------------------------
  * A backend installs its handler before it claims a slot, and gives the slot
- * back under the lock of the slots before it exits.  The worker sends the signal
- * under the same lock after it has seen that the claim is still the one that
- * it read.  So the process exists and has the handler.  (A backend that was
- * killed gives nothing back, but then the postmaster restarts everything.)
+ * back under the lock of the slots before it exits.  The worker sends the
+ * signal under the same lock after it has seen that the claim is still the one
+ * that it read.  So the process exists and has the handler.  (A backend that
+ * was killed gives nothing back, but then the postmaster restarts everything.)
  *
  *-------------------------------------------------------------------------
  */

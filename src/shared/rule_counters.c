@@ -137,8 +137,12 @@ change_counts(const PghRuleBits *bits, int32 change)
 {
 	for (int w = 0; w < (int) lengthof(bits->word); w++)
 		for (uint64 left = bits->word[w]; left != 0; left &= left - 1)
-			(void) pg_atomic_fetch_add_u32(&pgh_rule_states[w * 64 + pg_rightmost_one_pos64(left)].sessions,
+		{
+			int			rule = w * 64 + pg_rightmost_one_pos64(left);
+
+			(void) pg_atomic_fetch_add_u32(&pgh_rule_states[rule].sessions,
 										   change);
+		}
 }
 
 bool
@@ -179,10 +183,11 @@ pgh_rule_rate_is_used_up(int i, TimestampTz now)
 {
 	const PghRule *rule = &pgh_current_rules()->rule[i];
 	PghRuleState *state = &pgh_rule_states[i];
-	int64		most = rule->value[PGH_RULE_CONNECT_RATE] * PGH_MILLION;
+	int64		rate = rule->value[PGH_RULE_CONNECT_RATE];
+	int64		most = rate * PGH_MILLION;
 	int64		passed = Min(Max(now - state->filled_at, 0), USECS_PER_SEC);
 
-	state->bucket = Min(state->bucket + passed * rule->value[PGH_RULE_CONNECT_RATE], most);
+	state->bucket = Min(state->bucket + passed * rate, most);
 	state->filled_at = now;
 	return state->bucket < PGH_MILLION;
 }

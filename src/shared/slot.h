@@ -27,8 +27,9 @@
  * credited						W its backend, reset(); only raised, by
  *								compare-exchange, and 0 at claim; R anyone, as
  *								never more than transactions
- * ended_*						W its backend; R anyone; atomics.  ended_at first:
- *								it counts only beside the right transaction
+ * ended_*						W its backend; R anyone; atomics.  ended_at
+ *								first: it counts only beside the right
+ *								transaction
  * talking_in					W its backend, in the signal handler; R anyone;
  *								atomic
  * failed_*						W its backend; R anyone; atomics.
@@ -152,7 +153,7 @@ typedef struct PghLogin
 /* What the session that left a slot last was doing. */
 typedef struct PghDeparture
 {
-	pg_atomic_uint32 claim;		/* its changecount; 0 = none, or taken note of */
+	pg_atomic_uint32 claim;		/* its changecount; 0 = none, or noted */
 	uint32		application;	/* what it was counted as */
 	bool		idle;			/* in a transaction, or outside of one */
 	TimestampTz at;

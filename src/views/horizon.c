@@ -39,7 +39,8 @@ append_process(PghRow *row, int proc_number)
 {
 	volatile PGPROC *proc = &ProcGlobal->allProcs[proc_number];
 	uint8		flags = proc->statusFlags;
-	int64		xmin_age = pgh_scan_xmin_age(proc_number, ReadNextTransactionId());
+	int64		xmin_age = pgh_scan_xmin_age(proc_number,
+											 ReadNextTransactionId());
 
 	if (proc->pid == 0 || xmin_age < 0 ||
 		(flags & (PROC_IN_VACUUM | PROC_IN_LOGICAL_DECODING)) != 0)

@@ -72,7 +72,8 @@ append_holdings(PghRow *row, const PghSample *sample,
 	{
 		const PghHolding *holding = &sample->largest[n];
 
-		names[n] = CStringGetTextDatum(name_of(applications, holding->application));
+		names[n] = CStringGetTextDatum(name_of(applications,
+											   holding->application));
 		connections[n] = Int32GetDatum(holding->connections);
 		idle[n] = Int32GetDatum(holding->idle_in_transaction);
 		n++;

@@ -103,8 +103,9 @@ append_states(PghRow *row, const PghPresent *present, TimestampTz now)
 static void
 append_forecast(PghRow *row, int available)
 {
-	double		growth = (int64) pg_atomic_read_u64(&pgh_worker_state->growth) / 1000.0;
+	double		growth;
 
+	growth = (int64) pg_atomic_read_u64(&pgh_worker_state->growth) / 1000.0;
 	pgh_row_float8(row, growth);
 	pgh_row_interval(row, growth > 0 ?
 					 (int64) (available / growth * USECS_PER_MINUTE) : -1);
@@ -123,14 +124,14 @@ append_worker(PghRow *row)
 {
 	uint32		pid = pg_atomic_read_u32(&pgh_worker_state->pid);
 	TimestampTz last_pass = pg_atomic_read_u64(&pgh_worker_state->last_pass);
+	int64		duration = pg_atomic_read_u64(&pgh_worker_state->pass_duration);
 
 	if (pid != 0)
 		pgh_row_int32(row, pid);
 	else
 		pgh_row_null(row);
 	pgh_row_timestamp(row, last_pass);
-	pgh_row_interval(row, last_pass == 0 ? -1 :
-					 (int64) pg_atomic_read_u64(&pgh_worker_state->pass_duration));
+	pgh_row_interval(row, last_pass == 0 ? -1 : duration);
 	pgh_row_timestamp(row, pg_atomic_read_u64(&pgh_totals->stats_since));
 }
 
@@ -139,9 +140,10 @@ static void
 append_rollback(PghRow *row)
 {
 	PghLimits	limits;
+	pg_atomic_uint64 *rolled_back = &pgh_totals->count[PGH_COUNT_ROLLED_BACK];
 
 	pgh_server_limits(&limits);
-	pgh_row_int64(row, pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_ROLLED_BACK]));
+	pgh_row_int64(row, pg_atomic_read_u64(rolled_back));
 	pgh_row_text(row, pgh_can_roll_back &&
 				 limits.idle_action == PGH_IDLE_ROLLBACK ?
 				 "rollback" : "terminate");

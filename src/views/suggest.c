@@ -65,7 +65,7 @@ suggest_limit(const PghKnown *known, int i, double harm,
 		suggestion->effect = pgh_predict(behaviour, kind, suggestion->value);
 }
 
-/* A cap refuses; what would not have come in is the least it would have done. */
+/* A cap refuses; what would not have come in is the least that it does. */
 static void
 suggest_cap(const PghKnown *known, PghSuggestion *suggestion)
 {

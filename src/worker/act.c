@@ -183,12 +183,12 @@ observe(const PghSession *session, const PghVerdict *verdict,
 	ereport(LOG,
 			(verdict->decision.action == PGH_ACTION_CANCEL ?
 			 errmsg("pg_hygiene would cancel the statement of process %d, but only observes: %s",
-					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+					session->login.pid, pgh_limit_name(reason)) :
 			 verdict->decision.action == PGH_ACTION_ROLLBACK ?
 			 errmsg("pg_hygiene would roll back the transaction of process %d, but only observes: %s",
-					session->login.pid, pgh_limit_name(verdict->decision.reason)) :
+					session->login.pid, pgh_limit_name(reason)) :
 			 errmsg("pg_hygiene would end process %d, but only observes: %s",
-					session->login.pid, pgh_limit_name(verdict->decision.reason)),
+					session->login.pid, pgh_limit_name(reason)),
 			 errdetail_internal("%s", message.detail)));
 }
 

@@ -75,9 +75,9 @@ rule_refused_lately(int i, TimestampTz now)
 static bool
 application_refused_lately(int i, TimestampTz now)
 {
-	PghApplication *app = &pgh_applications[i];
+	const PghLimit limit = PGH_LIMIT_CONNECTIONS_PER_APPLICATION;
 
-	if (pg_atomic_read_u32(&app->refusals[PGH_LIMIT_CONNECTIONS_PER_APPLICATION]) != 0)
+	if (pg_atomic_read_u32(&pgh_applications[i].refusals[limit]) != 0)
 		by_application[i] = now;
 	return is_lately(by_application[i], now);
 }

@@ -260,14 +260,15 @@ somebody_is_observed(void)
 
 /*
  * How short slots are.  "used" is the number in use, "n_sessions" how many of
- * them belong to sessions that were let in.  Those of logins that wait are given
- * back when they are needed.
+ * them belong to sessions that were let in.  Those of logins that wait are
+ * given back when they are needed.
  */
 static PghShortage
 measure_shortage(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage;
-	TimestampTz refused_at = pg_atomic_read_u64(&pgh_refusals->headroom_refused_at);
+	pg_atomic_uint64 *refused = &pgh_refusals->headroom_refused_at;
+	TimestampTz refused_at = pg_atomic_read_u64(refused);
 	int			waiting = pgh_waiting_length();
 
 	shortage.available = MaxConnections - pgh_reserved_slots() - used +
@@ -333,7 +334,9 @@ TimestampTz
 pgh_evict_pass(int used, int n_sessions, TimestampTz now)
 {
 	PghShortage shortage = measure_shortage(used, n_sessions, now);
-	PghDecision decision = {.action = PGH_ACTION_EVICT,.reason = PGH_LIMIT_HEADROOM};
+	PghDecision decision = {
+		.action = PGH_ACTION_EVICT,.reason = PGH_LIMIT_HEADROOM
+	};
 	TimestampTz observed_ripe_at = PGH_NEVER;
 	TimestampTz ripe_at;
 

@@ -47,7 +47,8 @@ read_counters(void)
 	counters.ended =
 		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_TERMINATED]) +
 		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_EVICTED]);
-	counters.refused = pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_REFUSED]);
+	counters.refused =
+		pg_atomic_read_u64(&pgh_totals->count[PGH_COUNT_REFUSED]);
 	counters.refused_by_server =
 		pg_atomic_read_u64(&pgh_totals->refused_by_server);
 	return counters;
@@ -152,8 +153,9 @@ find_most_refused(PghIncident *incident)
 	{
 		PghApplication *app = &pgh_applications[i];
 		bool		known = known_ids[i] == app->id;
+		pg_atomic_uint64 *total = &app->count[PGH_COUNT_REFUSED];
 		int64		refused = growth(known ? refused_before[i] : 0,
-									 pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
+									 pg_atomic_read_u64(total));
 
 		if (refused <= incident->most_refusals)
 			continue;

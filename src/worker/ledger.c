@@ -372,7 +372,8 @@ end_spell(int index, int64 next_xid, TimestampTz now)
 void
 pgh_ledger_look(const PghBlocked *blocked, TimestampTz now)
 {
-	int64		next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	FullTransactionId next = ReadNextFullTransactionId();
+	int64		next_xid = U64FromFullTransactionId(next);
 
 	for (int i = 0; i < pgh_n_slots; i++)
 	{

@@ -134,7 +134,8 @@ look_at_slots(int n_sessions, TimestampTz now)
 	static TimestampTz next_look = 0;
 	static TimestampTz last_second = 0;
 	static TimestampTz muted_until = 0;
-	bool		second = now - last_second >= PGH_HEARTBEAT || now < last_second;
+	bool		second = now - last_second >= PGH_HEARTBEAT ||
+		now < last_second;
 	uint32		enough = PGH_SLOTS_ENOUGH;
 	int			used;
 
@@ -154,8 +155,8 @@ look_at_slots(int n_sessions, TimestampTz now)
 		next_look = Min(pgh_evict_pass(used, n_sessions, now),
 						pgh_caps_pass(now));
 		if (next_look != PGH_NEVER &&
-			pg_atomic_compare_exchange_u32(&pgh_worker_state->slots_wanted, &enough,
-										   PGH_SLOTS_MUTED))
+			pg_atomic_compare_exchange_u32(&pgh_worker_state->slots_wanted,
+										   &enough, PGH_SLOTS_MUTED))
 			muted_until = now + PGH_MUTE_TIME;
 	}
 	return muted_until != 0 ? Min(next_look, muted_until) : next_look;

@@ -106,7 +106,8 @@ reap_spared(int index, PghWatch *watch, PghDecidesAgain decides_again,
 	if (used_up || !decides_again(index, watch, &slot->request, now))
 		let_go(index, slot, used_up);
 	else if (due)
-		(void) pgh_request_repeat(index, pg_atomic_read_u32(&slot->changecount));
+		(void) pgh_request_repeat(index,
+								  pg_atomic_read_u32(&slot->changecount));
 	else
 		slot->request.generation = pgh_settings_here();
 }
@@ -118,8 +119,8 @@ reap_spared(int index, PghWatch *watch, PghDecidesAgain decides_again,
  * is judged anew.
  *
  * Or it came just when what was running was over, and core ignored it.  So a
- * session that has gone on to something else is asked again.  While it is at the
- * same, it is not: it may be cleaning up.
+ * session that has gone on to something else is asked again.  While it is at
+ * the same, it is not: it may be cleaning up.
  *
  * Or it is not due any more, and is taken back.
  */

@@ -46,7 +46,7 @@ typedef struct PghWatch
 	bool		used;			/* it went back to its pool since the last
 								 * look */
 	bool		noted;			/* as a leak */
-	bool		ages;			/* its deadline depends on the age of its xmin */
+	bool		ages;			/* its deadline depends on its xmin's age */
 	uint32		changecount;	/* the slot's claim */
 	int			activity_changecount;	/* core's; none = look again */
 	bool		blocks;			/* somebody hung on it at the last look */

@@ -180,9 +180,10 @@ check_first_match(const PghRuleSet *set, const PghIdentity *who,
 	REQUIRE(limits->idle_action_rule ==
 			first_rule(set, who, PGH_RULE_IDLE_ACTION));
 	REQUIRE((int64_t) limits->idle_action ==
-			(limits->idle_action_rule > 0 ?
-			 set->rule[limits->idle_action_rule - 1].value[PGH_RULE_IDLE_ACTION] :
-			 (int64_t) server_wide->idle_action));
+			(limits->idle_action_rule == 0 ?
+			 (int64_t) server_wide->idle_action :
+			 set->rule[limits->idle_action_rule -
+					   1].value[PGH_RULE_IDLE_ACTION]));
 	exempt = first_rule(set, who, PGH_RULE_EXEMPT);
 	if (exempt > 0 && set->rule[exempt - 1].value[PGH_RULE_EXEMPT] == 0)
 		exempt = 0;

@@ -247,9 +247,9 @@ test_suggestions(void)
 		workloads[i].make();
 		for (int percent = 0; percent <= 20; percent += 5)
 		{
-			PghTime		limit = pgh_suggest_limit(&behaviour,
-												  PGH_PERIOD_IDLE_IN_TRANSACTION,
-												  percent / 100.0);
+			PghTime		limit =
+			pgh_suggest_limit(&behaviour, PGH_PERIOD_IDLE_IN_TRANSACTION,
+							  percent / 100.0);
 			PghEffect	effect;
 
 			count_effect(limit, &effect);

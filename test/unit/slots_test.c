@@ -400,7 +400,9 @@ print_order(PghShortage *shortage, char *buf, size_t size, PghTime *ripe_at)
 static bool
 cap_is_short(PghShortage *shortage)
 {
-	PghCap		cap = {.limit = cap_limit,.refused_lately = shortage->refused_lately};
+	PghCap		cap = {
+		.limit = cap_limit,.refused_lately = shortage->refused_lately
+	};
 
 	cap.held = n_candidates;
 	for (int32_t i = 0; i < n_candidates; i++)

@@ -71,7 +71,9 @@ test_repetition(void)
 static void
 test_leak(void)
 {
-	PghFacts	facts = {.state = PGH_STATE_IDLE_IN_TRANSACTION,.state_start = NOW};
+	PghFacts	facts = {
+		.state = PGH_STATE_IDLE_IN_TRANSACTION,.state_start = NOW
+	};
 	PghVerdict	verdict = {
 		.decision.action = PGH_ACTION_TERMINATE,
 		.decision.reason = PGH_LIMIT_IDLE_IN_TRANSACTION,

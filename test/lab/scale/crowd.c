@@ -38,7 +38,8 @@ core_entries(void)
 
 /* What core would say of it; every second one idles in a transaction. */
 static void
-fill_entry(PgBackendStatus *entry, int pid, Oid role, const char *name, bool open)
+fill_entry(PgBackendStatus *entry, int pid, Oid role, const char *name,
+		   bool open)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	PgBackendStatus mine = *MyBEEntry;
@@ -75,6 +76,12 @@ fill_proc(PGPROC *proc, int pid, Oid role, bool open)
 #endif
 }
 
+static PghAnswer
+let_in(void *arg)
+{
+	return PGH_ANSWER_COME;
+}
+
 /* As admission.c does for a session that may come. */
 static void
 claim(int index, PgBackendStatus *entry, int pid, Oid role, const char *name)
@@ -87,7 +94,7 @@ claim(int index, PgBackendStatus *entry, int pid, Oid role, const char *name)
 	login.roleid = role;
 	login.superuser = false;
 	strlcpy(login.user, "app", PGH_NAME_LEN);
-	pgh_member_arrive(slot, name, role, false, &standing);
+	(void) pgh_member_ask(slot, name, role, false, &standing, let_in, NULL);
 	pgh_slot_claim(slot, &login, name);
 	slot->login.pid = pid;
 	slot->login.beentry = entry;

@@ -28,9 +28,10 @@
  * (believed committed, and not all there), partial (some of its rows), risen
  * (rolled back, and there).
  *
- * One client alone does not race: it always comes a little late.  Then there are
- * also memory_before and memory_after, the bytes that its backend holds after
- * some rollbacks and at the end, and in_one_session, how many came in between.
+ * One client alone does not race: it always comes a little late.  Then there
+ * are also memory_before and memory_after, the bytes that its backend holds
+ * after some rollbacks and at the end, and in_one_session, how many came in
+ * between.
  *
  * Exit status: 0, or 2 when it could not run.
  *
@@ -71,7 +72,7 @@ typedef enum State
 	CONNECTING,
 	OPENING,					/* BEGIN and the first row are under way */
 	RESTING,					/* until "due" */
-	WORKING,					/* the second row is under way; COMMIT follows */
+	WORKING,					/* on the second row; COMMIT follows */
 	ENDING,						/* what is under way has a COMMIT at its end */
 	CLEANING,					/* a ROLLBACK is under way */
 	CLOSED
@@ -219,7 +220,8 @@ be_ended(Keeper *keeper)
 		lost++;
 
 	/* Ended after a rollback, it cannot have committed. */
-	if (keeper->n > 0 && keeper->book[keeper->n - 1] == UNKNOWN && keeper->fatal)
+	if (keeper->n > 0 && keeper->fatal &&
+		keeper->book[keeper->n - 1] == UNKNOWN)
 		note_fate(keeper, GONE);
 	rolled_back += keeper->fatal && !keeper->failed;
 	in_one_session = 0;
@@ -324,8 +326,9 @@ be_answered(Keeper *keeper)
 	if (keeper->state == OPENING)
 	{
 		keeper->state = RESTING;
-		keeper->due = now() + limit + (n_keepers == 1 ? LATENESS :
-									   aim - JITTER + random() % (2 * JITTER + 1));
+		keeper->due = now() + limit +
+			(n_keepers == 1 ? LATENESS :
+			 aim - JITTER + random() % (2 * JITTER + 1));
 		return;
 	}
 	if (keeper->state != CLEANING && keeper->failed)
@@ -345,7 +348,8 @@ be_answered(Keeper *keeper)
 		if (keeper->state == ENDING && !keeper->failed)
 		{
 			learn(STEP);
-			note_fate(keeper, keeper->sort == COMMIT_ALONE ? ONE_ROW : TWO_ROWS);
+			note_fate(keeper,
+					  keeper->sort == COMMIT_ALONE ? ONE_ROW : TWO_ROWS);
 		}
 		open_transaction(keeper);
 	}
@@ -514,7 +518,8 @@ compare(int64_t *silent, int64_t *partial, int64_t *risen)
 		if (found == NULL || PQresultStatus(result) != PGRES_TUPLES_OK)
 			give_up("cannot read the table: %s", PQerrorMessage(conn));
 		for (int j = 0; j < PQntuples(result); j++)
-			found[atoi(PQgetvalue(result, j, 0))] = atoi(PQgetvalue(result, j, 1));
+			found[atoi(PQgetvalue(result, j, 0))] =
+				atoi(PQgetvalue(result, j, 1));
 		for (int j = 1; j <= keeper->n; j++)
 		{
 			Fate		fate = keeper->book[j - 1];

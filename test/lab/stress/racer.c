@@ -21,8 +21,8 @@
  *
  * A client that talks (-p) sends Describe and Flush instead of a statement now
  * and then, rests again, for less than the limit, and sends the Sync that ends
- * the exchange.  Until then it must not be ended: once its Describe was answered
- * it is at work.
+ * the exchange.  Until then it must not be ended: once its Describe was
+ * answered it is at work.
  *
  * A client that stalls (-u) sends its statements in a pipeline that it does not
  * end, so that its session stays at work while it rests.

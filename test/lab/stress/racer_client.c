@@ -26,7 +26,7 @@ typedef PGresult Reply;
  */
 #define STEP 10
 
-/* How much less than the limit a transaction takes that must not be cancelled. */
+/* How much less than the limit one takes that must not be cancelled. */
 #define SPARE 10000
 #define LONG_STEP 100
 
@@ -319,7 +319,8 @@ send_series(Racer *racer)
 	for (int i = 0; i < n; i++)
 	{
 		int64_t		takes = i < n - 1 ?
-			limit - SPARE - random() % (2 * SPARE) : limit - JITTER + random() % (2 * JITTER);
+			limit - SPARE - random() % (2 * SPARE) :
+			limit - JITTER + random() % (2 * JITTER);
 
 		racer->durations[n - 1 - i] = takes;
 		length += snprintf(sql + length, sizeof(sql) - length,
