@@ -30,7 +30,9 @@ MANY_RULES = "; ".join(f"application=service-{i}-* user=app: idle_in_transaction
 
 VARIANTS = {"stock": STOCK, "core's timer": TIMER, "pg_hygiene": EXTENSION,
             "pg_hygiene with 256 rules":
-            {**EXTENSION, "pg_hygiene.rules": MANY_RULES}}
+            {**EXTENSION, "pg_hygiene.rules": MANY_RULES},
+            "pg_hygiene with rollback":
+            {**EXTENSION, "pg_hygiene.idle_action": "rollback"}}
 
 LIBRARY = "pg_hygiene.so"
 
