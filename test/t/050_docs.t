@@ -207,10 +207,10 @@ same_names(
 same_names(
 	[
 		map { literal($_->[0]) =~ s/\(.*//r }
-		  table(section($doc{'README.md'}, 'Views'))
+		  table(section($doc{'doc/views.md'}, 'All of them'))
 	],
 	[ keys %columns, map { $_->[0] } @functions ],
-	'README lists the same');
+	'its table lists the same');
 
 #
 # Messages.
