@@ -13,8 +13,8 @@
 #define NO_LIMIT "0 means no limit."
 #define SESSION_OR_TRANSACTION \
 	"Its session is terminated, or only the transaction rolled back, as pg_hygiene.idle_action says. "
-#define UNLESS_NEEDED \
-	"Not of one that LISTENs, holds an advisory lock or is between pg_backup_start and pg_backup_stop, unless a rule sets the limit for it. "
+#define SPARES_THE_NEEDED \
+	"One that LISTENs, holds an advisory lock or is between pg_backup_start and pg_backup_stop is spared, unless a rule sets the limit for it. "
 #define MAX_XIDS 2000000000
 
 #define SQLSTATE_IDLE_IN_TRANSACTION "25P03"
@@ -103,7 +103,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.kind = PGH_KIND_IDLE_SESSION,
 		.unit = PGH_UNIT_TIME,
 		.summary = "Sets the maximum time that a session may be idle outside a transaction.",
-		.detail = "It is terminated then. " UNLESS_NEEDED NO_LIMIT,
+		.detail = "It is terminated then. " SPARES_THE_NEEDED NO_LIMIT,
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_SESSION,
 		.primary = "terminating connection due to idle-session timeout",
@@ -129,7 +129,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.kind = PGH_KIND_CLIENT,
 		.unit = PGH_UNIT_TIME,
 		.summary = "Sets the maximum time that a statement may wait for its client without a byte moved.",
-		.detail = "Its session is terminated then. The client is to send, as in COPY FROM STDIN or a pipeline without Sync, or to read. " NO_LIMIT,
+		.detail = "Its session is terminated then. It may wait for the client to send, as in COPY FROM STDIN or a pipeline without Sync, or to read. " NO_LIMIT,
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_IDLE_SESSION,
 		.primary = "terminating connection due to client stall",
@@ -143,7 +143,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.unit = PGH_UNIT_TIME,
 		.summary = "Sets the maximum age of a session, less up to a tenth.",
 		.detail = "It is terminated when it is idle outside a transaction. The tenth is by its process id, so that sessions that came together do not go together. "
-		UNLESS_NEEDED NO_LIMIT,
+		SPARES_THE_NEEDED NO_LIMIT,
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,
 		.primary = "terminating connection due to session lifetime",
