@@ -675,7 +675,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_rehearse';
 
 COMMENT ON FUNCTION hygiene.rehearse(text) IS
-	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none; and exceeds: the cap of these rules that more sessions match than it allows, which a NOTICE tells, too. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
+	'What a text for pg_hygiene.rules would do to the sessions of this moment, if pg_hygiene.mode were enforce. Rows as in hygiene.sessions, and verdict: terminate, rollback, cancel, observe, exempt or none; and exceeds: a cap, of these rules or pg_hygiene.connections_per_application, that has more sessions than it allows, which a NOTICE tells, too. Touches nobody. Raises invalid_parameter_value if the text does not parse. Everyone may call it; of a session that is hidden from the caller nothing is said';
 
 --
 -- hygiene.horizon: what holds VACUUM back

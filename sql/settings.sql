@@ -4,8 +4,14 @@
 --
 SELECT name, boot_val, unit, context, vartype, min_val, max_val, enumvals
 FROM pg_settings WHERE name LIKE 'pg\_hygiene.%' ORDER BY name COLLATE "C";
-SELECT count(*) FROM pg_settings
-WHERE name LIKE 'pg\_hygiene.%' AND short_desc IS NULL;
+-- Each is described for whoever sees nothing else: what it sets, and what 0 or
+-- -1 means where it can be that.
+SELECT name FROM pg_settings
+WHERE name LIKE 'pg\_hygiene.%'
+AND (short_desc !~ '^(Sets|Selects|Exempts|Warns|Counts) .*\.$'
+	OR extra_desc !~ '\.$' OR extra_desc IS NULL
+	OR min_val IN ('0', '-1') AND extra_desc !~ '\m0 (means|turns)'
+	OR min_val = '-1' AND extra_desc !~ '-1 means');
 
 -- Bad values.  PostgreSQL's versions print ranges in two ways, so leave them out.
 \pset format unaligned

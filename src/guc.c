@@ -413,20 +413,20 @@ static void
 define_slots(void)
 {
 	DefineCustomIntVariable("pg_hygiene.connections_per_application",
-							"Most connections that one application name may have.",
-							"0 means no limit.",
+							"Sets the maximum number of connections of each application name.",
+							"Further ones are refused. 0 means no limit.",
 							&pgh_connections_per_application,
 							0, 0, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_connections_per_application, NULL);
 	DefineCustomIntVariable("pg_hygiene.headroom",
-							"Free connection slots to keep.",
-							"-1 means 5 % of max_connections, at least 3, at most a quarter of the usable slots.",
+							"Sets the number of connection slots to keep free for applications that hold few.",
+							"When no more are free, an application that holds as many as are left is refused, and leaks are ended. -1 means 5 % of max_connections, at least 3, at most a quarter of the usable slots; 0 turns it off.",
 							&pgh_headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_headroom, NULL);
 	DefineCustomIntVariable("pg_hygiene.warn_at",
-							"Percentage of usable slots in use at which a warning is logged.",
-							"0 means no warning.",
+							"Sets the percentage of usable connection slots in use at which a warning is logged.",
+							"It is logged once, and once more when it is over. 0 means no warning.",
 							&pgh_warn_at,
 							80, 0, 100, PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
@@ -436,14 +436,14 @@ static void
 define_history(void)
 {
 	DefineCustomIntVariable("pg_hygiene.max_events",
-							"Number of events that hygiene.events keeps.",
-							NULL,
+							"Sets the number of events that hygiene.events keeps.",
+							"A new one takes the place of the oldest.",
 							&pgh_max_events,
 							2000, 1, PGH_MAX_HISTORY, PGC_POSTMASTER, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_hygiene.max_applications",
-							"Number of application names that are counted separately.",
-							NULL,
+							"Sets the number of application names that are counted separately.",
+							"Of those without a session the ones that were not used for longest give way to others, and are summed under (other applications).",
 							&pgh_max_applications,
 							1000, 1, PGH_MAX_HISTORY, PGC_POSTMASTER, 0,
 							NULL, NULL, NULL);
@@ -453,40 +453,40 @@ void
 pgh_define_settings(void)
 {
 	DefineCustomEnumVariable("pg_hygiene.mode",
-							 "Whether limits are enforced, only observed, or off.",
-							 "\"observe\" decides, logs and records, but touches nobody.",
+							 "Selects whether limits are enforced, only observed, or off.",
+							 "\"enforce\" ends and refuses sessions. \"observe\" decides, logs and records the same, but touches nobody. \"off\" only counts; it stands above every rule.",
 							 &pgh_mode,
 							 PGH_MODE_ENFORCE, mode_options, PGC_SIGHUP, 0,
 							 NULL, assign_mode, NULL);
 	define_limits();
 	DefineCustomEnumVariable("pg_hygiene.idle_action",
-							 "What a limit on an idle transaction ends: the session, or only the transaction.",
-							 "\"rollback\" keeps the connection; a session that stays idle for the limit once more is terminated.",
+							 "Selects what a limit on idle transactions ends: the session, or only the transaction.",
+							 "\"terminate\" closes the connection. \"rollback\" keeps it, and the program's next statement fails with the reason; a session that stays idle for the limit once more is terminated.",
 							 &pgh_idle_action,
 							 PGH_IDLE_TERMINATE, idle_action_options,
 							 PGC_SIGHUP, 0, NULL, assign_other, NULL);
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
-							 "Superusers are counted, but never refused or ended.",
-							 NULL,
+							 "Exempts superusers from all limits.",
+							 "They are counted, but never refused or ended.",
 							 &pgh_exempt_superusers,
 							 true, PGC_SIGHUP, 0,
 							 NULL, assign_exempt_superusers, NULL);
 	DefineCustomBoolVariable("pg_hygiene.tell_client",
-							 "Tells a new session of an application that lost sessions to a limit.",
-							 NULL,
+							 "Warns a new session of an application that lost sessions to a limit.",
+							 "One WARNING at its start, if sessions of that application and role were ended while idle in a transaction within the last ten minutes; at most one a minute for each application and address.",
 							 &pgh_tell_client,
 							 true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("pg_hygiene.application_families",
-							 "Takes application names that differ in a number or the like for one application, from the ninth on.",
-							 NULL,
+							 "Counts application names that differ in a number or the like as one application.",
+							 "From the ninth such name on: web-1 to web-8 are eight applications, and with web-9 all are web-*.",
 							 &pgh_application_families,
 							 true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
 	DefineCustomStringVariable("pg_hygiene.rules",
-							   "Limits for some applications, users, databases or addresses.",
-							   "Rules are separated by semicolons; for each setting the first matching rule decides.",
+							   "Sets limits for some applications, roles, databases or addresses.",
+							   "Rules are separated by semicolons; for each setting the first matching rule decides. A new value replaces the default: repeat its rule if you want to keep it.",
 							   &rules_text,
 							   "application=pg_dump: exempt", PGC_SIGHUP, 0,
 							   check_rules, assign_rules, NULL);

@@ -3,7 +3,8 @@
  * views/rule_caps.c
  *	  What follows from the caps and reserves of rules that are only tried.
  *
- * Owns: the messages of check_rules() and rehearse() about them.  Must not:
+ * Owns: the messages of check_rules() and rehearse() about them, and about the
+ * cap of each application, which rules leave as it is.  Must not:
  * change anything, or tell a caller where hidden sessions come from.  For the
  * SQL functions about rules.
  *
@@ -16,7 +17,11 @@
 #include "miscadmin.h"
 
 #include "look/rule_sessions.h"
+#include "shared/applications.h"
 #include "views/row.h"
+
+#define WHAT_FOLLOWS \
+	"New connections would be refused until fewer are left; of those that are there, only leaks would be ended."
 
 void
 pgh_count_for_caps(const PghRuleSet *rules, TimestampTz now,
@@ -49,21 +54,51 @@ pgh_note_exceeded_caps(const PghRuleSet *rules, const PghRuleCounts *counts)
 							i + 1,
 							(int) rules->rule[i].value[PGH_RULE_CONNECTIONS],
 							counts->sessions[i]),
-					 errdetail("New connections would be refused until fewer are left; of those that are there, only leaks would be ended.")));
+					 errdetail(WHAT_FOLLOWS)));
+}
+
+/* Those that share a place are not one application, and have no such cap. */
+const bool *
+pgh_note_full_applications(void)
+{
+	bool	   *full = palloc0(mul_size(pgh_n_applications, sizeof(bool)));
+	int			n = 0;
+
+	if (pgh_connections_per_application <= 0)
+		return full;
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	for (int i = PGH_OTHERS + 1; i < pgh_n_applications; i++)
+	{
+		full[i] = pgh_applications[i].account.connections >
+			pgh_connections_per_application;
+		n += full[i];
+	}
+	pgh_unlock(&pgh_applications_part);
+	if (n > 0)
+		ereport(NOTICE,
+				(errmsg_plural("pg_hygiene.connections_per_application allows %d, and %d application has more connections now",
+							   "pg_hygiene.connections_per_application allows %d, and %d applications have more connections now",
+							   n, pgh_connections_per_application, n),
+				 errdetail(WHAT_FOLLOWS)));
+	return full;
 }
 
 const char *
 pgh_exceeded_cap(const PghRuleSet *rules, const PghRuleCounts *counts,
-				 const PghIdentity *who, TimestampTz now)
+				 const bool *full, const PghSession *session, TimestampTz now)
 {
 	PghRuleBits bits;
 
-	(void) pgh_rules_match(rules, who, now, &bits);
+	(void) pgh_rules_match(rules, &session->who, now, &bits);
 	for (int i = 0; i < rules->n; i++)
 		if (pgh_bits_test(&bits, i) && is_exceeded(rules, counts, i))
 			return psprintf("connections = %d by rule %d",
 							(int) rules->rule[i].value[PGH_RULE_CONNECTIONS],
 							i + 1);
+	if (session->counted_as < (uint32) pgh_n_applications &&
+		full[session->counted_as])
+		return psprintf("connections_per_application = %d",
+						pgh_connections_per_application);
 	return NULL;
 }
 

@@ -184,7 +184,7 @@ verdict_name(const PghSession *session, const PghLimits *limits,
 /*
  * hygiene.rehearse(text): hygiene.sessions as it would be under these rules.
  * The server-wide mode is taken as enforce, since that is the question; a
- * rule's own mode counts.  A NOTICE names each cap that more sessions match
+ * rule's own mode counts.  A NOTICE names each cap that has more sessions
  * than it allows.  Of a session that is hidden nothing is said: a few
  * lists of addresses would find out where its client is.
  */
@@ -195,6 +195,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
 	PghRuleCounts counts;
+	const bool *full;
 	const PghBlocked *blocked;
 	const int32 *advisory_locks;
 
@@ -203,6 +204,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_count_for_caps(rules, now, &counts);
 	pgh_note_exceeded_caps(rules, &counts);
+	full = pgh_note_full_applications();
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
 	blocked = pgh_blocked_now(NULL);
@@ -225,7 +227,7 @@ pgh_rehearse(PG_FUNCTION_ARGS)
 		pgh_row_text(&row, visible ?
 					 verdict_name(&session, &limits, now) : NULL);
 		pgh_row_text(&row, visible ?
-					 pgh_exceeded_cap(rules, &counts, &session.who, now) :
+					 pgh_exceeded_cap(rules, &counts, full, &session, now) :
 					 NULL);
 		pgh_row_end(&row, fcinfo);
 	}

@@ -49,6 +49,32 @@ like($notices, qr/^rule 2 allows 1 connections, and \d sessions match it now$/,
 is($notices, '', 'and not for others');
 unlike($rows, qr/\|./, 'of no session');
 
+# The cap of each application, which rules leave as it is; a rule comes first.
+sub with_cap
+{
+	configure($node, connections_per_application => $_[0]);
+	$boss->close;
+	$boss = PgHygiene::Client->new($node, user => one('SELECT current_user'));
+	return;
+}
+
+with_cap('2');
+($notices, $rows) = said($boss, sprintf $exceeding, 'application=pg_dump: exempt');
+is( $notices,
+	'pg_hygiene.connections_per_application allows 2, and 1 application has more connections now',
+	'rehearse() says that the cap of an application is exceeded');
+is( $rows,
+	join("\n", 'checkout|', ('orders|connections_per_application = 2') x 3),
+	'and by whose sessions');
+($notices, $rows) = said($boss, sprintf $exceeding, $CAP);
+is($rows, join("\n", 'checkout|', ('orders|connections = 2 by rule 2') x 3),
+	'where a rule has one, it is named');
+with_cap('3');
+($notices, $rows) = said($boss, sprintf $exceeding, 'application=pg_dump: exempt');
+is($notices, '', 'nothing is said of a cap that is just reached');
+unlike($rows, qr/connections_per_application/, 'of no session, either');
+with_cap('0');
+
 # Reserves.
 my $some = q{application=pg_dump: exempt; application=a: reserve=50; application=b: reserve=%s};
 

@@ -207,10 +207,10 @@ same_names(
 same_names(
 	[
 		map { literal($_->[0]) =~ s/\(.*//r }
-		  table(section($doc{'README.md'}, 'Views'))
+		  table(section($doc{'doc/views.md'}, 'All of them'))
 	],
 	[ keys %columns, map { $_->[0] } @functions ],
-	'README lists the same');
+	'its table lists the same');
 
 #
 # Messages.
@@ -567,7 +567,7 @@ $boss->close;
 my %bytes = map { literal($_->[0]) => $_ }
   table(section($doc{'doc/shared-memory.md'}, 'Shared memory'));
 my ($each) =
-  $doc{'doc/shared-memory.md'} =~ /: (\d+) bytes for each possible session/;
+  $doc{'doc/shared-memory.md'} =~ /:\s+(\d+)\s+bytes\s+for\s+each\s+possible\s+session/;
 
 sub check_memory
 {

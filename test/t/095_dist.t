@@ -45,6 +45,14 @@ ok((grep { $_ eq $meta->{license} } @licenses), 'license is one of those known')
 like($meta->{release_status} || 'stable', qr/^(?:stable|testing|unstable)$/,
 	'release_status is one of three');
 
+# Addresses that lead nowhere are for a release that is tried, not for a stable
+# one; a file that has them says so.
+my $examples = encode_json($meta->{resources} || {}) =~ /\bexample\.(?:org|com|net)\b/;
+is($examples ? 'examples' : '', $meta->{x_resources} ? 'examples' : '',
+	'META.json says whether its addresses are examples');
+ok(!$examples || ($meta->{release_status} || 'stable') ne 'stable',
+	'and has none of them when it is stable');
+
 only_keys($meta->{'meta-spec'}, 'meta-spec', qw(version url));
 like($meta->{'meta-spec'}{version}, qr/^1\.0\.\d+$/, 'meta-spec is 1.0');
 like($meta->{'meta-spec'}{url} || '', qr{^https?://pgxn\.org/meta/spec\.txt$}, 'with its address');
