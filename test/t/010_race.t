@@ -21,7 +21,12 @@ my %meaning = (
 	pending => 'event stayed pending',
 	unequal => 'difference between clients, log, events and status');
 
-my $node = new_node('race', Race::settings());
+my $node = do
+{
+	local $ENV{LD_PRELOAD} = Race::late_signals($PostgreSQL::Test::Utils::tmp_check);
+
+	new_node('race', Race::settings());
+};
 my $race = Race->new(
 	host => $node->host,
 	port => $node->port,

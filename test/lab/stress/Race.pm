@@ -10,7 +10,8 @@ Race - do the sessions that a limit ends include one that had gone back to work?
   use lib 'test/lab/stress';
   use Race;
 
-  # a server with Race::settings() in its configuration
+  # a server with Race::settings() in its configuration, started while
+  # $ENV{LD_PRELOAD} was what Race::late_signals($temporary) returns
   my $race = Race->new(host => $host, port => $port, log => "$data/log/race.csv",
       folder => $temporary, name => 'postgres');
   my $figures = $race->enforce('idle_in_transaction', 4000);
@@ -20,8 +21,9 @@ Race - do the sessions that a limit ends include one that had gone back to work?
 
 Runs F<racer>, whose clients send a statement within a millisecond of a limit,
 and holds what they saw against the server's log and the extension's views.
-The worker is made slow meanwhile: it is frozen now and then, and has to share
-a lock, so that what it saw is often out of date when its signal arrives.
+The worker is made slow meanwhile: it is frozen now and then, has to share a
+lock, and sends its signals late, so that what it saw is often out of date when
+they arrive.
 
 The evidence is the log line with which a session ended.  The command tag in it
 (the C<%i> of C<log_line_prefix>; here a column of the CSV log) says what the
@@ -142,6 +144,26 @@ sub settings
 		'pg_hygiene.max_events = ' . 4 * $heat,
 		'pg_hygiene.headroom = 0',
 		'pg_hygiene.warn_at = 0');
+}
+
+=pod
+
+=head2 Race::late_signals(folder)
+
+Builds what makes a server's signals late into the folder, and returns the file
+to be preloaded.
+
+=cut
+
+sub late_signals
+{
+	my ($folder) = @_;
+	my $library = "$folder/late.so";
+
+	system('gcc', '-std=gnu99', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror',
+		'-shared', '-fPIC', '-o', $library, dirname(__FILE__) . '/late.c') == 0
+	  or die "could not build $library\n";
+	return $library;
 }
 
 =pod

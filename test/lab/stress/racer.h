@@ -38,6 +38,8 @@ typedef struct Racer
 	PGconn	   *conn;
 	PostgresPollingStatusType wants;	/* while CONNECTING */
 	int64_t		due;
+	bool		aimed;			/* at the moment at which it is ended, and not
+								 * sent at once */
 	int64_t		sent_at;		/* the statement under way */
 	int64_t		measured_from;	/* the limit cannot be over earlier than its
 								 * length after this */

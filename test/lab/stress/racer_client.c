@@ -30,6 +30,12 @@ typedef PGresult Reply;
 #define SPARE 10000
 #define LONG_STEP 100
 
+/*
+ * How often the worker looks whether a client that stalls has moved.  It ends
+ * those that it has found at rest by the same look all at once.
+ */
+#define LOOKS_EVERY 250000
+
 /* How far behind the limit the aim may get. */
 #define MAX_AIM 100000
 
@@ -52,6 +58,12 @@ typedef PGresult Reply;
  * that was cancelled.  Counted from the limit.
  */
 static int64_t aims[2];
+
+/*
+ * When those that stall are ended, counted from any look of the worker's;
+ * learnt from the first that is ended, and with each after it.
+ */
+static int64_t stall_ends = 0;
 
 /* ----------
  * Connections
@@ -126,7 +138,11 @@ learn(const Racer *racer, int64_t step)
 {
 	int64_t    *aim = &aims[racer->aborted];
 
-	if (*aim + step > -limit && *aim + step < MAX_AIM)
+	if (stalls && step < 0 && stall_ends == 0)
+		stall_ends = now();
+	else if (stalls)
+		stall_ends += racer->aimed && stall_ends != 0 ? step : 0;
+	else if (*aim + step > -limit && *aim + step < MAX_AIM)
 		*aim += step;
 }
 
@@ -359,6 +375,21 @@ send_sync(Racer *racer)
 }
 
 /*
+ * When a session that begins to stall now is ended: as long after the
+ * worker's next look as the limit says.  Before that is known it is waited for.
+ */
+static int64_t
+end_of_stall(void)
+{
+	int64_t		least = now() + limit;
+
+	if (stall_ends == 0)
+		return least + 2 * LOOKS_EVERY;
+	return least + ((stall_ends - least) % LOOKS_EVERY + LOOKS_EVERY) %
+		LOOKS_EVERY;
+}
+
+/*
  * The last statement takes the session to where no limit acts, so that it can
  * hang up without missing its own end.
  */
@@ -380,10 +411,12 @@ rest(Racer *racer)
 	racer->state = RESTING;
 	racer->describes = false;
 	racer->due = now();
-	if ((in_series && !racer->aborted) || (stalls && !in_pipeline))
+	racer->aimed = !(in_series && !racer->aborted) && !(stalls && !in_pipeline);
+	if (!racer->aimed)
 		return;
-	racer->due += limit + aims[racer->aborted] - JITTER +
-		random() % (2 * JITTER + 1);
+	racer->due = stalls ? end_of_stall() :
+		racer->due + limit + aims[racer->aborted];
+	racer->due += random() % (2 * JITTER + 1) - JITTER;
 }
 
 void
