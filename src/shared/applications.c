@@ -421,6 +421,28 @@ load_application(const PghKeptApplication *kept)
 	pgh_place_keep(index);
 }
 
+/* Can these be counters, and times? */
+static bool
+is_sound(PghStream *stream, PghKeptApplication *kept)
+{
+	kept->name[PGH_NAME_LEN - 1] = '\0';
+	pgh_make_bool(&kept->is_rest);
+	pgh_make_bool(&kept->is_family);
+	pgh_make_bool(&kept->established);
+	for (int i = 0; i < PGH_N_COUNTERS; i++)
+		if (!pgh_take_count(stream, kept->count[i]))
+			return false;
+	return pgh_take_count(stream, kept->opened) &&
+		pgh_take_count(stream, kept->ended) &&
+		pgh_take_count(stream, kept->transactions) &&
+		pgh_take_count(stream, kept->session_time) &&
+		pgh_take_count(stream, kept->blocked_time) &&
+		pgh_take_count(stream, kept->slot_time) &&
+		pgh_take_count(stream, kept->horizon_xids) &&
+		pgh_is_time(kept->peak_at) && pgh_is_time(kept->lost_at) &&
+		pgh_is_time(kept->diagnosed_since) && pgh_is_time(kept->diagnosed_at);
+}
+
 static bool
 load_applications(PghStream *stream)
 {
@@ -428,12 +450,8 @@ load_applications(PghStream *stream)
 	{
 		PghKeptApplication kept;
 
-		if (!pgh_get(stream, &kept, sizeof(kept)))
+		if (!pgh_get(stream, &kept, sizeof(kept)) || !is_sound(stream, &kept))
 			return false;
-		kept.name[PGH_NAME_LEN - 1] = '\0';
-		pgh_make_bool(&kept.is_rest);
-		pgh_make_bool(&kept.is_family);
-		pgh_make_bool(&kept.established);
 		load_application(&kept);
 	}
 	return true;

@@ -256,13 +256,33 @@ place_of(const char *name)
 }
 
 static bool
+is_sound(PghStream *stream, const PghHistogram *histogram)
+{
+	return pgh_take_count(stream, histogram->n) &&
+		pgh_is_time(histogram->longest);
+}
+
+/* Can these be counters, and times? */
+static bool
+all_are_sound(PghStream *stream, const PghBehaviour *behaviour)
+{
+	for (int i = 0; i < PGH_N_JUDGED_KINDS; i++)
+		if (!is_sound(stream, &behaviour->resumed[i]) ||
+			!is_sound(stream, &behaviour->lost[i]))
+			return false;
+	return is_sound(stream, &behaviour->sessions) &&
+		pgh_is_time(behaviour->since);
+}
+
+static bool
 load_behaviour(PghStream *stream)
 {
 	while (stream->length > 0)
 	{
 		PghKeptBehaviour in;
 
-		if (!pgh_get(stream, &in, sizeof(in)))
+		if (!pgh_get(stream, &in, sizeof(in)) ||
+			!all_are_sound(stream, &in.behaviour))
 			return false;
 		in.name[PGH_NAME_LEN - 1] = '\0';
 		if (in.behaviour.address.family > PGH_ADDRESS_INET6)

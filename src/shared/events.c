@@ -215,7 +215,7 @@ save_events(PghStream *stream)
 		pgh_put_with_text(stream, &event, offsetof(PghEvent, query));
 }
 
-/* Is everything that is looked up in a table in that table? */
+/* Is everything that is looked up in a table in that table, and a time one? */
 static bool
 is_sound(PghEvent *event)
 {
@@ -227,7 +227,12 @@ is_sound(PghEvent *event)
 		event->decision.reason < PGH_N_LIMITS &&
 		event->decision.rule <= PGH_MAX_RULES &&
 		event->outcome <= PGH_OUTCOME_OBSERVED &&
-		event->state <= PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
+		event->state <= PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
+		pgh_is_time(event->occurred_at) &&
+		pgh_is_time(event->transaction_age) &&
+		pgh_is_time(event->resumed_after) &&
+		pgh_is_time(event->decision.limit) &&
+		pgh_is_time(event->decision.measured);
 }
 
 /*
@@ -240,7 +245,8 @@ load_events(PghStream *stream)
 	uint64		next;
 	uint64		last = 0;
 
-	if (!pgh_get(stream, &next, sizeof(next)) || next == 0)
+	if (!pgh_get(stream, &next, sizeof(next)) || next == 0 ||
+		!pgh_take_count(stream, next))
 		return false;
 	events->next_id = next;
 	while (stream->length > 0)

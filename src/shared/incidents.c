@@ -134,20 +134,32 @@ save_incidents(PghStream *stream)
 	}
 }
 
+/* Can these be counters, and times? */
+static bool
+is_sound(PghStream *stream, const PghIncident *in)
+{
+	return pgh_is_time(in->began_at) && pgh_is_time(in->last_at) &&
+		pgh_take_count(stream, in->ended) &&
+		pgh_take_count(stream, in->refused) &&
+		pgh_take_count(stream, in->refused_by_server) &&
+		pgh_take_count(stream, in->most_refusals);
+}
+
 /* One that went on when the server stopped ended with it. */
 static bool
 load_incidents(PghStream *stream)
 {
 	uint64		next;
 
-	if (!pgh_get(stream, &next, sizeof(next)) || next == 0)
+	if (!pgh_get(stream, &next, sizeof(next)) || next == 0 ||
+		!pgh_take_count(stream, next))
 		return false;
 	incidents->next = next;
 	while (stream->length > 0)
 	{
 		PghIncident in;
 
-		if (!pgh_get(stream, &in, sizeof(in)))
+		if (!pgh_get(stream, &in, sizeof(in)) || !is_sound(stream, &in))
 			return false;
 		in.open = false;
 		in.largest_application[PGH_NAME_LEN - 1] = '\0';

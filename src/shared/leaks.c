@@ -384,9 +384,27 @@ save_leaks(PghStream *stream)
 	}
 }
 
+/* Can these be counters, and times? */
+static bool
+counts_are_sound(PghStream *stream, const PghLeak *leak)
+{
+	return pgh_take_count(stream, leak->ended) &&
+		pgh_take_count(stream, leak->rolled_back) &&
+		pgh_take_count(stream, leak->sessions) &&
+		pgh_take_count(stream, leak->resumed) &&
+		pgh_take_count(stream, leak->slot_time) &&
+		pgh_take_count(stream, leak->blocked_time) &&
+		pgh_take_count(stream, leak->horizon_xids) &&
+		pgh_take_count(stream, leak->transactions) &&
+		pgh_take_count(stream, leak->lately_ended) &&
+		pgh_is_time(leak->longest_pause) && pgh_is_time(leak->first_seen) &&
+		pgh_is_time(leak->last_seen) && pgh_is_time(leak->last_ended) &&
+		pgh_is_time(leak->lately_since);
+}
+
 /* Is everything that is looked up in a table in that table? */
 static bool
-is_sound(PghLeak *leak)
+is_sound(PghStream *stream, PghLeak *leak)
 {
 	pgh_make_bool(&leak->wrote);
 	pgh_make_bool(&leak->locks_rows);
@@ -396,7 +414,8 @@ is_sound(PghLeak *leak)
 			return false;
 	return leak->state <= PGH_STATE_IDLE_IN_TRANSACTION_ABORTED &&
 		leak->statement <= PGH_STATEMENT_UTILITY &&
-		leak->n_clients <= PGH_MAX_LEAK_CLIENTS;
+		leak->n_clients <= PGH_MAX_LEAK_CLIENTS &&
+		counts_are_sound(stream, leak);
 }
 
 static bool
@@ -405,7 +424,7 @@ load_leaks(PghStream *stream)
 	for (int i = 0; i < PGH_MAX_LEAKS && stream->length > 0; i++)
 	{
 		if (!pgh_get_with_text(stream, &leaks[i], offsetof(PghLeak, query)) ||
-			!is_sound(&leaks[i]))
+			!is_sound(stream, &leaks[i]))
 		{
 			memset(&leaks[i], 0, sizeof(PghLeak));
 			return false;

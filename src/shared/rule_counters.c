@@ -283,7 +283,9 @@ load_rule_counters(PghStream *stream)
 		PghKeptRule in;
 		PghRuleState *state;
 
-		if (!pgh_get(stream, &in, sizeof(in)) || in.index >= PGH_MAX_RULES)
+		if (!pgh_get(stream, &in, sizeof(in)) || in.index >= PGH_MAX_RULES ||
+			!pgh_take_count(stream, in.refused) ||
+			!pgh_take_count(stream, in.ended) || !pgh_is_time(in.last_used))
 			return false;
 		state = &pgh_rule_states[in.index];
 		state->hash = in.hash;

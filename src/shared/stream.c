@@ -13,7 +13,7 @@
 PghStream
 pgh_stream_begin(FILE *file, uint64 length)
 {
-	PghStream	stream = {file, length, 0, true};
+	PghStream	stream = {file, length, 0, 0, true};
 
 	INIT_CRC32C(stream.crc);
 	return stream;
@@ -37,6 +37,15 @@ pgh_get(PghStream *stream, void *data, size_t size)
 	if (stream->ok)
 		stream->length -= size;
 	return stream->ok;
+}
+
+bool
+pgh_take_count(PghStream *stream, uint64 count)
+{
+	if (count > PGH_MOST_COUNTED - stream->counted)
+		return false;
+	stream->counted += count;
+	return true;
 }
 
 void

@@ -21,6 +21,7 @@ typedef struct PghStream
 {
 	FILE	   *file;
 	uint64		length;			/* bytes written; when reading, those left */
+	uint64		counted;		/* what was read of counters, added up */
 	pg_crc32c	crc;			/* of those written */
 	bool		ok;				/* nothing has failed */
 } PghStream;
@@ -33,6 +34,29 @@ extern PghStream pgh_stream_begin(FILE *file, uint64 length);
  * what is read is used as an index into tables.  So whoever loads a part looks
  * at what the types promise; these are for what several parts keep.
  */
+
+/*
+ * The most that the counters of one part may come to, all of them together:
+ * whatever a view adds up of it is a bigint, with as much again to come.  In
+ * microseconds that is 146,000 years of one session.
+ */
+#define PGH_MOST_COUNTED (UINT64CONST(1) << 62)
+
+/*
+ * Can this be added to what the part has counted so far?  A negative one,
+ * which is none, is too large.
+ */
+extern bool pgh_take_count(PghStream *stream, uint64 count);
+
+/*
+ * Can this be a time or a length of time, in microseconds?  Within a thousand
+ * years of 2000, so that no view computes one that there is not.
+ */
+static inline bool
+pgh_is_time(int64 value)
+{
+	return value > -(INT64CONST(1) << 55) && value < INT64CONST(1) << 55;
+}
 
 /* A byte that is neither 0 nor 1 is no bool, and what it does is undefined. */
 static inline void

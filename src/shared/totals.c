@@ -101,6 +101,12 @@ load_totals(PghStream *stream)
 	if (!pgh_get(stream, &in, sizeof(in)))
 		return false;
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
+		if (!pgh_take_count(stream, in.count[i]))
+			return false;
+	if (!pgh_take_count(stream, in.refused_by_server) ||
+		!pgh_is_time(in.stats_since))
+		return false;
+	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		pg_atomic_write_u64(&pgh_totals->count[i], in.count[i]);
 	pg_atomic_write_u64(&pgh_totals->refused_by_server, in.refused_by_server);
 	pg_atomic_write_u64(&pgh_totals->stats_since, in.stats_since);

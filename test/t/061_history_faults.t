@@ -127,6 +127,7 @@ sub start_with_part
 		"$what: another part is read");
 	is(one("SELECT count(*) FROM hygiene.$part"), 0, "$what: it begins anew")
 	  if $part =~ /^(?:events|leaks)$/;
+	like(one('SELECT hygiene.report()'), qr,</html>,, "$what: and the report is made");
 	$node->stop;
 	return;
 }
@@ -155,6 +156,40 @@ my $no_reason = $good;
 substr $no_reason, $reason_at, 1, chr 200;
 start_with_part('a reason that no limit has', with_checksums($no_reason),
 	'events', 'what it says makes no sense');
+
+# Nor are there counters and times so large that no view could add them up.
+# For each part: where one of them is, and what it is now.
+my %body = map { $_ => substr $good, $parts{$_}{at}, $parts{$_}{length} } keys %parts;
+my %counter = (
+	applications => [ 80 + index($body{applications}, "leak\0"), 3 ],
+	events => [ 0, 4 ],
+	incidents => [ 0, 1 ],
+	leaks => [ index($body{leaks}, pack 'Q4', 3, 0, 3, 0), 3 ],
+	rules => [ 16, 3 ],
+	totals => [ 0, 3 ]);
+my %time = (behaviour => 72, events => 20);
+
+sub with_number
+{
+	my ($part, $offset, $number) = @_;
+	my $bytes = $good;
+
+	substr $bytes, $parts{$part}{at} + $offset, 8, pack 'Q', $number;
+	return with_checksums($bytes);
+}
+
+for my $part (sort keys %counter)
+{
+	my ($offset, $is) = @{ $counter{$part} };
+
+	is(unpack('Q', substr $body{$part}, $offset, 8), $is,
+		"this test knows a counter of $part");
+	start_with_part("$part: $_->[0]", with_number($part, $offset, $_->[1]), $part,
+		'what it says makes no sense')
+	  for [ 'the largest bigint', ~0 >> 1 ], [ 'below zero', ~0 ];
+}
+start_with_part("$_: a time that never comes", with_number($_, $time{$_}, ~0 >> 1),
+	$_, 'what it says makes no sense') for sort keys %time;
 
 #
 # One that cannot even be opened, for the server is no superuser.

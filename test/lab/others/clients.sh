@@ -123,7 +123,8 @@ client_psycopg()
 client_psycopg2()
 {
 	if [ ! -d "$folder/build" ]; then
-		as_user env -C "$folder" "$python" setup.py -q build >"$log.build" 2>&1
+		as_user env -C "$folder" "$python" setup.py -q build \
+			>"$log.build" 2>&1 || { tail "$log.build"; return 1; }
 	fi
 	as_user env -C "$folder/build"/lib* PSYCOPG2_TESTDB=test \
 		PYTHONPATH="$(echo "$folder/build"/lib*)" \
@@ -145,8 +146,9 @@ client_asyncpg()
 client_pgbouncer()
 {
 	if [ ! -e "$folder/pgbouncer" ]; then
-		as_user env -C "$folder" ./configure -q --without-cares >"$log.build" 2>&1
-		as_user make -C "$folder" -s pgbouncer >>"$log.build" 2>&1
+		{ as_user env -C "$folder" ./configure -q --without-cares &&
+			as_user make -C "$folder" -s pgbouncer; } \
+			>"$log.build" 2>&1 || { tail "$log.build"; return 1; }
 	fi
 	as_user env -C "$folder" "$python" -m pytest -v -p no:cacheprovider test
 }
