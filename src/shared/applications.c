@@ -439,6 +439,7 @@ is_sound(PghStream *stream, PghKeptApplication *kept)
 		pgh_take_count(stream, kept->blocked_time) &&
 		pgh_take_count(stream, kept->slot_time) &&
 		pgh_take_count(stream, kept->horizon_xids) &&
+		pgh_is_time(kept->since) &&
 		pgh_is_time(kept->peak_at) && pgh_is_time(kept->lost_at) &&
 		pgh_is_time(kept->diagnosed_since) && pgh_is_time(kept->diagnosed_at);
 }
