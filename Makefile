@@ -28,7 +28,7 @@ REGRESS = $(sort $(basename $(notdir $(filter-out sql/pg_hygiene--%,$(wildcard s
 # list is made from the sources.  (PostgreSQL 16 and later hide the rest by
 # themselves, 15 does not.)
 SHLIB_EXPORTS = pg_hygiene.exports.txt
-EXTRA_CLEAN = pg_hygiene.exports.*
+EXTRA_CLEAN = pg_hygiene.exports.* pg_hygiene.built-for
 
 PG_CPPFLAGS = -I$(srcdir)/src
 
@@ -46,6 +46,14 @@ include $(PGXS)
 
 # PGXS knows nothing of headers.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
+
+# Nor that what lies here may have been built for another PostgreSQL.
+$(OBJS) $(OBJS:.o=.bc): pg_hygiene.built-for
+pg_hygiene.built-for: always
+	@echo '$(MAJORVERSION) $(includedir_server)' | cmp -s - $@ || \
+		echo '$(MAJORVERSION) $(includedir_server)' >$@
+.PHONY: always
+always:
 
 # A server that is running need not be reachable by whoever asks; root least of
 # all, who usually has no role.
