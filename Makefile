@@ -93,7 +93,7 @@ demo:
 test:
 	@$(chosen) TESTS='$(TESTS)' test/run
 
-long = fuzz test/t/010_race.t test/t/028_names.t test/t/063_write_delay.t test/t/081_storm_of_clients.t test/t/085_pid_reuse.t test/lab/day/day.t
+long = fuzz test/t/010_race.t test/t/028_names.t test/t/059_client_stall.t test/t/063_write_delay.t test/t/081_storm_of_clients.t test/t/085_pid_reuse.t test/lab/day/day.t
 test-long:
 	@$(chosen) LONG=1 TESTS='$(or $(TESTS),$(long))' test/run
 

@@ -142,7 +142,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.kind = PGH_KIND_SESSION,
 		.unit = PGH_UNIT_TIME,
 		.summary = "Sets the maximum age of a session, less up to a tenth.",
-		.detail = "It is terminated when it is idle outside a transaction. The tenth is by its process id, so that sessions that came together do not go together. "
+		.detail = "It is terminated when it is idle outside a transaction. The tenth is by its process id, so that sessions that came together do not go together; one that makes no pause of a second may stay for another tenth. "
 		SPARES_THE_NEEDED NO_LIMIT,
 		.max = INT32_MAX,
 		.sqlstate = SQLSTATE_ADMIN_SHUTDOWN,

@@ -246,6 +246,27 @@ pgh_lifetime_ends(const PghFacts *facts, const PghLimits *limits)
 					 limit - limit / 10 * spread_pid(facts->pid) / 65536);
 }
 
+/*
+ * A pool that has a connection back, or has looked whether it is alive, is
+ * about to use it.  One that has rested is looked at before it is lent, by
+ * HikariCP after half a second; elsewhere its end has been noticed meanwhile.
+ * A pool may be too busy for that, so less has to do in the end: what is asked
+ * for falls slowly at first, below half a second after four fifths of the time.
+ */
+#define LIFETIME_PAUSE 1000000	/* microseconds */
+
+int64_t
+pgh_lifetime_pause(int64_t lifetime, int64_t over)
+{
+	const int64_t patience = lifetime / 10;
+	double		share;
+
+	if (over >= patience)
+		return 0;
+	share = (double) over / patience;
+	return (int64_t) (LIFETIME_PAUSE * (1 - share * share * share));
+}
+
 PghVerdict
 pgh_foresee(const PghFacts *facts, const PghLimits *limits, PghTime now)
 {

@@ -45,6 +45,13 @@ extern PghTime pgh_lifetime_ends(const PghFacts *facts,
 								 const PghLimits *limits);
 
 /*
+ * For how long a session that was to leave "over" ago, which is not negative,
+ * is to have idled when it is asked to: a second, and less the longer it has
+ * not, up to a tenth of its lifetime.  0 when any moment will do.
+ */
+extern int64_t pgh_lifetime_pause(int64_t lifetime, int64_t over);
+
+/*
  * What is to be shown of a session's future: the verdict, or that it is idle
  * outside a transaction and its lifetime ends before.
  */

@@ -194,10 +194,15 @@ is_bound(const PghArrival *arrival)
  * ----------
  */
 
-/* The worker frees slots before somebody is refused, or because one was. */
+/*
+ * The worker frees slots before somebody is refused, or because one was.  Of
+ * those that wait for the same only the first asks.
+ */
 static void
-ask_for_slots(const PghArrival *arrival)
+ask_for_slots(const PghArrival *arrival, PghAnswer answer)
 {
+	if (answer == PGH_ANSWER_WAIT && !arrival->is_first)
+		return;
 	if (arrival->refusal.reason == PGH_LIMIT_HEADROOM &&
 		arrival->limits.mode == PGH_MODE_ENFORCE)
 		pg_atomic_write_u64(&pgh_refusals->headroom_refused_at,
@@ -366,7 +371,7 @@ admit(PghArrival *arrival, PghSlot *slot, uint64 transactions,
 		pgh_count_rule(arrival->refusal.rule, PGH_COUNT_REFUSED);
 	}
 	if (is_bound(arrival))
-		ask_for_slots(arrival);
+		ask_for_slots(arrival, answer);
 	if (refusable && answer == PGH_ANSWER_COME)
 		pgh_refusal_observe(text);
 	return answer;
@@ -415,7 +420,7 @@ pgh_admit_session(const PghLogin *login, const char *name)
 		if (!is_shown)
 			pgh_slot_announce(slot, login, name);
 		is_shown = true;
-		pgh_wait_for_place(arrival.until, &naps);
+		pgh_wait_for_place(&arrival, &naps);
 		(void) pgh_settings_take();
 	}
 	if (answer == PGH_ANSWER_GO)

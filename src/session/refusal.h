@@ -31,6 +31,7 @@ typedef struct PghArrival
 	TimestampTz until;			/* it may wait for a place */
 	int64		waited;			/* it has, microseconds */
 	PghWaiter	self;			/* in the queue */
+	bool		is_first;		/* there, of those that wait for the same */
 	bool		is_rename;		/* it was let in before, under another name */
 	PghRuleBits former;			/* the rules that it matched by that */
 	int32		counts[PGH_MAX_RULES];	/* sessions of each rule, without us */

@@ -40,7 +40,10 @@
  *
  * A slot itself becomes free a moment after its session has told us, when core
  * has given up its PGPROC; that, and slots that never were a session of ours,
- * nobody can tell.  So the login looks again after 1, 2, 4, ... 100 ms.
+ * nobody can tell.  So the first in line looks again after 1, 2, 4, ... 100 ms.
+ * The others need not, for he tells them: hundreds that come at once would
+ * look thousands of times, and each look takes the locks that logins need.
+ * They do so once a second, for what might have been overlooked.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,7 +57,9 @@
 
 #include "shared/waiting.h"
 
-#define PGH_LONGEST_NAP 100		/* milliseconds */
+/* Between two looks, in milliseconds: of the first in line, and of others. */
+#define PGH_LONGEST_NAP 100
+#define PGH_NAP_IN_LINE 1000
 
 /* So long before core gives a login up we do, so that its client is told. */
 #define PGH_BEFORE_TIMEOUT (USECS_PER_SEC / 2)
@@ -152,6 +157,9 @@ pgh_wait_or_go(PghArrival *arrival)
 	}
 	arrival->self.place = place_for(arrival);
 	pgh_waiting_put(&arrival->self);
+	arrival->is_first =
+		pgh_queue_ahead(pgh_waiting->waiter, pgh_waiting->n_waiters,
+						&arrival->self, arrival->self.place) == 0;
 	return PGH_ANSWER_WAIT;
 }
 
@@ -186,11 +194,12 @@ pgh_wait_until(TimestampTz since, int64 most)
 }
 
 void
-pgh_wait_for_place(TimestampTz until, int *naps)
+pgh_wait_for_place(const PghArrival *arrival, int *naps)
 {
 	uint32		wait_event = pg_atomic_read_u32(&pgh_waiting->wait_event);
-	int64		left = until - GetCurrentTimestamp();
-	long		nap = Min(1L << Min(*naps, 10), PGH_LONGEST_NAP);
+	int64		left = arrival->until - GetCurrentTimestamp();
+	long		nap = arrival->is_first ?
+		Min(1L << Min(*naps, 10), PGH_LONGEST_NAP) : PGH_NAP_IN_LINE;
 	int			events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
 	int			woken;
 
@@ -203,7 +212,7 @@ pgh_wait_for_place(TimestampTz until, int *naps)
 							  Min(nap, Max(left, 0) / 1000 + 1),
 							  wait_event != 0 ? wait_event :
 							  PG_WAIT_EXTENSION);
-	*naps = (woken & WL_LATCH_SET) != 0 ? 0 : *naps + 1;
+	*naps = (woken & WL_LATCH_SET) != 0 || !arrival->is_first ? 0 : *naps + 1;
 
 	/* As core does with a client that leaves while it is asked for more. */
 	if ((woken & WL_SOCKET_CLOSED) != 0)

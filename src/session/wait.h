@@ -28,7 +28,7 @@ extern void pgh_wait_is_over(PghArrival *arrival);
  * asks for, and ends the process when the client or the postmaster is gone.
  * "naps" is how often in a row nothing has come of it, and is counted here.
  */
-extern void pgh_wait_for_place(TimestampTz until, int *naps);
+extern void pgh_wait_for_place(const PghArrival *arrival, int *naps);
 
 /* Until when this login may wait, if it may for so many microseconds. */
 extern TimestampTz pgh_wait_until(TimestampTz since, int64 most);

@@ -31,13 +31,6 @@
 /* While it is at the same: an eighth of how long it has been, at most this. */
 #define PGH_LEAVE_SAME (500 * INT64CONST(1000))
 
-/*
- * One that is old is asked in a pause, if it makes one so soon: a pool that has
- * just looked whether its connection is alive is about to use it.
- */
-#define PGH_LEAVE_PAUSE (50 * INT64CONST(1000))
-#define PGH_LEAVE_PATIENCE (2 * USECS_PER_SEC)
-
 /* Why a session is to leave. */
 typedef struct PghReason
 {
@@ -151,19 +144,24 @@ reason_from_age(const PghSession *session, const PghLimits *limits,
 
 /*
  * Is it worth waiting for a pause of a session that was to leave at "ends"?
- * Returns when to look again, or 0.
+ * Returns when to look again, or 0.  What is asked for falls while it idles,
+ * so half of what is missing will do; and a pause is missed that begins and
+ * ends between two looks, which are as far apart as a quarter of it.
  */
 static TimestampTz
 wait_for_pause(const PghSession *session, int64 lifetime, TimestampTz ends,
 			   TimestampTz now)
 {
-	TimestampTz pause = session->facts.state_start + PGH_LEAVE_PAUSE;
+	int64		pause = pgh_lifetime_pause(lifetime, now - ends);
+	int64		idle = now - session->facts.state_start;
 
-	if (now - ends >= Min(lifetime / 10, PGH_LEAVE_PATIENCE))
+	if (pause == 0)
 		return 0;
 	if (session->facts.state != PGH_STATE_IDLE)
-		return now + PGH_LEAVE_BUSY;
-	return pause > now && pause - now <= PGH_LEAVE_PAUSE ? pause : 0;
+		return now + Max(pause / 4, PGH_LEAVE_BUSY);
+	if (idle < 0 || idle >= pause)
+		return 0;
+	return now + Max((pause - idle) / 2, PGH_LEAVE_FIRST);
 }
 
 /* Could it be idle outside of a transaction when the question arrives? */

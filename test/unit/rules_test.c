@@ -858,10 +858,36 @@ test_hostile_globs(void)
 	free(set);
 }
 
+/* Of an old session a pause of a second is asked for, and less in the end. */
+static void
+test_lifetime_pause(void)
+{
+	const int64_t second = 1000000;
+	int64_t		last = second;
+
+	tap_ok(pgh_lifetime_pause(30 * second, 0) == second, "a second at first");
+	tap_ok(pgh_lifetime_pause(30 * second, 3 * second / 2) == second * 7 / 8,
+		   "not much less when half of the tenth is over");
+	tap_ok(pgh_lifetime_pause(30 * second, 3 * second) == 0,
+		   "none at the end of the tenth");
+	tap_ok(pgh_lifetime_pause(30 * second, INT64_MAX) == 0, "nor ever after");
+	tap_ok(pgh_lifetime_pause(9, 0) == 0, "none of a lifetime without a tenth");
+	for (int64_t over = 0; over < INT64_MAX / 10 - INT64_MAX / 1000; over += INT64_MAX / 1000)
+	{
+		int64_t		pause = pgh_lifetime_pause(INT64_MAX, over);
+
+		if (pause < 0 || pause > last)
+			last = -1;
+		last = last < 0 ? last : pause;
+	}
+	tap_ok(last > 0, "it only falls, however long the lifetime is");
+}
+
 int
 main(void)
 {
 	test_verdicts();
+	test_lifetime_pause();
 	test_matches();
 	test_prints();
 	test_errors();

@@ -5,6 +5,9 @@ a tenth of a second.  All are of one program that has a cap, and the headroom is
 so large that all others may wait.  Counted are the
 refusals, and how long it took until all were served; beside them a neighbour
 runs a short statement every few milliseconds on a connection that it keeps.
+
+The same clients at a server without the library, where nobody waits, show what
+it costs the neighbour that so many processes begin at once.
 """
 import random
 import subprocess
@@ -14,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import List
 
-from cluster import EXTENSION, PORT, Cluster
+from cluster import EXTENSION, PORT, STOCK, Cluster
 from wire import ServerError
 
 CLIENTS = 300
@@ -93,14 +96,16 @@ def _burst(cluster: Cluster):
     return crowd.refused, time.monotonic() - began
 
 
-def _run(wait: str):
+def _capped(wait: str):
+    return {**EXTENSION, "pg_hygiene.headroom": str(HEADROOM),
+            "pg_hygiene.admission_wait": wait,
+            "pg_hygiene.rules": f"application=web: connections={CAP}"}
+
+
+def _run(name: str, settings):
     """Refusals, seconds, and the neighbour's p99 quiet and beside it."""
-    settings = {**EXTENSION, "max_connections": "1000",
-                "log_min_messages": "panic",
-                "pg_hygiene.headroom": str(HEADROOM),
-                "pg_hygiene.admission_wait": wait,
-                "pg_hygiene.rules": f"application=web: connections={CAP}"}
-    with Cluster(f"waiting{wait}", settings) as cluster:
+    with Cluster(name, {**settings, "max_connections": "1000",
+                        "log_min_messages": "panic"}) as cluster:
         neighbour = subprocess.Popen(
             [sys.executable, "-c", NEIGHBOUR, str(cluster.directory),
              str(PORT), sys.path[0]], stdin=subprocess.PIPE,
@@ -124,15 +129,19 @@ def _run(wait: str):
 
 
 def measure(report) -> None:
+    report.progress("waiting: without the library")
+    _, _, quiet, beside = _run("waiting_stock", STOCK)
+    report.figure(f"{CLIENTS} clients at once, without the library: "
+                  "a neighbour's p99, on a quiet server", round(quiet, 1), "ms")
+    report.figure("and beside them", round(beside, 1), "ms")
     report.progress("waiting: refused at once")
-    refused, seconds, quiet, beside = _run("0")
-    report.figure(f"{CLIENTS} clients at once, a cap of {CAP}: refusals",
-                  round(refused), "")
+    refused, seconds, quiet, beside = _run("waiting_refused", _capped("0"))
+    report.figure(f"with a cap of {CAP}: refusals", round(refused), "")
     report.figure("until all were served", round(seconds, 2), "s")
     report.figure("a neighbour's p99, on a quiet server", round(quiet, 1), "ms")
     report.figure("and beside them", round(beside, 1), "ms")
     report.progress("waiting: admission_wait = 2s")
-    some, sooner, calm, waited = _run("2s")
+    some, sooner, calm, waited = _run("waiting", _capped("2s"))
     report.figure("admission_wait = 2s: refusals", round(some), "",
                   goal=round(refused * FEWER))
     report.figure("until all were served", round(sooner, 2), "s",
