@@ -157,7 +157,8 @@ check_yielding(const PghWaiter *newcomer)
 				queue[yielding].held + queue[yielding].earlier >
 				newcomer->held + newcomer->earlier);
 	else
-		REQUIRE(size_of_role(queue[yielding].role) > newcomer->role_earlier + 1);
+		REQUIRE(size_of_role(queue[yielding].role) >
+				newcomer->role_earlier + 1);
 }
 
 static PghWaiter

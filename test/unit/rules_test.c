@@ -872,7 +872,8 @@ test_lifetime_pause(void)
 		   "none at the end of the tenth");
 	tap_ok(pgh_lifetime_pause(30 * second, INT64_MAX) == 0, "nor ever after");
 	tap_ok(pgh_lifetime_pause(9, 0) == 0, "none of a lifetime without a tenth");
-	for (int64_t over = 0; over < INT64_MAX / 10 - INT64_MAX / 1000; over += INT64_MAX / 1000)
+	for (int64_t over = 0; over < INT64_MAX / 10 - INT64_MAX / 1000;
+		 over += INT64_MAX / 1000)
 	{
 		int64_t		pause = pgh_lifetime_pause(INT64_MAX, over);
 
