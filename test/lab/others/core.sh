@@ -2,7 +2,7 @@
 #
 # test/lab/others/core.sh
 #	  PostgreSQL built from its sources, and its own suites.  To be sourced by
-#	  run, which has $work, $user, $VERSION and as_user().
+#	  run, which has $work, $user, $VERSION, $OPTIMISE and as_user().
 
 # Where a suite is in PostgreSQL's tree.
 folder_of()
@@ -28,7 +28,7 @@ build_server()
 			die "the sources of PostgreSQL $VERSION are not to be had: put them into a folder and name it with SOURCES"
 		as_user env -C "$tree" ./configure -q --prefix=/pgsql --enable-cassert \
 			--enable-debug --enable-tap-tests --without-readline --with-openssl \
-			CFLAGS='-O1 -g' >"$log" 2>&1 &&
+			CFLAGS="$OPTIMISE -g" >"$log" 2>&1 &&
 			as_user make -C "$tree" -s -j "$JOBS" world-bin >>"$log" 2>&1 &&
 			as_user make -C "$tree" -s temp-install >>"$log" 2>&1 ||
 			{ tail -n 20 "$log"; die "PostgreSQL $VERSION could not be built"; }
