@@ -144,9 +144,9 @@ reason_from_age(const PghSession *session, const PghLimits *limits,
 
 /*
  * Is it worth waiting for a pause of a session that was to leave at "ends"?
- * Returns when to look again, or 0.  What is asked for falls while it idles,
- * so half of what is missing will do; and a pause is missed that begins and
- * ends between two looks, which are as far apart as a quarter of it.
+ * Returns when to look again, or 0: when it has idled for as long as is asked
+ * for now, which becomes only less.  A pause is missed that begins and ends
+ * between two looks, which are as far apart as a quarter of it.
  */
 static TimestampTz
 wait_for_pause(const PghSession *session, int64 lifetime, TimestampTz ends,
@@ -161,7 +161,7 @@ wait_for_pause(const PghSession *session, int64 lifetime, TimestampTz ends,
 		return now + Max(pause / 4, PGH_LEAVE_BUSY);
 	if (idle < 0 || idle >= pause)
 		return 0;
-	return now + Max((pause - idle) / 2, PGH_LEAVE_FIRST);
+	return session->facts.state_start + pause;
 }
 
 /* Could it be idle outside of a transaction when the question arrives? */
