@@ -209,6 +209,19 @@ start_collection(PghCollection *all)
 	all->queues.steps = PGH_MAX_STEPS;
 }
 
+bool
+pgh_somebody_waits(void)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		/* the hint is free to name one behind the last */
+		pgh_prefetch(&ProcGlobal->allProcs[i + PGH_AHEAD].waitStatus);
+		if (waits(i))
+			return true;
+	}
+	return false;
+}
+
 /* False when nobody waits, and then nothing was allocated. */
 static bool
 collect(PghCollection *all)
@@ -216,7 +229,6 @@ collect(PghCollection *all)
 	memset(all, 0, sizeof(*all));
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
-		/* the hint is free to name one behind the last */
 		pgh_prefetch(&ProcGlobal->allProcs[i + PGH_AHEAD].waitStatus);
 		if (!waits(i))
 			continue;

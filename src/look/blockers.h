@@ -20,6 +20,9 @@
  */
 extern const PghBlocked *pgh_blocked_now(const TimestampTz *after);
 
+/* Does anybody wait for a lock?  A look at each process, and no more. */
+extern bool pgh_somebody_waits(void);
+
 /* Put what was found into what is known of a session. */
 extern void pgh_note_blocked(PghSession *session, const PghBlocked *blocked);
 

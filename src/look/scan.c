@@ -260,7 +260,10 @@ pgh_scan_session(int index, PghSession *session)
 	PghSlot    *slot = &pgh_slots[index];
 
 	clear(index, session);
-	if (!pgh_slot_read(index, &session->login, &session->changecount))
+
+	/* Most slots of most servers are free, which one look tells. */
+	if (((volatile PghSlot *) slot)->login.pid == 0 ||
+		!pgh_slot_read(index, &session->login, &session->changecount))
 		return false;
 
 	session->counted_as = pgh_member_of(slot);

@@ -172,11 +172,11 @@ typedef struct PghSlot
 	/* These are all that a pass over sessions at rest looks at. */
 	pg_atomic_uint32 changecount;
 	pg_atomic_uint32 request_state;
+	pg_atomic_uint32 application;	/* what it counts for: see members.h */
+	pg_atomic_uint32 arriving;	/* what it asks to count for */
 
 	PghLogin	login;
 
-	pg_atomic_uint32 application;	/* what it counts for: see members.h */
-	pg_atomic_uint32 arriving;	/* what it asks to count for */
 	pg_atomic_uint32 name_changes;
 	char		name[PGH_NAME_LEN]; /* it was let in with; never a trace's */
 

@@ -220,7 +220,7 @@ measure_waiting(const PghWatch *watch, const PghBlocked *blocked,
 
 	*waited = 0;
 	*late = 0;
-	for (int i = 0; i < PGH_N_QUEUE_KINDS; i++)
+	for (int i = 0; blocked != NULL && i < PGH_N_QUEUE_KINDS; i++)
 	{
 		const PghQueue *queue = &blocked->queue[i];
 
@@ -234,7 +234,10 @@ measure_waiting(const PghWatch *watch, const PghBlocked *blocked,
 	return n;
 }
 
-/* Who waited at the last look and does no more left some time in between. */
+/*
+ * Who waited at the last look and does no more left some time in between.
+ * "blocked" is NULL when nobody waits for anybody.
+ */
 static int64
 measure_blocked(int index, const PghBlocked *blocked, int64 elapsed)
 {
@@ -292,8 +295,10 @@ follow_spell(int index, const PghBlocked *blocked, int64 next_xid,
 		spell->xmin_age = pgh_scan_xmin_age(index, (TransactionId) next_xid);
 		cost.horizon_xids = Max(spell->xmin_age, 0);
 	}
-	if (blocked != NULL)
-		cost.blocked_time = measure_blocked(index, &blocked[index], elapsed);
+	if (blocked != NULL || spell->waiting > 0)
+		cost.blocked_time =
+			measure_blocked(index, blocked == NULL ? NULL : &blocked[index],
+							elapsed);
 	spell->seen = now;
 	put_down(spell, &cost);
 	settle(spell);

@@ -25,7 +25,7 @@ extern const TimestampTz *pgh_ledger_moments(void);
 /*
  * Once a second, after all sessions were looked at: put down what they have
  * cost since the last time.  "blocked" is who hangs on whom since
- * pgh_ledger_moments(); NULL where that matters to nobody.
+ * pgh_ledger_moments(); NULL where nobody does, or it matters to nobody.
  */
 extern void pgh_ledger_look(const PghBlocked *blocked, TimestampTz now);
 

@@ -47,8 +47,12 @@ static TimestampTz last_look = 0;	/* around, see look_around() */
 static TimestampTz known_since = 0; /* stats_since when leaks were noted */
 static PghUse *uses;
 
-/* Who waits for whom, seen in this pass; in its memory, NULL = not yet. */
+/*
+ * Who waits for whom, seen in this pass; in its memory, NULL = not yet.  When
+ * nobody waits, as at most moments, it is always the same and all zeroes.
+ */
 static const PghBlocked *blocked_seen = NULL;
+static const PghBlocked *blocked_nobody;
 
 void
 pgh_pass_start(void)
@@ -59,6 +63,7 @@ pgh_pass_start(void)
 	pgh_periods_start();
 	pgh_stall_start();
 	uses = palloc0(mul_size(pgh_n_slots, sizeof(PghUse)));
+	blocked_nobody = palloc0(mul_size(pgh_n_slots, sizeof(PghBlocked)));
 	pgh_usage_start();
 }
 
@@ -198,7 +203,8 @@ static const PghBlocked *
 blocked_in_pass(void)
 {
 	if (blocked_seen == NULL)
-		blocked_seen = pgh_blocked_now(pgh_ledger_moments());
+		blocked_seen = pgh_somebody_waits() ?
+			pgh_blocked_now(pgh_ledger_moments()) : blocked_nobody;
 	return blocked_seen;
 }
 
@@ -402,15 +408,17 @@ look_around(TimestampTz now)
 	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
+		const PghBlocked *blocked = &blocked_in_pass()[i];
+		bool		nobody = blocked_seen == blocked_nobody && !watch->blocks;
 
-		if (follow_blocked(watch, &blocked_in_pass()[i]) ||
+		if ((!nobody && follow_blocked(watch, blocked)) ||
 			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
 	}
-	pgh_ledger_look(blocked_seen, now);
+	pgh_ledger_look(blocked_seen == blocked_nobody ? NULL : blocked_seen, now);
 	return changed;
 }
 

@@ -249,11 +249,12 @@ pgh_watch_is_departing(int index)
 	const PghWatch *watch = &pgh_watches[index];
 	PghSlot    *slot = &pgh_slots[index];
 
+	if (!watch->live || !watch->asked)
+		return false;
 	if (slot->request.leave != PGH_LEAVE_NONE)
-		return watch->live && watch->asked &&
-			pg_atomic_read_u32(&slot->request_state) == PGH_REQUEST_ACCEPTED;
-	return watch->live && watch->asked &&
-		slot->request.decision.action != PGH_ACTION_CANCEL &&
+		return pg_atomic_read_u32(&slot->request_state) ==
+			PGH_REQUEST_ACCEPTED;
+	return slot->request.decision.action != PGH_ACTION_CANCEL &&
 		slot->request.decision.action != PGH_ACTION_ROLLBACK &&
 		(pg_atomic_read_u32(&slot->request_state) != PGH_REQUEST_SPARED ||
 		 watch->retry_at == 0 || watch->details->retry_after <= PGH_PATIENCE);
