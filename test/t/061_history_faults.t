@@ -161,7 +161,7 @@ start_with_part('a reason that no limit has', with_checksums($no_reason),
 # For each part: where one of them is, and what it is now.
 my %body = map { $_ => substr $good, $parts{$_}{at}, $parts{$_}{length} } keys %parts;
 my %counter = (
-	applications => [ 80 + index($body{applications}, "leak\0"), 3 ],
+	applications => [ 88 + index($body{applications}, "leak\0"), 3 ],
 	events => [ 0, 4 ],
 	incidents => [ 0, 1 ],
 	leaks => [ index($body{leaks}, pack 'Q4', 3, 0, 3, 0), 3 ],
