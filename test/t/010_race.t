@@ -10,7 +10,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lab/stress";
 use Race;
 
-my $decisions = $ENV{PGH_LONG} ? 1000 : 250;
+my $decisions = $ENV{PGH_LONG} ? 1000 : 150;
 my %meaning = (
 	running => 'was running a statement when it ended',
 	talking => 'was ended although its client had begun to talk',
