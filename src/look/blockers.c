@@ -209,17 +209,24 @@ start_collection(PghCollection *all)
 	all->queues.steps = PGH_MAX_STEPS;
 }
 
-bool
-pgh_somebody_waits(void)
+/* The first process from "i" on that waits; allProcCount if none does. */
+static uint32
+next_waiting(uint32 i)
 {
-	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	for (; i < ProcGlobal->allProcCount; i++)
 	{
 		/* the hint is free to name one behind the last */
 		pgh_prefetch(&ProcGlobal->allProcs[i + PGH_AHEAD].waitStatus);
 		if (waits(i))
-			return true;
+			break;
 	}
-	return false;
+	return i;
+}
+
+bool
+pgh_somebody_waits(void)
+{
+	return next_waiting(0) < ProcGlobal->allProcCount;
 }
 
 /* False when nobody waits, and then nothing was allocated. */
@@ -227,11 +234,9 @@ static bool
 collect(PghCollection *all)
 {
 	memset(all, 0, sizeof(*all));
-	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	for (uint32 i = next_waiting(0); i < ProcGlobal->allProcCount;
+		 i = next_waiting(i + 1))
 	{
-		pgh_prefetch(&ProcGlobal->allProcs[i + PGH_AHEAD].waitStatus);
-		if (!waits(i))
-			continue;
 		if (all->seen == NULL)
 			start_collection(all);
 		if (!all->seen[i])

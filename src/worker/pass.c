@@ -398,6 +398,7 @@ static bool
 look_around(TimestampTz now)
 {
 	bool		locks_count = false;
+	bool		waited_for;
 	bool		changed = false;
 
 	for (int i = 0; i < pgh_n_slots && !locks_count; i++)
@@ -405,20 +406,20 @@ look_around(TimestampTz now)
 
 	/* One that was made in the middle of the pass lacks the last moments. */
 	blocked_seen = NULL;
+	waited_for = locks_count && blocked_in_pass() != blocked_nobody;
 	for (int i = 0; locks_count && i < pgh_n_slots; i++)
 	{
 		PghWatch   *watch = &pgh_watches[i];
-		const PghBlocked *blocked = &blocked_in_pass()[i];
-		bool		nobody = blocked_seen == blocked_nobody && !watch->blocks;
 
-		if ((!nobody && follow_blocked(watch, blocked)) ||
+		if (((waited_for || watch->blocks) &&
+			 follow_blocked(watch, &blocked_seen[i])) ||
 			(watch->live && watch->ages))
 		{
 			watch->activity_changecount = PGH_NO_CHANGECOUNT;
 			changed = true;
 		}
 	}
-	pgh_ledger_look(blocked_seen == blocked_nobody ? NULL : blocked_seen, now);
+	pgh_ledger_look(waited_for ? blocked_seen : NULL, now);
 	return changed;
 }
 
