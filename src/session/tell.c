@@ -19,6 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "look/scan.h"
+#include "shared/identity.h"
 #include "shared/told.h"
 #include "shared/leaks.h"
 #include "pure/policy.h"
@@ -88,8 +89,7 @@ static bool
 may_tell(const char *application, const PghAddress *address,
 		 TimestampTz now, TimestampTz lost_at)
 {
-	uint64		hash = hash_bytes_extended((const unsigned char *) application,
-										   (int) strlen(application), 0);
+	uint64		hash = pgh_hash_name(application, 0);
 	TimestampTz told_at = 0;
 	pg_atomic_uint64 *place;
 	uint64		before;

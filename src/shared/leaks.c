@@ -16,16 +16,10 @@
 
 #include "pure/fingerprint.h"
 #include "pure/policy.h"
+#include "shared/identity.h"
 #include "shared/totals.h"
 
 static PghLeak *leaks = NULL;	/* PGH_MAX_LEAKS */
-
-static uint64
-hash_name(const char *name, uint64 seed)
-{
-	return hash_bytes_extended((const unsigned char *) name,
-							   (int) strlen(name), seed);
-}
 
 uint64
 pgh_leak_fingerprint(uint64 query_id, const char *query)
@@ -45,9 +39,7 @@ pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint)
 	uint64		key;
 
 	*fingerprint = pgh_leak_fingerprint(sighting->query_id, sighting->query);
-	key = hash_name(sighting->who->application, *fingerprint);
-	key = hash_name(sighting->who->user, key);
-	key = hash_name(sighting->who->database, key);
+	key = pgh_identity_hash(sighting->who, *fingerprint);
 
 	/* A role made anew under an old name must not see the old one's texts. */
 	key = hash_bytes_extended((const unsigned char *) &sighting->roleid,

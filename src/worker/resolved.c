@@ -15,10 +15,10 @@
  */
 #include "worker/resolved.h"
 
-#include "common/hashfn.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "shared/identity.h"
 
 #define PGH_N_RESOLVED 1024		/* a power of two; 0.5 MB */
 
@@ -45,22 +45,13 @@ pgh_resolved_forget(void)
 		resolved[i].known = false;
 }
 
-static uint32
-hash_name(const char *name, uint32 hash)
-{
-	return hash_combine(hash, hash_bytes((const unsigned char *) name,
-										 strlen(name)));
-}
-
 static PghResolved *
 place_of(const PghIdentity *who)
 {
-	uint32		hash = hash_bytes(who->address.bytes,
-								  sizeof(who->address.bytes));
+	uint64		hash = hash_bytes_extended(who->address.bytes,
+										   sizeof(who->address.bytes), 0);
 
-	hash = hash_name(who->application, hash);
-	hash = hash_name(who->user, hash);
-	hash = hash_name(who->database, hash);
+	hash = pgh_identity_hash(who, hash);
 	return &resolved[hash % PGH_N_RESOLVED];
 }
 
