@@ -160,11 +160,16 @@ start_with_part('a reason that no limit has', with_checksums($no_reason),
 # Nor are there counters and times so large that no view could add them up.
 # For each part: where one of them is, and what it is now.
 my %body = map { $_ => substr $good, $parts{$_}{at}, $parts{$_}{length} } keys %parts;
+
+# A leak's: ended, rolled back, pauses that were seen (one that is over before
+# it is noted is not), resumed.
+my ($ended, $none) = map { quotemeta pack 'Q', $_ } 3, 0;
+my $ended_at = $body{leaks} =~ /$ended$none[\0-\3]\0{7}$none/s ? $-[0] : -1;
 my %counter = (
 	applications => [ 88 + index($body{applications}, "leak\0"), 3 ],
 	events => [ 0, 4 ],
 	incidents => [ 0, 1 ],
-	leaks => [ index($body{leaks}, pack 'Q4', 3, 0, 3, 0), 3 ],
+	leaks => [ $ended_at, 3 ],
 	rules => [ 16, 3 ],
 	totals => [ 0, 3 ]);
 my %time = (behaviour => 72, events => 20);
