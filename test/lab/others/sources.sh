@@ -33,11 +33,33 @@ versions_in()
 		sed -n 's/^Version: //p' | sort -ruV
 }
 
+# Version 17.11-0+deb13u1, of which a mirror lists 17.12 and no more has it, may
+# still be there: its minor versions before that, in the same folder, as long as
+# a developer of Debian has signed for them.  download_older DSC, an address.
+download_older()
+{
+	local folder=${1%/*} dsc=${1##*/} minor step file hash
+
+	# NAME_MAJOR.MINOR-REVISION.dsc
+	[[ $dsc =~ ^([^_]+_[0-9]+)\.([0-9]+)(-.*)$ ]] || return 1
+	minor=${BASH_REMATCH[2]}
+	for step in 1 2 3; do
+		[ $((minor - step)) -ge 0 ] || return 1
+		dsc=${BASH_REMATCH[1]}.$((minor - step))${BASH_REMATCH[3]}
+		/usr/lib/apt/apt-helper download-file "$folder/$dsc" "$dsc" || continue
+		gpgv --keyring /usr/share/keyrings/debian-keyring.gpg "$dsc" || continue
+		read -r hash file < <(sed -n '/^Checksums-Sha256:/,/^[^ ]/s/^ \([0-9a-f]*\) [0-9]* \(.*\.orig\.tar\.[a-z0-9]*\)$/\1 \2/p' "$dsc")
+		! /usr/lib/apt/apt-helper download-file "$folder/$file" "$file" \
+			"SHA256:$hash" || return 0
+	done
+	return 1
+}
+
 # download PACKAGE: the tarball of its authors, into $work/debian.  A mirror may
 # lack what its own list names, so each version and release is tried.
 download()
 {
-	local package=$1 release version
+	local package=$1 release version dsc
 
 	mkdir -p "$work/debian"
 	for release in bookworm trixie forky sid; do
@@ -47,6 +69,14 @@ download()
 					"$package=$version") >>"$work/logs/download.log" 2>&1 || continue
 			return
 		done
+	done
+	for release in bookworm trixie forky sid; do
+		dsc=$(apt_of "$release" apt-get -q source --print-uris "$package" 2>/dev/null |
+			sed -n "s/^'\(.*\.dsc\)' .*/\1/p")
+		[ -n "$dsc" ] || continue
+		"$root/test/deps" keys &&
+			(cd "$work/debian" && download_older "$dsc") >>"$work/logs/download.log" 2>&1 &&
+			return
 	done
 	return 1
 }
