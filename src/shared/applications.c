@@ -423,12 +423,8 @@ load_application(const PghKeptApplication *kept)
 
 /* Can these be counters, and times? */
 static bool
-is_sound(PghStream *stream, PghKeptApplication *kept)
+is_sound(PghStream *stream, const PghKeptApplication *kept)
 {
-	kept->name[PGH_NAME_LEN - 1] = '\0';
-	pgh_make_bool(&kept->is_rest);
-	pgh_make_bool(&kept->is_family);
-	pgh_make_bool(&kept->established);
 	for (int i = 0; i < PGH_N_COUNTERS; i++)
 		if (!pgh_take_count(stream, kept->count[i]))
 			return false;
@@ -453,6 +449,10 @@ load_applications(PghStream *stream)
 
 		if (!pgh_get(stream, &kept, sizeof(kept)) || !is_sound(stream, &kept))
 			return false;
+		kept.name[PGH_NAME_LEN - 1] = '\0';
+		pgh_make_bool(&kept.is_rest);
+		pgh_make_bool(&kept.is_family);
+		pgh_make_bool(&kept.established);
 		load_application(&kept);
 	}
 	return true;

@@ -15,18 +15,10 @@
  */
 #include <string.h>
 
+#include "fuzz.h"
 #include "pure/behaviour.h"
 
-/* Stop here as a crash would, in every build. */
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			__builtin_trap(); \
-	} while (0)
-
 #define BYTES_EACH 10
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Lengths of every order, and any number at all. */
 static PghTime

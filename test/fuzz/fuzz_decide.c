@@ -16,21 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "pure/limits.h"
 #include "pure/policy.h"
 #include "pure/rules.h"
 
 #define HEAD_LEN 64
 #define MAX_TEXT 4096
-
-/* Stop here as a crash would, in every build. */
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			__builtin_trap(); \
-	} while (0)
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The server's own time is about this far from its epoch. */
 static const PghTime now = INT64_C(800000000000000);

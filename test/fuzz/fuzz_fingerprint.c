@@ -15,17 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "pure/comment.h"
 #include "pure/fingerprint.h"
-
-/* Stop here as a crash would, in every build. */
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			__builtin_trap(); \
-	} while (0)
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Is the text's last character whole, if the text before it is UTF-8? */
 static bool

@@ -17,20 +17,12 @@
  */
 #include <string.h>
 
+#include "fuzz.h"
 #include "pure/queue.h"
-
-/* Stop here as a crash would, in every build. */
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			__builtin_trap(); \
-	} while (0)
 
 #define BYTES_EACH 7
 #define ROOM 24
 #define PLACES 4
-
-extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static PghWaiter queue[ROOM];
 static int32_t n;
