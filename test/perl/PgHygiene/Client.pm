@@ -518,7 +518,18 @@ sub _readable
 {
 	my ($self, $timeout) = @_;
 
-	return IO::Select->new($self->{socket})->can_read($timeout);
+	# a signal may end the wait early
+	my $give_up = time + $timeout;
+	my $select = IO::Select->new($self->{socket});
+
+	while (1)
+	{
+		my $left = $give_up - time;
+
+		$! = 0;
+		return 1 if $select->can_read($left > 0 ? $left : 0);
+		return 0 unless $!{EINTR} && $left > 0;
+	}
 }
 
 sub _fields
