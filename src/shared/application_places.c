@@ -108,9 +108,11 @@ unlink_place(uint32 index)
 {
 	uint32	   *link = bucket_of(pgh_applications[index].hash);
 
-	while (*link != index)
+	while (*link != index && *link != 0)
 		link = &pgh_applications[*link].next;
-	*link = pgh_applications[index].next;
+	Assert(*link == index);
+	if (*link == index)
+		*link = pgh_applications[index].next;
 }
 
 void

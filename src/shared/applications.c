@@ -71,13 +71,18 @@ pour(PghApplication *from, PghApplication *to)
 		pgh_account_add_roles(pgh_newcomers, &to->account);
 }
 
-/* All of "from" is "to" from now on. */
+/*
+ * All of "from" is "to" from now on.  No other place may be taken back on the
+ * way, for it could be the one that unite() looks at next: so the family's is
+ * kept only once the lost one is free, when there is room for it.
+ */
 static void
 merge(uint32 from, uint32 to, PghMoved moved)
 {
 	PghApplication *lost = &pgh_applications[from];
 	PghApplication *family = &pgh_applications[to];
 	bool		was_resting = is_unused(family);
+	bool		was_kept = !lost->tentative;
 
 	if (lost->established)
 		pgh_application_establish(to);
@@ -93,10 +98,10 @@ merge(uint32 from, uint32 to, PghMoved moved)
 	lost->asking = 0;
 	if (is_unused(family))
 		pgh_place_rest(to);
-	if (family->tentative && !lost->tentative)
-		pgh_place_keep(to);
 	moved(from, to);
 	pgh_place_give_up(from, to);
+	if (was_kept)
+		pgh_place_keep(to);
 }
 
 /* Merge all names of a family into its place, or into one of themselves. */
