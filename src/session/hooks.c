@@ -48,8 +48,12 @@ static emit_log_hook_type prev_emit_log = NULL;
  */
 static int64 transactions_ended = -1;
 
-/* One that has ended so many under its name is no newcomer. */
+/*
+ * One that has ended so many under its name is no newcomer; while slots are
+ * short, a session so old.
+ */
 #define PGH_ESTABLISHING_TRANSACTIONS 3
+#define PGH_ESTABLISHING_AGE USECS_PER_SEC
 static int64 established_at = PGH_ESTABLISHING_TRANSACTIONS;
 
 /*
@@ -199,6 +203,22 @@ note_failure(PghSlot *slot, TimestampTz xact_start)
 }
 
 /*
+ * It has ended enough transactions to establish its application, unless slots
+ * are short: a program that ends some at once and leaks then, under another
+ * name each time, would be established with each of them.  One that comes back
+ * after a while is another matter, so its next transaction asks again.
+ */
+static void
+establish(PghSlot *slot)
+{
+	if (GetCurrentTimestamp() - slot->login.login_at < PGH_ESTABLISHING_AGE &&
+		pgh_slots_run_short())
+		established_at = transactions_ended + 1;
+	else
+		pgh_member_establish(slot);
+}
+
+/*
  * Is this session between pg_backup_start() and pg_backup_stop()?  Core tells
  * only the session itself.
  */
@@ -238,7 +258,7 @@ at_transaction_event(XactEvent event, void *arg)
 		/* one that only its session's end ended tells nothing of it */
 		if (unlikely(transactions_ended == established_at) &&
 			!proc_exit_inprogress)
-			pgh_member_establish(slot);
+			establish(slot);
 		if (event == XACT_EVENT_ABORT)
 			note_failure(slot, xact_start);
 		note_end(slot, xact_start);

@@ -149,10 +149,11 @@ static void
 fill_common(PghCommon *its, const PghSession *session, int candidate)
 {
 	const PghApplication *app = &pgh_applications[session->counted_as];
+	bool		is_small = app->account.connections < PGH_LEAK_SIZE;
 
-	its->account = app->established ||
-		app->account.connections >= PGH_LEAK_SIZE ?
-		session->counted_as : PGH_NEWCOMERS_ACCOUNT;
+	its->account = is_small && !app->established ?
+		PGH_NEWCOMERS_ACCOUNT : session->counted_as;
+	its->leaking_as = is_small ? PGH_SMALL_ONES : session->counted_as;
 	its->role = session->login.roleid;
 	its->statement = pgh_state_in_transaction_idle(session->facts.state) ?
 		pgh_watch_statement(session) : 0;

@@ -32,8 +32,8 @@ compare_statements(const void *a, const void *b)
 
 	if ((left->statement == 0) != (right->statement == 0))
 		return left->statement == 0 ? 1 : -1;
-	if (left->account != right->account)
-		return PGH_COMPARE(left->account, right->account);
+	if (left->leaking_as != right->leaking_as)
+		return PGH_COMPARE(left->leaking_as, right->leaking_as);
 	if (left->statement != right->statement)
 		return PGH_COMPARE(left->statement, right->statement);
 	return PGH_COMPARE(left->role, right->role);
@@ -76,7 +76,7 @@ group_by_statement(PghCandidate *candidates, PghCommon *common, int n,
 		const PghCandidate *last = i == 0 ? NULL :
 			&candidates[common[i - 1].candidate];
 		bool		same = last &&
-			common[i].account == common[i - 1].account &&
+			common[i].leaking_as == common[i - 1].leaking_as &&
 			common[i].statement == common[i - 1].statement;
 
 		its->alike = same ? last->alike : used++;

@@ -16,12 +16,17 @@
  * What a candidate has in common with others.  Sessions of applications that
  * are not established are of one account; but one that holds enough of them
  * to be a leak by itself is judged by itself, too.
+ *
+ * Whether it leaks is asked of all the small ones together, established or
+ * not: a name says little, and what they idle behind says more.
  */
 #define PGH_NEWCOMERS_ACCOUNT PG_UINT32_MAX
+#define PGH_SMALL_ONES PG_UINT32_MAX
 
 typedef struct PghCommon
 {
 	uint32		account;
+	uint32		leaking_as;		/* its application, or the small ones */
 	Oid			role;
 	uint64		statement;		/* 0 = not idle in a transaction */
 	int			candidate;

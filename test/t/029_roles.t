@@ -131,6 +131,27 @@ until_row($node, 'SELECT evicted >= 1 FROM hygiene.status');
 is(open_ones(@known), 3, 'what is new and idles in transactions is evicted, they are not');
 gone(@leaks, @known);
 
+# One that ends three transactions under each name before it leaks is
+# established with those that it took while slots were plenty, and not with the
+# last ones; and all of them are one leak.
+one('SELECT hygiene.reset()');
+known('checkout');
+@leaks = ();
+for (1 .. 35)
+{
+	my $client = client(letters());
+
+	push @leaks, $client;
+	# it may be evicted before it is through
+	$client->{closed_at} || $client->try_query($_) || last for ('SELECT 1') x 3, 'BEGIN', 'SELECT 1';
+}
+cmp_ok(scalar(grep { $_->{closed_at} } @leaks), '>=', 3, 'some of them find no slot');
+my $checkout = client('checkout');
+ok(!$checkout->{closed_at}, 'who was there before does');
+until_row($node, 'SELECT evicted >= 5 FROM hygiene.status');
+ok($checkout->is_open, 'who calls itself another each time is evicted, whatever it did before');
+gone(@leaks, $checkout);
+
 # Drivers make some transactions of their own first, and one that was left open
 # and lost with its client is none that the program ended: as many rows as
 # there are programs, also when all have gone.

@@ -12,7 +12,8 @@ line of JSON about how it fared.
               may connect at the same instant is what burst is for);
               naming=pid, pod, trace or letters: each connection has another
               name, as of a process, of a Kubernetes pod, a W3C traceparent,
-              or at random; naming=tenant: one name, 200 roles
+              or at random; naming=tenant: one name, 200 roles;
+              before=3: so many transactions that are ended come first
     first     a program that never was there before, every two seconds
               another one: tries to connect ten times a second until it gets
               in, then makes some transactions, pauses, and makes one more
@@ -157,7 +158,7 @@ def _renamed(url: str, naming: Optional[str], number: int) -> str:
 
 
 def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2,
-         naming: Optional[str] = None) -> Dict:
+         naming: Optional[str] = None, before: float = 0) -> Dict:
     tally = Tally()
     numbers = itertools.count()
     names = itertools.count()
@@ -166,6 +167,9 @@ def leak(url: str, clock: Clock, rate: float = 60, threads: int = 2,
     def request() -> None:
         session = Session(create_engine(_renamed(url, naming, next(names))))
         try:
+            for _ in range(int(before)):
+                session.execute(text("SELECT item FROM orders WHERE id = 1"))
+                session.commit()
             session.execute(text("SELECT item FROM orders WHERE id = 1"))
             forgotten.append(session)
             tally.serve()
