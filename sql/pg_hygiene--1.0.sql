@@ -344,7 +344,7 @@ COMMENT ON COLUMN hygiene.events.occurred_at IS
 COMMENT ON COLUMN hygiene.events.action IS
 	'"terminate", "rollback", "evict", "cancel", "refuse" or "warn"';
 COMMENT ON COLUMN hygiene.events.outcome IS
-	'"done"; "spared": the session had gone back to work, or left by itself; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
+	'"done"; "spared": the session had gone back to work, or left by itself, or its program caught the cancellation; "observed": only recorded, as pg_hygiene.mode says; "pending": not answered yet';
 COMMENT ON COLUMN hygiene.events.reason IS
 	'The setting that acted, without its prefix, or the rule''s "connections", "reserve" or connect_rate; hidden from others';
 COMMENT ON COLUMN hygiene.events.rule IS
