@@ -186,6 +186,10 @@ is($node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'),
 	$postmaster, 'the server runs on');
 is( $node->safe_psql('postgres', 'SELECT 1'), '1', 'and answers');
 
+# From here on nobody is ended in the block that remains, however long a slow
+# machine takes to look at it.
+configure($node, idle_in_transaction_timeout => '10min');
+
 #
 # TLS.
 #
