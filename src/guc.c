@@ -19,7 +19,6 @@
 #include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
-#define PGH_MAX_HISTORY 1000000
 
 int			pgh_mode = PGH_MODE_ENFORCE;
 int			pgh_limit_setting[PGH_N_LIMITS];
