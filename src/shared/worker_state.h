@@ -62,7 +62,8 @@ typedef struct PghWorkerState
 									 * for nobody's age is limited */
 	pg_atomic_uint64 clock_set_at;	/* when the system clock was last set, by
 									 * its new time; 0 = never */
-	pg_atomic_uint64 clock_set_from;	/* and by its old time */
+	pg_atomic_uint64 clock_set_from;	/* the latest of its old times, at
+										 * this step and at those before */
 } PghWorkerState;
 
 extern PghPart pgh_worker_state_part;
