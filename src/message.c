@@ -358,9 +358,10 @@ refusal_hint(const PghRefusalFacts *facts)
 {
 	if (facts->reason == PGH_LIMIT_CONNECT_RATE)
 		return "Keep connections open and use them again, for example through a connection pool.";
-	if (facts->own == 0 && facts->reason == PGH_LIMIT_CONNECTIONS)
+	if (facts->own == 0 && facts->reason == PGH_LIMIT_CONNECTIONS &&
+		(facts->holder[0] != '\0' || facts->by_address))
 		return "Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.";
-	if (facts->own == 0)
+	if (facts->own == 0 && facts->reason != PGH_LIMIT_CONNECTIONS)
 		return "Try again when other sessions have ended, or ask for a rule that reserves slots for this program.";
 	return "Close sessions when the work is done, and let the program share one connection pool.";
 }

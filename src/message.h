@@ -48,6 +48,8 @@ typedef struct PghRefusalFacts
 	int			holder_holds;	/* by the one below */
 	char		holder[PGH_NAME_LEN];	/* another application, which holds
 										 * the most; "" = not to be told */
+	bool		by_address;		/* the rule goes by addresses: who holds most
+								 * was not looked for, and is not told */
 	bool		beside_roles;	/* it was counted with that of other roles, */
 	bool		beside_newcomers;	/* or of other applications */
 	int			limit;			/* cap, rate, reserve or headroom */

@@ -94,13 +94,14 @@ fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	const PghRule *rule = &pgh_current_rules()->rule[told->rule - 1];
 
 	(void) pgh_rule_print_selectors(rule, label, PGH_RULE_LABEL_LEN);
+	told->by_address = pgh_rule_has_address(rule);
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
 		told->beside_roles = false;
 		told->limit = rule->value[PGH_RULE_CONNECTIONS];
 
 		/* The cap is reached, and no more is said of who else is there. */
-		told->held = pgh_rule_has_address(rule) ? told->limit :
+		told->held = told->by_address ? told->limit :
 			arrival->counts[told->rule - 1];
 	}
 	else
@@ -123,7 +124,7 @@ fill_holder(const PghArrival *arrival, uint32 application,
 		told->reason == PGH_LIMIT_RESERVE)
 		pgh_find_holder(application, arrival->standing.connections, told);
 	else if (told->reason == PGH_LIMIT_CONNECTIONS && rule != NULL &&
-			 !pgh_rule_has_address(rule))
+			 !told->by_address)
 		pgh_find_rule_holder(rule, application, told);
 }
 
