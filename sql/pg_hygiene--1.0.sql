@@ -772,7 +772,7 @@ COMMENT ON COLUMN hygiene.samples.sampled_at IS
 COMMENT ON COLUMN hygiene.samples.used IS
 	'Slots for client connections in use, as in hygiene.status';
 COMMENT ON COLUMN hygiene.samples.most_used IS
-	'The most that were seen in use since the sample before; the worker looks once a second, and more often while slots run short';
+	'The most that were seen in use since the sample before; the worker looks once a second, and while slots run short more often, and so does each login';
 COMMENT ON COLUMN hygiene.samples.idle_in_transaction IS
 	'Sessions idle in a transaction, including aborted ones; null unless you may see all sessions';
 COMMENT ON COLUMN hygiene.samples.ended IS
@@ -813,11 +813,11 @@ COMMENT ON FUNCTION hygiene.get_incidents() IS
 CREATE VIEW hygiene.incidents AS SELECT * FROM hygiene.get_incidents();
 
 COMMENT ON VIEW hygiene.incidents IS
-	'The last 200 times that the pressure was critical or somebody was refused, with a sentence about each';
+	'The last 200 times that the pressure was critical, if only for a moment, or somebody was refused, with a sentence about each';
 COMMENT ON COLUMN hygiene.incidents.incident IS
 	'Number, rising';
 COMMENT ON COLUMN hygiene.incidents.began_at IS
-	'When no more than the headroom was available, or somebody was refused';
+	'When no more than the headroom was available, somebody was refused, or a session was evicted to keep the headroom';
 COMMENT ON COLUMN hygiene.incidents.ended_at IS
 	'When that was so for the last time; null until it has not been so for a minute';
 COMMENT ON COLUMN hygiene.incidents.lowest_available IS

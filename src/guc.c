@@ -19,7 +19,6 @@
 #include "pure/text.h"
 
 #define PGH_MAX_SLOTS 262143	/* PostgreSQL's MAX_BACKENDS */
-#define PGH_MAX_HISTORY 1000000
 
 int			pgh_mode = PGH_MODE_ENFORCE;
 int			pgh_limit_setting[PGH_N_LIMITS];
@@ -413,8 +412,8 @@ static void
 define_slots(void)
 {
 	DefineCustomIntVariable("pg_hygiene.connections_per_application",
-							"Sets the maximum number of connections of each application name.",
-							"Further ones are refused. 0 means no limit.",
+							"Sets the maximum number of connections of each application.",
+							"Further ones are refused. From the ninth name on, those of a family are one application. 0 means no limit.",
 							&pgh_connections_per_application,
 							0, 0, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_connections_per_application, NULL);

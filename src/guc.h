@@ -18,6 +18,9 @@
 /* Of the library; META.json and CHANGELOG.md have the same. */
 #define PGH_VERSION "1.0.0"
 
+/* The most that max_events and max_applications may be. */
+#define PGH_MAX_HISTORY 1000000
+
 extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;

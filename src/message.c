@@ -230,6 +230,19 @@ print_refusal(const PghRefusalFacts *facts, char *primary, size_t size)
 	}
 }
 
+/* What it asks to count for: one name, or a family that has it. */
+static void
+print_subject(const PghRefusalFacts *facts, char *subject, size_t size)
+{
+	char		family[PGH_PRINTED_NAME_LEN];
+
+	if (facts->family[0] == '\0')
+		snprintf(subject, size, "Application \"%s\"", facts->application);
+	else
+		snprintf(subject, size, "Application \"%s\", of which \"%s\" is one name,",
+				 pgh_print_name(facts->family, family), facts->application);
+}
+
 /* One role is told how many it holds itself, and that it is not all. */
 static void
 print_held(const PghRefusalFacts *facts, char *held, size_t size)
@@ -245,8 +258,10 @@ print_held(const PghRefusalFacts *facts, char *held, size_t size)
 static void
 print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 {
+	char		subject[320];
 	char		held[96];
 
+	print_subject(facts, subject, sizeof(subject));
 	print_held(facts, held, sizeof(held));
 	switch (facts->reason)
 	{
@@ -255,8 +270,8 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 					 held, facts->rule, facts->rule_label, facts->limit);
 			break;
 		case PGH_LIMIT_CONNECTIONS_PER_APPLICATION:
-			snprintf(detail, size, "Application \"%s\" holds %s; pg_hygiene.connections_per_application allows %d.",
-					 facts->application, held, facts->limit);
+			snprintf(detail, size, "%s holds %s; pg_hygiene.connections_per_application allows %d.",
+					 subject, held, facts->limit);
 			break;
 		case PGH_LIMIT_CONNECT_RATE:
 			snprintf(detail, size, "As many new connections came within a second as rule %d (%s) allows, which is %d.",
@@ -271,15 +286,14 @@ print_refusal_detail(const PghRefusalFacts *facts, char *detail, size_t size)
 			break;
 		default:
 			if (facts->available == 0)
-				snprintf(detail, size, "Application \"%s\" holds %s, and none of %d slots is available to it, although pg_hygiene.headroom keeps %d free as long as it can.",
-						 facts->application, held, facts->usable,
-						 facts->limit);
+				snprintf(detail, size, "%s holds %s, and none of %d slots is available to it, although pg_hygiene.headroom keeps %d free as long as it can.",
+						 subject, held, facts->usable, facts->limit);
 			else
 				snprintf(detail, size, facts->available == 1 ?
-						 "Application \"%s\" holds %s, and %d of %d slots is available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left." :
-						 "Application \"%s\" holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
-						 facts->application, held, facts->available,
-						 facts->usable, facts->limit);
+						 "%s holds %s, and %d of %d slots is available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left." :
+						 "%s holds %s, and %d of %d slots are available to it; pg_hygiene.headroom keeps the last %d for applications that hold fewer connections than there are slots left.",
+						 subject, held, facts->available, facts->usable,
+						 facts->limit);
 			break;
 	}
 }
@@ -344,9 +358,10 @@ refusal_hint(const PghRefusalFacts *facts)
 {
 	if (facts->reason == PGH_LIMIT_CONNECT_RATE)
 		return "Keep connections open and use them again, for example through a connection pool.";
-	if (facts->own == 0 && facts->reason == PGH_LIMIT_CONNECTIONS)
+	if (facts->own == 0 && facts->reason == PGH_LIMIT_CONNECTIONS &&
+		(facts->holder[0] != '\0' || facts->by_address))
 		return "Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.";
-	if (facts->own == 0)
+	if (facts->own == 0 && facts->reason != PGH_LIMIT_CONNECTIONS)
 		return "Try again when other sessions have ended, or ask for a rule that reserves slots for this program.";
 	return "Close sessions when the work is done, and let the program share one connection pool.";
 }

@@ -21,7 +21,7 @@ typedef struct PghMessage
 	int			sqlerrcode;
 	const char *primary;		/* in English; untranslated */
 	char		hint[512];
-	char		detail[768];
+	char		detail[1024];
 } PghMessage;
 
 /*
@@ -41,11 +41,15 @@ typedef struct PghRefusalFacts
 	int			rule;			/* 0 = server-wide */
 	const char *rule_label;		/* its selectors */
 	const char *application;
+	char		family[PGH_NAME_LEN];	/* of which that is one name, and what
+										 * the session counts for; "" = none */
 	int			held;			/* by the application, or by the rule */
 	int			own;			/* by the application, of the client's role */
 	int			holder_holds;	/* by the one below */
 	char		holder[PGH_NAME_LEN];	/* another application, which holds
 										 * the most; "" = not to be told */
+	bool		by_address;		/* the rule goes by addresses: who holds most
+								 * was not looked for, and is not told */
 	bool		beside_roles;	/* it was counted with that of other roles, */
 	bool		beside_newcomers;	/* or of other applications */
 	int			limit;			/* cap, rate, reserve or headroom */

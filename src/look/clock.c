@@ -57,10 +57,19 @@ read_clocks(TimestampTz *now, int64 *steady)
 	return false;
 }
 
+/*
+ * What began before an earlier step may lie ahead of this one's old time: the
+ * clock was set back twice, or back and then forward by less.  So the latest
+ * of all old times is kept.  Once the clock has got there it is without effect,
+ * and the next step's is later.
+ */
 static void
 note_step(TimestampTz from, TimestampTz to)
 {
-	pg_atomic_write_u64(&pgh_worker_state->clock_set_from, from);
+	pg_atomic_uint64 *latest = &pgh_worker_state->clock_set_from;
+	TimestampTz earlier = pg_atomic_read_u64(latest);
+
+	pg_atomic_write_u64(latest, Max(earlier, from));
 	pg_write_barrier();
 	pg_atomic_write_u64(&pgh_worker_state->clock_set_at, to);
 	ereport(LOG,
@@ -96,8 +105,8 @@ pgh_clock_read(bool *was_set)
 
 /*
  * After the clock was set back, a point in time that lies ahead was taken
- * before the step.  One that was taken this moment may be later than "now", so
- * the clock is read again.
+ * before that step, or before an earlier one.  One that was taken this moment
+ * may be later than "now", so the clock is read again.
  */
 static PghTime
 correct(PghTime start, TimestampTz set_at, TimestampTz set_from,

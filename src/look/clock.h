@@ -20,8 +20,8 @@
 extern TimestampTz pgh_clock_read(bool *was_set);
 
 /*
- * Correct the points in time in "facts" for the last step of the clock: what
- * began before the step is taken to have begun at that moment.
+ * Correct the points in time in "facts" for the steps of the clock: what began
+ * before the last one is taken to have begun at that moment.
  */
 extern void pgh_clock_correct(PghFacts *facts, TimestampTz now);
 

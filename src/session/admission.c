@@ -230,6 +230,25 @@ ask_for_slots(const PghArrival *arrival, PghAnswer answer)
 }
 
 /*
+ * Slots are short: the worker may look only when that is over again, and is to
+ * know how it was, and whose came.  Before this one stays, or is turned away.
+ */
+static void
+note_short_slots(const PghArrival *arrival, PghSlot *slot, PghAnswer answer)
+{
+	PghPeak		peak;
+
+	if (pgh_mode == PGH_MODE_OFF ||
+		arrival->free_slots > arrival->facts.headroom)
+		return;
+	peak.used = MaxConnections - pgh_reserved_slots() - arrival->free_slots;
+	peak.application = pg_atomic_read_u32(&slot->arriving);
+	peak.connections = arrival->standing.connections +
+		(answer == PGH_ANSWER_COME);
+	pgh_note_peak(&peak);
+}
+
+/*
  * Under the lock, if the rules of this process are those of everybody: count
  * the session under them, and take what their buckets hold for a newcomer.
  */
@@ -316,7 +335,7 @@ judge(void *arg)
 	facts->headroom = pgh_effective_headroom();
 	arrival->fills_cap = facts->per_application > 0 &&
 		facts->held + 1 >= facts->per_application;
-	if (is_bound(arrival) || pgh_waiting_length() > 0)
+	if (pgh_mode != PGH_MODE_OFF || pgh_waiting_length() > 0)
 		count_slots(arrival);
 	if (is_bound(arrival))
 	{
@@ -370,6 +389,7 @@ admit(PghArrival *arrival, PghSlot *slot, uint64 transactions,
 	PghAnswer	answer = decide(arrival, slot);
 	bool		refusable = arrival->refusal.reason != PGH_LIMIT_NONE;
 
+	note_short_slots(arrival, slot, answer);
 	if (refusable && answer != PGH_ANSWER_WAIT)
 		pgh_refusal_record(arrival, slot, text);
 	if (answer == PGH_ANSWER_COME)

@@ -81,13 +81,13 @@ is_server_refusal(const ErrorData *edata)
 }
 
 /*
- * Somebody tried ALTER ROLE ... SET, SET or the like with one of our settings:
+ * Somebody tried ALTER ROLE ... SET, SET or PGOPTIONS with one of our settings:
  * core only says that it cannot be changed now.
  */
 static void
 complete_setting_error(ErrorData *edata)
 {
-	if (edata->elevel == ERROR && edata->hint == NULL &&
+	if (edata->elevel >= ERROR && edata->hint == NULL &&
 		edata->sqlerrcode == ERRCODE_CANT_CHANGE_RUNTIME_PARAM &&
 		edata->message != NULL &&
 		strstr(edata->message, "\"pg_hygiene.") != NULL)

@@ -46,6 +46,23 @@ fill_held(const PghArrival *arrival, PghRefusalFacts *told)
 }
 
 /*
+ * A session may count for all names of a family, of which nobody holds
+ * anything by this one.
+ */
+static void
+fill_family(const PghArrival *arrival, uint32 application,
+			PghRefusalFacts *told)
+{
+	const PghApplication *app = &pgh_applications[application];
+
+	told->family[0] = '\0';
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	if (app->is_family && strcmp(app->name, arrival->who.application) != 0)
+		strlcpy(told->family, app->name, sizeof(told->family));
+	pgh_unlock(&pgh_applications_part);
+}
+
+/*
  * Slots that rules keep for others, as far as a client may know: from what a
  * rule that goes by addresses keeps, it could tell how many sessions come from
  * there.  So of such a rule the whole reserve counts, in use or not.
@@ -77,13 +94,14 @@ fill_from_rule(const PghArrival *arrival, char *label, PghRefusalFacts *told)
 	const PghRule *rule = &pgh_current_rules()->rule[told->rule - 1];
 
 	(void) pgh_rule_print_selectors(rule, label, PGH_RULE_LABEL_LEN);
+	told->by_address = pgh_rule_has_address(rule);
 	if (told->reason == PGH_LIMIT_CONNECTIONS)
 	{
 		told->beside_roles = false;
 		told->limit = rule->value[PGH_RULE_CONNECTIONS];
 
 		/* The cap is reached, and no more is said of who else is there. */
-		told->held = pgh_rule_has_address(rule) ? told->limit :
+		told->held = told->by_address ? told->limit :
 			arrival->counts[told->rule - 1];
 	}
 	else
@@ -106,7 +124,7 @@ fill_holder(const PghArrival *arrival, uint32 application,
 		told->reason == PGH_LIMIT_RESERVE)
 		pgh_find_holder(application, arrival->standing.connections, told);
 	else if (told->reason == PGH_LIMIT_CONNECTIONS && rule != NULL &&
-			 !pgh_rule_has_address(rule))
+			 !told->by_address)
 		pgh_find_rule_holder(rule, application, told);
 }
 
@@ -125,6 +143,7 @@ fill_refusal(const PghArrival *arrival, uint32 application, char *label,
 	told->usable = MaxConnections - pgh_reserved_slots();
 	told->limit = arrival->facts.headroom;
 	told->waited = arrival->waited;
+	fill_family(arrival, application, told);
 	fill_held(arrival, told);
 	pgh_fill_leak(application, &arrival->login, &arrival->limits, told);
 	if (told->reason == PGH_LIMIT_CONNECTIONS_PER_APPLICATION)

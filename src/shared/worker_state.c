@@ -9,7 +9,16 @@
  */
 #include "shared/worker_state.h"
 
+#include "postmaster/postmaster.h"
 #include "storage/latch.h"
+
+/* How many bits of "peak" have the place, and how many the connections. */
+#define PGH_PEAK_PLACE_BITS 24
+#define PGH_PEAK_CONNECTIONS_BITS 20
+
+StaticAssertDecl(PGH_MAX_HISTORY < (1 << PGH_PEAK_PLACE_BITS) &&
+				 MAX_BACKENDS < (1 << PGH_PEAK_CONNECTIONS_BITS),
+				 "a peak does not fit into 64 bits");
 
 PghWorkerState *pgh_worker_state = NULL;
 
@@ -38,6 +47,34 @@ pgh_want_slots(void)
 		pgh_wake_worker();
 }
 
+/* The number of slots comes first, so that the greater number is the worse. */
+void
+pgh_note_peak(const PghPeak *peak)
+{
+	pg_atomic_uint64 *kept = &pgh_worker_state->peak;
+	uint64		before = pg_atomic_read_u64(kept);
+	uint64		seen = (uint64) peak->used;
+
+	seen = seen << PGH_PEAK_CONNECTIONS_BITS | (uint64) peak->connections;
+	seen = seen << PGH_PEAK_PLACE_BITS | peak->application;
+	while (seen > before &&
+		   !pg_atomic_compare_exchange_u64(kept, &before, seen))
+		;
+}
+
+PghPeak
+pgh_take_peak(void)
+{
+	uint64		kept = pg_atomic_exchange_u64(&pgh_worker_state->peak, 0);
+	PghPeak		peak;
+
+	peak.application = kept & ((1 << PGH_PEAK_PLACE_BITS) - 1);
+	kept >>= PGH_PEAK_PLACE_BITS;
+	peak.connections = kept & ((1 << PGH_PEAK_CONNECTIONS_BITS) - 1);
+	peak.used = kept >> PGH_PEAK_CONNECTIONS_BITS;
+	return peak;
+}
+
 static Size
 size_worker_state(void)
 {
@@ -52,6 +89,7 @@ init_worker_state(void *area)
 	pg_atomic_init_u32(&pgh_worker_state->proc, 0);
 	pg_atomic_init_u32(&pgh_worker_state->dozing, 0);
 	pg_atomic_init_u32(&pgh_worker_state->slots_wanted, PGH_SLOTS_ENOUGH);
+	pg_atomic_init_u64(&pgh_worker_state->peak, 0);
 	pg_atomic_init_u32(&pgh_worker_state->warned, 0);
 	pg_atomic_init_u64(&pgh_worker_state->last_pass, 0);
 	pg_atomic_init_u64(&pgh_worker_state->pass_duration, 0);

@@ -16,6 +16,9 @@
  *								atomics
  * slots_wanted					a PghSlotsWanted; W connecting backends, the
  *								worker; atomic exchange
+ * peak							a PghPeak in one number, 0 = none; W connecting
+ *								backends (compare-exchange, only to a greater
+ *								one), the worker (exchange with 0); atomic
  *
  *-------------------------------------------------------------------------
  */
@@ -32,12 +35,24 @@ typedef enum PghSlotsWanted
 	PGH_SLOTS_MUTED				/* it has just looked, and will look again */
 } PghSlotsWanted;
 
+/*
+ * The moment at which most slots were in use, of those that connecting
+ * backends saw.
+ */
+typedef struct PghPeak
+{
+	int			used;			/* slots; 0 = nobody saw them run short */
+	int			connections;	/* of the application of the one that came */
+	uint32		application;	/* its place in the table */
+} PghPeak;
+
 typedef struct PghWorkerState
 {
 	pg_atomic_uint32 pid;		/* 0 = not running */
 	pg_atomic_uint32 proc;		/* its PGPROC number */
 	pg_atomic_uint32 dozing;	/* it sleeps without a session's deadline */
 	pg_atomic_uint32 slots_wanted;
+	pg_atomic_uint64 peak;		/* since the worker last took it */
 	pg_atomic_uint32 warned;	/* warn_at was crossed and reported */
 	pg_atomic_uint64 last_pass; /* TimestampTz */
 	pg_atomic_uint64 pass_duration; /* microseconds */
@@ -47,7 +62,8 @@ typedef struct PghWorkerState
 									 * for nobody's age is limited */
 	pg_atomic_uint64 clock_set_at;	/* when the system clock was last set, by
 									 * its new time; 0 = never */
-	pg_atomic_uint64 clock_set_from;	/* and by its old time */
+	pg_atomic_uint64 clock_set_from;	/* the latest of its old times, at
+										 * this step and at those before */
 } PghWorkerState;
 
 extern PghPart pgh_worker_state_part;
@@ -61,5 +77,15 @@ extern void pgh_wake_worker(void);
  * looked.
  */
 extern void pgh_want_slots(void);
+
+/*
+ * A connecting backend saw so many slots in use, and so many connections of
+ * its application.  Of those that saw as many, the one with the largest
+ * application is kept.
+ */
+extern void pgh_note_peak(const PghPeak *peak);
+
+/* The worker takes what was noted since it last did. */
+extern PghPeak pgh_take_peak(void);
 
 #endif							/* PGH_WORKER_STATE_H */

@@ -25,6 +25,7 @@
 #include "shared/waiting.h"
 #include "worker/act.h"
 #include "worker/group.h"
+#include "worker/incident.h"
 
 /* While slots are short the worker looks again at most this often. */
 #define PGH_SHORTAGE_INTERVAL 10000
@@ -218,6 +219,9 @@ evict(const PghCandidate *chosen, PghRound round,
 	verdict.decision = *decision;
 	verdict.decision.measured = now - facts.state_start;
 	verdict.deadline = now;
+	if (decision->reason == PGH_LIMIT_HEADROOM &&
+		limits->mode == PGH_MODE_ENFORCE)
+		pgh_incident_note_eviction();
 	if (pgh_act(&session, &verdict, limits->mode, now))
 		pgh_watch_expect_outcome(chosen->session);
 }

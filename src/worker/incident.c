@@ -6,9 +6,16 @@
  * Owns: what an incident is.  Must not: end or refuse anything.  For the
  * worker only.
  *
- * An incident begins when no more than the headroom is available, or somebody
- * was refused, by us or by PostgreSQL itself.  It has ended when neither was
- * so for a minute: one that comes and goes within that is one incident.
+ * An incident begins when no more than the headroom was available at any
+ * moment since the last look, somebody was refused, by us or by PostgreSQL
+ * itself, or sessions were asked to leave because slots were short.  It has
+ * ended when none of that was so for a minute: one that comes and goes within
+ * that is one incident.
+ *
+ * While slots are short the worker looks every few milliseconds, and what it
+ * finds then is noted in its own memory; what goes on is written down once a
+ * second.  What came and went between two looks is known from the logins that
+ * saw it (see PghPeak).
  *
  *-------------------------------------------------------------------------
  */
@@ -36,6 +43,18 @@ typedef struct PghSeen
 } PghSeen;
 
 static PghSeen seen;
+
+/*
+ * Since it was last written down: were slots short, and the worst moment, of
+ * which only the fewest slots and who held the most are filled in.
+ */
+static bool was_short = false;
+static bool has_worst = false;
+static PghIncident worst;
+
+static int	last_available;		/* at the last look */
+static bool was_open = false;	/* when it was last written down */
+
 static uint32 *known_ids;		/* of what was in each place then */
 static uint64 *refused_before;	/* of each application, when it began */
 
@@ -118,31 +137,72 @@ quote_statement(PghIncident *incident, int slot)
 }
 
 /*
- * Who holds the most, and what it leaks: told of the moment at which the
- * fewest slots were available, and most of them leaked.
+ * Who held the most, and what it leaks: whoever holds it now, or, where that
+ * is more, the application of a login that found so few slots.
  */
 static void
-describe_largest(PghIncident *incident, int available)
+describe_moment(PghIncident *moment, int available, const PghPeak *peak)
 {
 	uint32		connections;
 	uint32		largest = find_largest(&connections);
 	int			oldest = -1;
 	int			leaking = 0;
 
+	if (peak->connections > (int64) connections &&
+		peak->application < (uint32) pgh_n_applications)
+	{
+		largest = peak->application;
+		connections = peak->connections;
+	}
 	if (largest != PGH_NO_APPLICATION)
 		leaking = pgh_watch_leaking(largest, &oldest);
-	if (incident->incident != 0 &&
-		(available > incident->lowest_available ||
-		 (available == incident->lowest_available &&
-		  leaking <= incident->largest_leaking)))
-		return;
-	incident->lowest_available = available;
-	incident->largest_connections = connections;
-	incident->largest_leaking = leaking;
-	strlcpy(incident->largest_application,
+	moment->lowest_available = available;
+	moment->largest_connections = connections;
+	moment->largest_leaking = Min(leaking, connections);
+	strlcpy(moment->largest_application,
 			largest == PGH_NO_APPLICATION ? "" : pgh_applications[largest].name,
 			PGH_NAME_LEN);
-	quote_statement(incident, oldest);
+	quote_statement(moment, oldest);
+}
+
+/* Fewer slots are worse, and of as few, more that leak. */
+static bool
+is_worse(const PghIncident *moment, const PghIncident *than)
+{
+	return moment->lowest_available < than->lowest_available ||
+		(moment->lowest_available == than->lowest_available &&
+		 moment->largest_leaking > than->largest_leaking);
+}
+
+/* "closely" is a second look at what leaks while as few are available. */
+static void
+note_moment(int available, const PghPeak *peak, bool closely)
+{
+	PghIncident moment;
+
+	if (has_worst && (available > worst.lowest_available ||
+					  (available == worst.lowest_available && !closely)))
+		return;
+	memset(&moment, 0, sizeof(moment));
+	describe_moment(&moment, available, peak);
+	if (!has_worst || is_worse(&moment, &worst))
+		worst = moment;
+	has_worst = true;
+}
+
+/* Take over the worst moment, if it is worse than those before. */
+static void
+add_moment(PghIncident *incident)
+{
+	if (incident->incident != 0 && !is_worse(&worst, incident))
+		return;
+	incident->lowest_available = worst.lowest_available;
+	incident->largest_connections = worst.largest_connections;
+	incident->largest_leaking = worst.largest_leaking;
+	incident->roleid = worst.roleid;
+	memcpy(incident->largest_application, worst.largest_application,
+		   sizeof(incident->largest_application));
+	memcpy(incident->statement, worst.statement, sizeof(incident->statement));
 }
 
 /* Which application was refused most often since it began? */
@@ -164,11 +224,11 @@ find_most_refused(PghIncident *incident)
 	}
 }
 
-/* Add what this moment shows. */
+/* Add what was seen since it was last written down. */
 static void
-add_look(PghIncident *incident, const PghSeen *counters, int available)
+add_look(PghIncident *incident, const PghSeen *counters)
 {
-	describe_largest(incident, available);
+	add_moment(incident);
 	incident->ended += growth(seen.ended, counters->ended);
 	incident->refused += growth(seen.refused, counters->refused);
 	incident->refused_by_server += growth(seen.refused_by_server,
@@ -187,66 +247,113 @@ begin(PghIncident *incident, int usable, TimestampTz now)
 	incident->usable = usable;
 }
 
-/* Is it one at this moment? */
+/* Was it one since it was last written down? */
 static bool
-is_incident(const PghSeen *counters, int available)
+is_incident(const PghSeen *counters)
 {
-	return available <= pgh_effective_headroom() ||
-		counters->refused > seen.refused ||
+	return was_short || counters->refused > seen.refused ||
 		counters->refused_by_server > seen.refused_by_server;
 }
 
-/*
- * While it lasts it is written down once a second; what its end is, is known
- * only a minute later.
- */
 static void
-look(int available, int usable, TimestampTz now)
+write_down(PghIncident *incident)
 {
-	PghIncident incident;
-	PghSeen		counters = read_counters();
-	bool		open = pgh_incident_open(&incident);
-
-	if (counters.refused < seen.refused)
-		remember_refusals();	/* they were reset */
-	if (is_incident(&counters, available))
-	{
-		if (!open)
-			begin(&incident, usable, now);
-		incident.last_at = now;
-	}
-	else if (!open)
-	{
-		seen = counters;
-		return;
-	}
-	else if (now - incident.last_at >= PGH_INCIDENT_QUIET ||
-			 now < incident.last_at)
-		incident.open = false;
-	add_look(&incident, &counters, available);
-	seen = counters;
-	if (incident.incident == 0)
-		pgh_incident_add(&incident);
+	if (incident->incident == 0)
+		pgh_incident_add(incident);
 	else
-		pgh_incident_update(&incident);
-	if (!incident.open)
+		pgh_incident_update(incident);
+	if (!incident->open)
 		remember_refusals();
 }
 
-void
-pgh_incident_look(int used, TimestampTz now)
+/*
+ * It is written down when it begins, and once a second while it lasts; what
+ * its end is, is known only a minute later.
+ */
+static void
+look(int available, const PghPeak *peak, int usable, TimestampTz now)
+{
+	PghIncident incident;
+	PghSeen		counters = read_counters();
+
+	was_open = pgh_incident_open(&incident);
+	if (counters.refused < seen.refused)
+		remember_refusals();	/* they were reset */
+	if (is_incident(&counters))
+	{
+		if (!was_open)
+			begin(&incident, usable, now);
+		incident.last_at = now;
+		was_open = true;
+	}
+	else if (was_open && (now - incident.last_at >= PGH_INCIDENT_QUIET ||
+						  now < incident.last_at))
+		incident.open = false;
+	if (was_open)
+	{
+		note_moment(available, peak, true);
+		add_look(&incident, &counters);
+		write_down(&incident);
+		was_open = incident.open;
+	}
+	seen = counters;
+	was_short = false;
+	has_worst = false;
+}
+
+/* Nothing is noted while the mode is off. */
+static void
+forget(void)
+{
+	seen = read_counters();
+	was_short = false;
+	has_worst = false;
+}
+
+/* Once a second; and at once when one begins. */
+static bool
+is_due(TimestampTz now)
 {
 	static TimestampTz last_look = 0;
+	PghSeen		counters;
+
+	if (last_look != 0 && now - last_look < PGH_INCIDENT_INTERVAL &&
+		now >= last_look)
+	{
+		counters = read_counters();
+		if (was_open || !is_incident(&counters))
+			return false;
+	}
+	last_look = now;
+	return true;
+}
+
+void
+pgh_incident_look(int used, const PghPeak *peak, TimestampTz now)
+{
 	int			usable = Max(MaxConnections - pgh_reserved_slots(), 0);
+	int			fewest = Max(usable - peak->used, 0);
 
 	if (pgh_mode == PGH_MODE_OFF)
 	{
-		seen = read_counters();
+		forget();
 		return;
 	}
-	if (last_look != 0 && now - last_look < PGH_INCIDENT_INTERVAL &&
-		now >= last_look)
-		return;
-	last_look = now;
-	look(Max(usable - used, 0), usable, now);
+	last_available = Max(usable - used, 0);
+	if (fewest <= pgh_effective_headroom())
+	{
+		was_short = true;
+		note_moment(fewest, peak, false);
+	}
+	if (is_due(now))
+		look(fewest, peak, usable, now);
+}
+
+void
+pgh_incident_note_eviction(void)
+{
+	PghPeak		none = {0};
+
+	was_short = true;
+	note_moment(last_available, &none, false);
 }

@@ -138,14 +138,17 @@ look_at_slots(int n_sessions, TimestampTz now)
 		now < last_second;
 	uint32		enough = PGH_SLOTS_ENOUGH;
 	int			used;
+	PghPeak		peak;
 
 	/* The wish is taken before we look: one that comes later wakes us again. */
 	if (slots_wanted(now, &muted_until) || second || now >= next_look)
 	{
 		used = pgh_scan_used_slots();
+		peak = pgh_take_peak();
+		peak.used = Max(peak.used, used);
 		pgh_pressure_sample(used, pgh_watch_idle_transactions(), now);
-		pgh_sampler_look(used, now);
-		pgh_incident_look(used, now);
+		pgh_sampler_look(used, peak.used, now);
+		pgh_incident_look(used, &peak, now);
 		if (second)
 		{
 			last_second = now;

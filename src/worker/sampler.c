@@ -37,13 +37,13 @@ add_applications(PghSample *sample)
 }
 
 void
-pgh_sampler_look(int used, TimestampTz now)
+pgh_sampler_look(int used, int peak, TimestampTz now)
 {
 	static int	most_used = 0;
 	PghSample	sample;
 	PghSampleTotals totals;
 
-	most_used = Max(most_used, used);
+	most_used = Max(most_used, peak);
 	if (!is_due(now))
 		return;
 	memset(&sample, 0, sizeof(sample));

@@ -61,12 +61,13 @@ sub leave
 sub refused_for
 {
 	my ($cause, $application, %expected) = @_;
+	my $counted = $expected{counted} || $application;
 	my $counts = q{SELECT (SELECT refused FROM hygiene.status) || ' ' ||
 		coalesce((SELECT refused FROM hygiene.applications
 			WHERE application_name = '%s'), 0) || ' ' ||
 		coalesce((SELECT sum(refused) FROM hygiene.rules), 0) || ' ' ||
 		(SELECT refused_by_server FROM hygiene.status)};
-	my @before = split / /, value(sprintf $counts, $application);
+	my @before = split / /, value(sprintf $counts, $counted);
 	my $client = client($application);
 	my $error = $client->{error} || {};
 
@@ -77,7 +78,7 @@ sub refused_for
 	is($error->{D}, $expected{detail}, "$cause: DETAIL");
 	is($error->{H}, $expected{hint} || $CLOSE, "$cause: HINT");
 
-	my @after = split / /, value(sprintf $counts, $application);
+	my @after = split / /, value(sprintf $counts, $counted);
 	is( join(' ', map { $after[$_] - $before[$_] } 0 .. 3),
 		join(' ', 1, 1, $expected{rule} ? 1 : 0, 0),
 		"$cause: counted for the server, the application, the rule");
@@ -172,6 +173,19 @@ except psycopg2.OperationalError as error:
 }
 leave(@held);
 
+# A name that is one of a family, which counts as one
+@held = map { client("pod-$_") } 1 .. 9;
+is(scalar(grep { $_->{closed_at} } @held), 1, 'the ninth name makes a family of them');
+refused_for(
+	'connections_per_application of a family', 'pod-9',
+	counted => 'pod-*',
+	reason => 'connections_per_application',
+	message => 'too many connections for application "pod-9"',
+	detail => 'Application "pod-*", of which "pod-9" is one name, holds 8 connections; pg_hygiene.connections_per_application allows 2.',
+	measured => 8,
+	limit => 2);
+leave(@held);
+
 alter(connections_per_application => undef,
 	rules => 'application=web-*: connections=3; application=poller: connect_rate=1');
 @held = (client('web-1'), client('web-1'), client('web-2'));
@@ -181,6 +195,33 @@ refused_for(
 	reason => 'connections',
 	message => 'too many connections for rule 1 (application=web-*)',
 	detail => 'The sessions of this rule hold 3 connections; rule 1 (application=web-*) allows 3. Most of them are those of application "web-1", which holds 2.',
+	hint => 'Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.',
+	measured => 3,
+	limit => 3);
+leave(@held);
+
+# where nobody holds more than half, to one that holds none of them
+@held = map { client("web-$_") } 1 .. 3;
+refused_for(
+	'connections, all of one each', 'web-4',
+	rule => 1,
+	reason => 'connections',
+	message => 'too many connections for rule 1 (application=web-*)',
+	detail => 'The sessions of this rule hold 3 connections; rule 1 (application=web-*) allows 3.',
+	measured => 3,
+	limit => 3);
+leave(@held);
+
+# who comes from an address is not told
+my $rules = 'application=poller: connect_rate=1';
+alter(rules => "application=web-* address=local: connections=3; $rules");
+@held = (client('web-1'), client('web-1'), client('web-2'));
+refused_for(
+	'connections by address', 'web-3',
+	rule => 1,
+	reason => 'connections',
+	message => 'too many connections for rule 1 (application=web-* address=local)',
+	detail => 'The sessions of this rule hold 3 connections; rule 1 (application=web-* address=local) allows 3.',
 	hint => 'Try again when other sessions of this rule have ended, or ask for a rule of its own for this program.',
 	measured => 3,
 	limit => 3);
@@ -225,6 +266,17 @@ refused_for(
 	reason => 'headroom',
 	message => 'too many connections for application "mob"',
 	detail => 'Application "mob" holds 12 connections, and 4 of 17 slots are available to it; pg_hygiene.headroom keeps the last 4 for applications that hold fewer connections than there are slots left.',
+	measured => 12,
+	limit => 4);
+leave(@held);
+
+@held = map { client("mob-$_") } 1 .. $USABLE - 1 - 4;
+refused_for(
+	'headroom of a family', 'mob-14',
+	counted => 'mob-*',
+	reason => 'headroom',
+	message => 'too many connections for application "mob-14"',
+	detail => 'Application "mob-*", of which "mob-14" is one name, holds 12 connections, and 4 of 17 slots are available to it; pg_hygiene.headroom keeps the last 4 for applications that hold fewer connections than there are slots left.',
 	measured => 12,
 	limit => 4);
 leave(@held);

@@ -98,4 +98,57 @@ one('SELECT hygiene.reset()');
 is(one('SELECT count(*) FROM hygiene.incidents'), '0', 'reset() clears them');
 $node->stop;
 
+# What is over before the worker looks the next time is written down, too, and
+# of that moment.  7 usable slots, 1 of them headroom.
+$node = new_node(
+	'small', 'max_connections = 10',
+	'max_wal_senders = 2', 'superuser_reserved_connections = 3',
+	"pg_hygiene.headroom_min_idle = '1h'");
+$asker = client('asker', user => one('SELECT current_user'));
+
+sub burst
+{
+	my ($n) = @_;
+
+	two_passes($node);
+	$asker->query('SELECT hygiene.reset()');
+	my @burst = map { client('pool', user => 'app') } 1 .. $n;
+	my $refused = grep { $_->{closed_at} } @burst;
+	$_->close for @burst;
+	until_row($node, 'SELECT count(*) > 0 FROM hygiene.incidents');
+	return $refused;
+}
+
+for my $round (1 .. 3)
+{
+	is(burst(5), 0, "burst $round: nobody is refused");
+	is( row('SELECT lowest_available, largest_application, largest_connections, refused FROM hygiene.incidents'),
+		'1|pool|5|0', 'but slots ran short, and who took them is named');
+	cmp_ok(burst(8), '>=', 2, "a larger burst $round is refused");
+	like(
+		row('SELECT summary FROM hygiene.incidents'),
+		qr/: 0 of 7 slots were free; pool held [56]; /,
+		'and it is named');
+}
+$asker->close;
+$node->stop;
+
+# Evictions keep slots free: it is an incident all the same.
+$node = new_node(
+	'evicting', 'max_connections = 10',
+	'max_wal_senders = 2', 'superuser_reserved_connections = 3',
+	"pg_hygiene.headroom_min_idle = '1ms'");
+for (1 .. 12)
+{
+	my $client = client('orders', user => 'app');
+
+	$client->try_query('BEGIN');
+	push @leak, $client;
+}
+cmp_ok(one('SELECT evicted FROM hygiene.status'), '>', 0, 'leaks are evicted');
+ok(until_true(q{bool_or(lowest_available <= 1 AND largest_application = 'orders') FROM hygiene.incidents}),
+	'which is written down');
+$_->close for @leak;
+$node->stop;
+
 done_testing();

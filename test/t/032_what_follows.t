@@ -95,6 +95,13 @@ for my $sql (
 	like($boss->{error}->{H}, qr/^Settings of pg_hygiene belong to the whole server: use ALTER SYSTEM SET/,
 		"$sql: where it belongs");
 }
+{
+	my $late = client('late', options => '-c pg_hygiene.mode=off');
+
+	is($late->{error}->{C}, '55P02', 'PGOPTIONS: SQLSTATE');
+	like($late->{error}->{H}, qr/^Settings of pg_hygiene belong to the whole server: use ALTER SYSTEM SET/,
+		'PGOPTIONS: where it belongs');
+}
 $boss->try_query(q{ALTER ROLE app SET max_connections = 5});
 is($boss->{error}->{H}, undef, q{nothing is said of other programs' settings});
 

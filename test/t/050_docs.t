@@ -224,6 +224,7 @@ sub shape
 	$text =~ s/rule \d+ \(.*?\)/rule N (R)/g;
 	$text =~ s/Application "[^"]*"/Application "A"/g;
 	$text =~ s/application "[^"]*"/application "A"/g;
+	$text =~ s/of which "[^"]*"/of which "A"/g;
 	$text =~ s/(?<=: )"[^"]*" \d+(, "[^"]*" \d+)*/"A" N/;
 	$text =~ s/\b\d+(\.\d+)?( (ms|s|min|h|d)\b)?/N/g;
 	$text =~ s/(?<=ran last: ).*/S/;
@@ -460,6 +461,11 @@ heard($others[1], 'connections_per_application');
 $_->close for @others;
 ok(wait_log($node, qr/more connections? of application "orders"/, $position),
 	'provoked: the count of refusals');
+
+# With the ninth name a family is one application.
+@others = map { client("web-$_") } 1 .. 9;
+heard($others[-1], 'connections_per_application, of a family');
+$_->close for @others;
 
 # A client that is refused hears of the leak of its application, and so does
 # the next one that is let in when the leak was ended.

@@ -151,6 +151,36 @@ for my $by ($hour, -2 * $hour)
 		: qr/the system clock was set back by (?:7200|71\d\d)\.\d+ s/, $position);
 }
 
+# Set several times, it is as if it had been set the last time only.
+configure($node, idle_in_transaction_timeout => '3s');
+for my $steps ([ -$hour, -$hour ], [ -2 * $hour, 2 * $hour, -24 * $hour ], [ -2 * $hour, $hour ])
+{
+	my $when = 'set by ' . join ' and ', map { $_ / $hour . ' h' } @$steps;
+	my $client = steady_client('set several times', 'BEGIN');
+	my $since;
+
+	for my $by (@$steps)
+	{
+		my $position = log_position($node);
+
+		$since = time;
+		set_clock($by);
+		wait_log($node, qr/the system clock was set/, $position);
+	}
+	my $ends = q{FROM hygiene.sessions WHERE application_name = 'set several times'};
+	if (is(one("SELECT ends_in BETWEEN '0' AND '3s' $ends"), 't', "$when: it ends soon")
+		&& ok($client->is_open, "$when: not yet"))
+	{
+		is($client->wait_closed->{C}, '25P03', "$when: it is ended");
+		cmp_ok(time - $since, '>=', 3, "$when: three seconds after the last step");
+	}
+	else
+	{
+		diag(one("SELECT ends_in, state_age $ends"));
+	}
+	$client->close;
+}
+
 # Sessions that were there before the step are exact afterwards.
 set_clock(-2 * $hour);
 configure($node, idle_in_transaction_timeout => '200ms');
