@@ -265,6 +265,17 @@ for my $way (@taken)
 	$taker->try_query($sql);
 	is($taker->wait_closed->{C}, '53300', "$what: it has taken the name");
 }
+
+# Until it is let in, it counts for what it was let in with.
+my $open = client('taker', "BEGIN; $TAKE");
+is(of_session('application_name', $open), 'capped', 'in its transaction it has the name');
+is(row('connections', 'capped'), '3', 'which nobody counts yet');
+is(row('connections', 'taker'), '1', 'but the one that it came with');
+is(one('SELECT sessions FROM hygiene.rules'), '3', 'so do rules');
+is(one("SELECT count(exceeds) FROM hygiene.rehearse('application=capped: connections=3')"), '0', 'and rehearse()');
+is(one("SELECT count(exceeds) FROM hygiene.rehearse('application=capped: connections=2')"), '3', 'for which others are too many');
+$open->close;
+until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'taker'});
 for my $way (@not_taken)
 {
 	my ($what, @sql) = @$way;
