@@ -247,7 +247,7 @@ COMMENT ON VIEW hygiene.applications IS
 COMMENT ON COLUMN hygiene.applications.application_name IS
 	'As the client set it, without the client that PgBouncer appends; "orders-*" is a family, see applications.md; "(newcomers)" sums most of those that are new here, if they are more than 16; "(other applications)" sums what has no row any more';
 COMMENT ON COLUMN hygiene.applications.connections IS
-	'Sessions of this moment';
+	'Sessions of this moment; a name that is taken later counts from the end of its transaction on';
 COMMENT ON COLUMN hygiene.applications.active IS
 	'Of those, the ones that run a statement; null while one of its sessions is hidden';
 COMMENT ON COLUMN hygiene.applications.idle IS
@@ -602,7 +602,7 @@ COMMENT ON COLUMN hygiene.rules.selectors IS
 COMMENT ON COLUMN hygiene.rules.settings IS
 	'What it sets';
 COMMENT ON COLUMN hygiene.rules.sessions IS
-	'Sessions of this moment that match it; hidden from others where the rule goes by addresses';
+	'Sessions of this moment that match it, as its cap counts them; hidden from others where the rule goes by addresses';
 COMMENT ON COLUMN hygiene.rules.connections_limit IS
 	'Most sessions that may match it at once; null if it sets none';
 COMMENT ON COLUMN hygiene.rules.reserve IS

@@ -259,6 +259,20 @@ pgh_find_setting(const char *name)
 }
 
 /*
+ * Where core keeps the hook that it calls with each new value of a setting of
+ * text; 19 put all kinds of settings into one struct.
+ */
+static inline GucStringAssignHook *
+pgh_setting_assign_hook(struct config_generic *setting)
+{
+#if PG_VERSION_NUM >= 190000
+	return &setting->_string.assign_hook;
+#else
+	return &((struct config_string *) setting)->assign_hook;
+#endif
+}
+
+/*
  * Take what parallel workers have sent: what core does when it looks at
  * interrupts and ParallelMessagePending is set.  18 gave it another name.
  */

@@ -155,60 +155,15 @@ count_processes(PghLive *live, PghClient *clients, int n)
  * ----------
  */
 
-static PghListing
-begin_listing(void)
-{
-	PghListing	listing;
-
-	listing.n = pgh_n_applications;
-	listing.live = palloc0(mul_size(pgh_n_applications + pgh_n_slots,
-									sizeof(PghLive)));
-	listing.name = palloc0(mul_size(pgh_n_slots, PGH_NAME_LEN));
-	return listing;
-}
-
-/* The place of a name, or its row behind the table. */
-static uint32
-row_of(PghListing *listing, const char *name)
-{
-	uint32		index;
-
-	pgh_lock(&pgh_applications_part, LW_SHARED);
-	index = pgh_application_find(name);
-	pgh_unlock(&pgh_applications_part);
-	if (index != PGH_NO_APPLICATION)
-		return index;
-	for (index = pgh_n_applications; index < listing->n; index++)
-		if (strcmp(listing->name[index - pgh_n_applications], name) == 0)
-			return index;
-	strlcpy(listing->name[listing->n - pgh_n_applications], name,
-			PGH_NAME_LEN);
-	return listing->n++;
-}
-
 /*
- * Where a session counts that has the name it was let in with, and where one
- * counts that has taken another one in a transaction which is still open.
+ * A session counts for the application that it was let in for, whatever it
+ * calls itself in a transaction that is still open: so nobody sees more of them
+ * than admission has counted.
  */
-static uint32
-row_of_session(PghListing *listing, const PghSession *session)
-{
-	char		name[PGH_NAME_LEN];
-
-	pgh_slot_name(&pgh_slots[session->index], name);
-	if (strcmp(name, session->who.application) == 0)
-		return session->counted_as;
-	return row_of(listing, session->who.application);
-}
-
-/*
- * The sessions of this moment by the name that they have now.  "arrived" and
- * "departed" say by how much the table is behind.
- */
-PghListing
+PghLive *
 pgh_list_live(PghMaySee may_see, TimestampTz now)
 {
-	PghListing	listing = begin_listing();
+	PghLive    *live = palloc0(mul_size(pgh_n_applications, sizeof(PghLive)));
 	PghTurn    *turns = palloc(mul_size(2 * pgh_n_slots,
 										sizeof(PghTurn)));
 	PghClient  *clients = palloc(mul_size(pgh_n_slots, sizeof(PghClient)));
@@ -218,29 +173,24 @@ pgh_list_live(PghMaySee may_see, TimestampTz now)
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
-		uint32		row;
+		uint32		place;
 
 		if (!pgh_scan_session(i, &session) ||
 			session.counted_as == PGH_NO_APPLICATION)
 			continue;
-		row = row_of_session(&listing, &session);
-		add_session(&listing.live[row], &session, may_see, now);
-		clients[n_clients].application = row;
+		place = session.counted_as;
+		add_session(&live[place], &session, may_see, now);
+		clients[n_clients].application = place;
 		clients[n_clients++].pid = session.login.client_pid;
 		if (is_abandoned(&session, now))
 		{
-			add_turns(&turns[n_turns], &session, row);
+			add_turns(&turns[n_turns], &session, place);
 			n_turns += 2;
 		}
-		if (row != session.counted_as)
-		{
-			listing.live[row].arrived++;
-			listing.live[session.counted_as].departed++;
-		}
 	}
-	count_at_once(listing.live, turns, n_turns);
-	count_processes(listing.live, clients, n_clients);
-	return listing;
+	count_at_once(live, turns, n_turns);
+	count_processes(live, clients, n_clients);
+	return live;
 }
 
 /* What the worker remembers of it, and what goes on at this moment. */
@@ -308,8 +258,6 @@ pgh_live_sum(PghLive *sum, const PghLive *live)
 	sum->idle_in_transaction += live->idle_in_transaction;
 	sum->hidden += live->hidden;
 	sum->transactions += live->transactions;
-	sum->arrived += live->arrived;
-	sum->departed += live->departed;
 	if (live->oldest_xact != 0 &&
 		(sum->oldest_xact == 0 || live->oldest_xact < sum->oldest_xact))
 		sum->oldest_xact = live->oldest_xact;

@@ -35,32 +35,20 @@ typedef struct PghLive
 	int			lent;			/* as pgh_session_is_lent() has it */
 	int			n_clients;
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of addresses */
-	int			arrived;		/* took this name, not yet counted so */
-	int			departed;		/* counted under it, has another by now */
 	TimestampTz oldest_xact;	/* 0 = none */
 	int			hidden;			/* whose states the current user may not see */
 	uint32		place;			/* its own, in the table; or beyond it */
 } PghLive;
 
-/*
- * Everything that has a row: the places of the table, and behind them the
- * names that sessions have this moment and that have no place.
- */
-typedef struct PghListing
-{
-	PghLive    *live;
-	int			n;
-	char		(*name)[PGH_NAME_LEN];	/* of those behind the table */
-} PghListing;
-
 /* May the sessions of this role be seen by whoever asks? */
 typedef bool (*PghMaySee) (Oid roleid);
 
 /*
- * The sessions of this moment, by the name that each has now; all of them are
- * visible where "may_see" is NULL.  The caller owns what it points to.
+ * The sessions of this moment, for each place of the table of applications; all
+ * of them are visible where "may_see" is NULL.  The caller owns what is
+ * returned.
  */
-extern PghListing pgh_list_live(PghMaySee may_see, TimestampTz now);
+extern PghLive *pgh_list_live(PghMaySee may_see, TimestampTz now);
 
 /*
  * What is wrong with how an application connects, from what was counted, what

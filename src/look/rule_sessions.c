@@ -32,7 +32,7 @@ pgh_rules_reserve(const PghRuleSet *rules)
 }
 
 static void
-add(const PghRuleSet *rules, const PghIdentity *who, TimestampTz now, int by,
+add(const PghRuleSet *rules, const PghIdentity *who, TimestampTz now,
 	int32 *counts)
 {
 	PghRuleBits bits;
@@ -40,7 +40,7 @@ add(const PghRuleSet *rules, const PghIdentity *who, TimestampTz now, int by,
 	(void) pgh_rules_match(rules, who, now, &bits);
 	for (int r = 0; r < rules->n; r++)
 		if (pgh_bits_test(&bits, r))
-			counts[r] += by;
+			counts[r]++;
 }
 
 static void
@@ -53,7 +53,7 @@ look_at_all(const PghRuleSet *rules, TimestampTz now, int32 *counts)
 
 		CHECK_FOR_INTERRUPTS();
 		if (pgh_scan_who(i, &who))
-			add(rules, &who, now, 1, counts);
+			add(rules, &who, now, counts);
 	}
 }
 
@@ -69,28 +69,6 @@ pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 	for (int i = 0; i < rules->n; i++)
 		counts[i] = pgh_rule_is_over(&rules->rule[i], now) ? 0 :
 			pg_atomic_read_u32(&pgh_rule_states[i].sessions);
-}
-
-/* A name that was taken in a transaction which is still open. */
-void
-pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
-					   int32 *counts)
-{
-	pgh_count_rule_sessions(rules, now, counts);
-	for (int i = 0; i < pgh_n_slots; i++)
-	{
-		PghSession	session;
-		PghIdentity counted;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!pgh_scan_who(i, &counted) || !pgh_scan_session(i, &session) ||
-			strcmp(counted.application, session.who.application) == 0)
-			continue;
-		add(rules, &counted, now, -1, counts);
-		add(rules, &session.who, now, 1, counts);
-	}
-	for (int i = 0; i < rules->n; i++)
-		counts[i] = Max(counts[i], 0);
 }
 
 /* Under the lock: count everybody who is there. */

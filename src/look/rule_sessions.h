@@ -14,16 +14,13 @@
 extern bool pgh_rules_reserve(const PghRuleSet *rules);
 
 /*
- * How many sessions match each rule now; "counts" has PGH_MAX_RULES places.
+ * How many sessions match each rule now, by the names that they were let in
+ * with; "counts" has PGH_MAX_RULES places.
  * For the rules that sessions are counted under in shared memory it is read
  * there; for others all sessions are looked at, which can be interrupted.
  */
 extern void pgh_count_rule_sessions(const PghRuleSet *rules, TimestampTz now,
 									int32 *counts);
-
-/* The same for a view, which shows the names that sessions have now. */
-extern void pgh_show_rule_sessions(const PghRuleSet *rules, TimestampTz now,
-								   int32 *counts);
 
 /*
  * The rules of this process may be newer than those that sessions are counted

@@ -67,6 +67,8 @@ pgh_admit(const PghNewcomer *newcomer)
 		return refuse(PGH_LIMIT_NONE, 0);
 	if (newcomer->reserve_rule != 0 && available < 1)
 		return refuse(PGH_LIMIT_RESERVE, newcomer->reserve_rule);
+	if (newcomer->keeps_slot)
+		return refuse(PGH_LIMIT_NONE, 0);
 	if (newcomer->headroom > 0 && available <= newcomer->headroom &&
 		pgh_held_in_account(newcomer->held, newcomer->newcomers) >= available)
 		return refuse(PGH_LIMIT_HEADROOM, 0);

@@ -58,6 +58,8 @@ typedef struct PghNewcomer
 								 * up, or 0 */
 	bool		has_reserve;	/* a matching rule's reserve is not used up */
 	bool		may_use_reserved;	/* its role may have core's reserved slots */
+	bool		keeps_slot;		/* it has held its own for long, and asks for
+								 * another name only */
 } PghNewcomer;
 
 /* Why a connection is not let in, and the rule that says so. */

@@ -27,10 +27,13 @@
  * Names taken later
  * -----------------
  * A session that takes another name is asked what one that logs in with it is
- * asked, but for the rates and reserves: it has its slot.  A cap that held it
- * before holds it still.  For the last slots it competes like a newcomer in
- * its first minute only: a pooler's sessions take the names of those they
- * serve, and a pooler that gives a slot from one to the other takes none.
+ * asked, but for the rates: it has its slot.  A cap that held it before holds
+ * it still.  One that was counted for a reserve, and leaves it not used up,
+ * must find a slot that is free beside all reserves, however long it has been
+ * here: its own is the reserve's.  For the last slots it competes like a
+ * newcomer in its first minute only: a pooler's sessions take the names of
+ * those they serve, and a pooler that gives a slot from one to the other takes
+ * none.
  *
  *-------------------------------------------------------------------------
  */
@@ -84,6 +87,16 @@ ahead(const PghArrival *arrival, uint32 place)
 						   &arrival->self, place);
 }
 
+/*
+ * Would the reserve of this rule have one slot less?  One that takes another
+ * name has a slot already, which may be the reserve's own.
+ */
+static bool
+takes_from_reserve(const PghArrival *arrival, int i)
+{
+	return !arrival->is_rename || pgh_bits_test(&arrival->former, i);
+}
+
 /* Under the lock: what one rule has to say about the newcomer. */
 static void
 consult_rule(PghArrival *arrival, int i, TimestampTz now)
@@ -97,7 +110,7 @@ consult_rule(PghArrival *arrival, int i, TimestampTz now)
 		if (unused > 0)
 		{
 			facts->kept_for_others += unused;
-			if (facts->reserve_rule == 0 && !arrival->is_rename)
+			if (facts->reserve_rule == 0 && takes_from_reserve(arrival, i))
 				facts->reserve_rule = i + 1;
 		}
 		return;
@@ -481,7 +494,8 @@ pgh_admit_name(PghSlot *slot, const char *name, uint64 transactions)
 	memcpy(before.application, slot->name, PGH_NAME_LEN);
 	(void) pgh_rules_match(pgh_current_rules(), &before,
 						   GetCurrentTimestamp(), &arrival.former);
-	arrival.facts.may_use_reserved = may_use_reserved || !competes(slot);
+	arrival.facts.may_use_reserved = may_use_reserved;
+	arrival.facts.keeps_slot = !competes(slot);
 	if (admit(&arrival, slot, transactions, &text) == PGH_ANSWER_COME)
 		return true;
 	pgh_refusal_end_session(&text);

@@ -27,9 +27,9 @@
 #include "utils/timestamp.h"
 
 #include "look/wire.h"
-#include "pure/application_name.h"
 #include "session/admission.h"
 #include "session/listen.h"
+#include "session/name.h"
 #include "session/refusal.h"
 #include "session/rollback.h"
 #include "session/tell.h"
@@ -55,13 +55,6 @@ static int64 transactions_ended = -1;
 #define PGH_ESTABLISHING_TRANSACTIONS 3
 #define PGH_ESTABLISHING_AGE USECS_PER_SEC
 static int64 established_at = PGH_ESTABLISHING_TRANSACTIONS;
-
-/*
- * The setting, and the address of the name that was looked at last: a name
- * that is set again has another one.
- */
-static struct config_generic *name_setting = NULL;
-static const char *working_name = NULL;
 
 /* ----------
  * The message
@@ -119,33 +112,6 @@ emit_log(ErrorData *edata)
  */
 
 /*
- * What of an application_name is the application's own, in PGH_NAME_LEN bytes;
- * false if it is no name but a trace.
- */
-static bool
-read_name(const char *setting, char *name)
-{
-	char		trace_id[PGH_TRACE_ID_LEN];
-
-	if (pgh_read_traceparent(setting, trace_id))
-		return false;
-	strlcpy(name, setting, PGH_NAME_LEN);
-	name[pgh_application_length(name)] = '\0';
-	return true;
-}
-
-/*
- * Does the name that is set now hold beyond the transaction that is being
- * committed?  SET LOCAL, a function's SET and the like end with it.
- */
-static bool
-name_will_last(void)
-{
-	return name_setting == NULL || name_setting->stack == NULL ||
-		name_setting->stack->state == GUC_SET;
-}
-
-/*
  * The application name was set: a pooler does so whenever it gives the session
  * to another client, and a tracer with each statement.  The counters must
  * follow, and what may not have the name is ended.  The transaction that set
@@ -154,16 +120,7 @@ name_will_last(void)
 static void
 follow_name(PghSlot *slot)
 {
-	char		name[PGH_NAME_LEN];
-
-	if (!name_will_last())
-		return;
-	working_name = application_name;
-	if (!read_name(MyBEEntry->st_appname, name) ||
-		strcmp(name, slot->name) == 0)
-		return;
-	if (!pgh_admit_name(slot, name,
-						pgh_slot_credit(slot, Max(transactions_ended - 1, 0))))
+	if (!pgh_name_follow(slot, Max(transactions_ended - 1, 0)))
 		return;
 	established_at = Max(transactions_ended, 1) +
 		PGH_ESTABLISHING_TRANSACTIONS - 1;
@@ -267,8 +224,7 @@ at_transaction_event(XactEvent event, void *arg)
 	pgh_victim_after_transaction(slot, event == XACT_EVENT_ABORT);
 	if (slot != NULL)
 	{
-		if (unlikely(application_name != working_name) &&
-			event == XACT_EVENT_COMMIT)
+		if (unlikely(pgh_name_was_set) && event != XACT_EVENT_ABORT)
 			follow_name(slot);
 		if (unlikely(transactions_ended == 0) && event == XACT_EVENT_COMMIT)
 			pgh_tell_newcomer(slot);
@@ -391,9 +347,7 @@ static void
 identify(const Port *port, PghLogin *login, char *name)
 {
 	memset(login, 0, sizeof(*login));
-	name[0] = '\0';
-	if (port->application_name)
-		(void) read_name(port->application_name, name);
+	pgh_name_at_login(port, name);
 	strlcpy(login->user, port->user_name, PGH_NAME_LEN);
 	strlcpy(login->database, port->database_name, PGH_NAME_LEN);
 	login->address = address_from_socket(&port->raddr);
@@ -495,5 +449,5 @@ pgh_session_install(void)
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = emit_log;
 	pgh_listen_install();
-	name_setting = pgh_find_setting("application_name");
+	pgh_name_install();
 }

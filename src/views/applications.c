@@ -193,8 +193,8 @@ build_application(PghRow *row, PghApplication *app, const PghLive *live,
 	pgh_row_float8(row, 100.0 * live->connections / usable);
 	pgh_row_interval(row, live->hidden > 0 ? -1 :
 					 pgh_age(live->oldest_xact, now));
-	pgh_row_int64(row, pg_atomic_read_u64(&app->opened) + live->arrived);
-	pgh_row_int64(row, pg_atomic_read_u64(&app->closed) + live->departed);
+	pgh_row_int64(row, pg_atomic_read_u64(&app->opened));
+	pgh_row_int64(row, pg_atomic_read_u64(&app->closed));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_REFUSED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_TERMINATED]));
 	pgh_row_int64(row, pg_atomic_read_u64(&app->count[PGH_COUNT_EVICTED]));
@@ -290,17 +290,10 @@ begin_sum(PghApplication *sum, PghLive *live)
  * ----------
  */
 
-/* What is counted for row "i"; false if that is no application's. */
+/* What is counted for place "i"; false if that is no application's. */
 static bool
-copy_application(const PghListing *listing, int i, PghApplication *app)
+copy_application(int i, PghApplication *app)
 {
-	memset(app, 0, sizeof(*app));
-	if (i >= pgh_n_applications)
-	{
-		memcpy(app->name, listing->name[i - pgh_n_applications],
-			   PGH_NAME_LEN);
-		return true;
-	}
 	pgh_lock(&pgh_applications_part, LW_SHARED);
 	memcpy(app, &pgh_applications[i], sizeof(*app));
 	pgh_unlock(&pgh_applications_part);
@@ -311,39 +304,39 @@ Datum
 pgh_application_list(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PghListing	listing;
+	PghLive    *live;
 	PghLeakAdvices leaks;
 	bool	   *folded;
 	PghApplication sum;
-	PghLive		live;
+	PghLive		live_sum;
 	PghRow		row;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	listing = pgh_list_live(pgh_may_see, now);
+	live = pgh_list_live(pgh_may_see, now);
 	leaks = read_leaks();
 	folded = fold_newcomers();
-	begin_sum(&sum, &live);
-	for (int i = 0; i < listing.n; i++)
+	begin_sum(&sum, &live_sum);
+	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghApplication app;
 
-		if (!copy_application(&listing, i, &app))
+		if (!copy_application(i, &app))
 			continue;
-		if (i < pgh_n_applications && folded[i])
+		if (folded[i])
 		{
 			sum.used = true;
 			pgh_application_add(&app, &sum);
-			pgh_live_sum(&live, &listing.live[i]);
+			pgh_live_sum(&live_sum, &live[i]);
 			continue;
 		}
-		listing.live[i].place = i;
-		build_application(&row, &app, &listing.live[i], &leaks, now);
+		live[i].place = i;
+		build_application(&row, &app, &live[i], &leaks, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	if (sum.used)
 	{
-		build_application(&row, &sum, &live, &leaks, now);
+		build_application(&row, &sum, &live_sum, &leaks, now);
 		pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;

@@ -29,7 +29,7 @@ pgh_count_for_caps(const PghRuleSet *rules, TimestampTz now,
 {
 	bool		all = pgh_may_see_all();
 
-	pgh_show_rule_sessions(rules, now, counts->sessions);
+	pgh_count_rule_sessions(rules, now, counts->sessions);
 	for (int i = 0; i < rules->n; i++)
 		if (!all && pgh_rule_has_address(&rules->rule[i]))
 			counts->sessions[i] = 0;
@@ -88,8 +88,11 @@ pgh_exceeded_cap(const PghRuleSet *rules, const PghRuleCounts *counts,
 				 const bool *full, const PghSession *session, TimestampTz now)
 {
 	PghRuleBits bits;
+	PghIdentity who = session->who;
 
-	(void) pgh_rules_match(rules, &session->who, now, &bits);
+	/* caps count by the name that it was let in with */
+	pgh_slot_name(&pgh_slots[session->index], who.application);
+	(void) pgh_rules_match(rules, &who, now, &bits);
 	for (int i = 0; i < rules->n; i++)
 		if (pgh_bits_test(&bits, i) && is_exceeded(rules, counts, i))
 			return psprintf("connections = %d by rule %d",

@@ -94,7 +94,7 @@ pgh_rule_list(PG_FUNCTION_ARGS)
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	pgh_show_rule_sessions(rules, GetCurrentTimestamp(), counts);
+	pgh_count_rule_sessions(rules, GetCurrentTimestamp(), counts);
 	for (int i = 0; i < rules->n; i++)
 	{
 		PghRow		row;

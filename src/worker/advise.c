@@ -49,12 +49,12 @@ void
 pgh_advise_look(TimestampTz now)
 {
 	static TimestampTz last = 0;
-	PghListing	listing;
+	PghLive    *live;
 
 	if (now - last < PGH_ADVISE_INTERVAL && now >= last)
 		return;
 	last = now;
-	listing = pgh_list_live(NULL, now);
+	live = pgh_list_live(NULL, now);
 	for (int i = PGH_OTHERS + 1; i < pgh_n_applications; i++)
-		advise(i, &listing.live[i], now);
+		advise(i, &live[i], now);
 }

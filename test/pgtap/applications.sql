@@ -1,4 +1,5 @@
 -- hygiene.applications: sums agree with the sessions that there are.
+SET application_name = 'pgtap applications';
 BEGIN;
 SELECT plan(15);
 
@@ -6,7 +7,6 @@ CREATE TEMP VIEW mine AS
 	SELECT * FROM hygiene.applications
 	WHERE application_name = current_setting('application_name');
 
-SET LOCAL application_name = 'pgtap applications';
 SELECT is((SELECT count(*) FROM mine), 1::bigint,
 	'a new name has a row at once');
 SELECT is((SELECT connections FROM mine), 1, 'connections');
@@ -27,12 +27,13 @@ SELECT is(
 	(SELECT refused + terminated + evicted + cancelled + spared FROM mine),
 	0::bigint, 'nothing happened to it');
 
-SET LOCAL application_name = 'pgtap applications, renamed';
-SELECT is((SELECT connections FROM mine), 1, 'another name counts at once');
+SET application_name = 'pgtap applications, renamed';
+SELECT is((SELECT count(*) FROM mine), 0::bigint,
+	'another name does not count before the transaction is committed');
 SELECT is(
-	(SELECT count(*) FROM hygiene.applications
+	(SELECT connections FROM hygiene.applications
 	 WHERE application_name = 'pgtap applications'),
-	0::bigint, 'and the one before is given up');
+	1, 'the one before does');
 
 SELECT is(
 	(SELECT string_agg(application_name, ', ') FROM hygiene.applications

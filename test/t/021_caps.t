@@ -361,4 +361,33 @@ my $usable = 27;
 	leave(@in, @$vip, @$late);
 }
 nobody_is_left('after a reserve');
+
+# A name that is taken later takes no slot along that a reserve is short of.
+{
+	my @all = map { client('vip') } 1 .. 27;
+	my @stay;
+
+	# vip holds 27: the first 17 are more than its reserve
+	$_->try_query("SET application_name = 'mob'") for @all;
+	ok( wait_for($node, q{
+			SELECT (SELECT used = 17 + 1 FROM hygiene.status)
+				AND (SELECT connections = 17 FROM hygiene.applications
+					WHERE application_name = 'mob')}),
+		'so many leave the reserve as others could have come');
+	@stay = grep { $_->is_open } @all;
+	my ($refused) = grep { !$_->is_open } @all;
+	is($refused->wait_closed->{M}, 'remaining connection slots are reserved by rule 1 (application=vip)',
+		'the next is told why it is ended');
+	my ($vip) = crowd(10, 'vip');
+	is(scalar @$vip, 10, 'and the reserve is there');
+
+	# who has no slot of it keeps his own
+	$_->query("SET application_name = 'rabble'") for @stay;
+	is(scalar(grep { $_->is_open } @stay), 17, 'from one name to another of others');
+	$_->query("SET application_name = 'vip'") for @stay[ 0 .. 4 ];
+	$_->query("SET application_name = 'mob'") for @stay[ 0 .. 4 ];
+	is(scalar(grep { $_->is_open } @stay), 17, 'and back from a reserve that is used up');
+	leave(@stay, @$vip);
+}
+nobody_is_left('after names taken later');
 done_testing();

@@ -13,6 +13,7 @@ my $node = new_node(
 	"pg_hygiene.max_applications = $MAX_APPLICATIONS",
 	'pg_hygiene.max_events = 200',
 	'pg_hygiene.warn_at = 0',
+	'max_prepared_transactions = 3',
 	'log_statement = none');
 
 $node->safe_psql('postgres',
@@ -228,6 +229,82 @@ $_->try_query("SET application_name = 'capped'") for @late;
 until_row($node, 'SELECT used = 4 FROM hygiene.status');
 is(row('connections', 'capped'), '3', 'twenty sessions without a name through a cap of three');
 gone(@late);
+
+# What lasts is not always what is set when the transaction ends.
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION take() RETURNS text LANGUAGE plpgsql SET application_name = 'inside'
+		AS $$ BEGIN SET application_name = 'capped'; RETURN 'taken'; END $$;
+	CREATE FUNCTION try() RETURNS text LANGUAGE plpgsql SET application_name = 'capped'
+		AS $$ BEGIN RETURN current_setting('application_name'); END $$;});
+my $TAKE = q{SET application_name = 'capped'};
+my @taken = (
+	[ 'SET and SET LOCAL', "BEGIN; $TAKE; SET LOCAL application_name = 'x'; COMMIT" ],
+	[ 'SET and back to the default for now', "BEGIN; $TAKE; SET LOCAL application_name TO DEFAULT; COMMIT" ],
+	[ 'SET LOCAL and SET', "BEGIN; SET LOCAL application_name = 'x'; $TAKE; COMMIT" ],
+	[ 'SET in a savepoint', "BEGIN; SAVEPOINT a; $TAKE; SAVEPOINT b; SET LOCAL application_name = 'x'; COMMIT" ],
+	[ 'SET before a savepoint', "BEGIN; $TAKE; SAVEPOINT a; SET application_name = 'x'; ROLLBACK TO a; COMMIT" ],
+	[ 'SET in a function that sets it', 'SELECT take()' ],
+	[ 'SET in a loop', "DO \$\$ BEGIN FOR i IN 1..3 LOOP PERFORM set_config('application_name', 'capped', false); PERFORM set_config('application_name', 'x', true); COMMIT; END LOOP; END \$\$" ],
+	[ 'COMMIT AND CHAIN', "BEGIN; $TAKE; COMMIT AND CHAIN; SET LOCAL application_name = 'x'" ],
+	[ 'PREPARE TRANSACTION', "BEGIN; $TAKE; PREPARE TRANSACTION 'p'" ],
+	[ 'PREPARE TRANSACTION after SET LOCAL', "BEGIN; $TAKE; SET LOCAL application_name = 'x'; PREPARE TRANSACTION 'q'" ]);
+my @not_taken = (
+	[ 'ROLLBACK', "BEGIN; $TAKE; ROLLBACK" ],
+	[ 'an error', "BEGIN; $TAKE; SELECT 1/0; COMMIT", 'COMMIT' ],
+	[ 'ROLLBACK TO', "BEGIN; SAVEPOINT a; $TAKE; ROLLBACK TO a; COMMIT" ],
+	[ 'SET LOCAL', "BEGIN; SET LOCAL application_name = 'capped'; COMMIT" ],
+	[ 'PREPARE TRANSACTION after only SET LOCAL', "BEGIN; SET LOCAL application_name = 'capped'; PREPARE TRANSACTION 'r'" ],
+	[ "a function's SET", 'SELECT try()' ]);
+my @holders = map { client('capped') } 1 .. 3;
+one('SELECT hygiene.reset()');
+for my $way (@taken)
+{
+	my ($what, $sql) = @$way;
+	my $taker = client('taker');
+
+	$taker->try_query($sql);
+	is($taker->wait_closed->{C}, '53300', "$what: it has taken the name");
+}
+
+# Until it is let in, it counts for what it was let in with.
+my $open = client('taker', "BEGIN; $TAKE");
+is(of_session('application_name', $open), 'capped', 'in its transaction it has the name');
+is(row('connections', 'capped'), '3', 'which nobody counts yet');
+is(row('connections', 'taker'), '1', 'but the one that it came with');
+is(one('SELECT sessions FROM hygiene.rules'), '3', 'so do rules');
+is(one("SELECT count(exceeds) FROM hygiene.rehearse('application=capped: connections=3')"), '0', 'and rehearse()');
+is(one("SELECT count(exceeds) FROM hygiene.rehearse('application=capped: connections=2')"), '3', 'for which others are too many');
+$open->close;
+until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'taker'});
+for my $way (@not_taken)
+{
+	my ($what, @sql) = @$way;
+	my $trier = client('trier');
+
+	$trier->try_query($_) for @sql, 'BEGIN', 'ROLLBACK';
+	$trier->query('SELECT 1');
+	is($trier->first_row('SHOW application_name'), 'trier', "$what: it has its name");
+	is(row('connections', 'trier'), '1', "$what: and counts for it");
+	$trier->close;
+	until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'trier'});
+}
+is(row('connections, opened, refused, peak_connections', 'capped'), '3|3|10|3', 'nobody was let in');
+leave(0, @holders);
+one("ROLLBACK PREPARED '$_'") for qw(p q r);
+
+# Nor is what is said where another text was before.
+configure($node, rules => 'application=evil-*: connections=1');
+my $tail = 'a' x 43;
+my @evil = map { client('still good') } 1 .. 6;
+for my $evil (@evil)
+{
+	$evil->query("SET application_name = 'good-$tail'");
+	$evil->query(q{BEGIN; SET application_name = 'm1'; SET LOCAL application_name = 'm2'; COMMIT});
+	$evil->try_query("SET application_name = 'evil-$tail'");
+}
+until_row($node, 'SELECT used = 2 FROM hygiene.status');
+is(scalar(grep { $_->is_open } @evil), 1, 'the same address is not the same name');
+gone(@evil);
 configure($node, rules => undef);
 
 $node->stop;

@@ -115,6 +115,8 @@ read_newcomer(const char *s, PghNewcomer *newcomer)
 			newcomer->has_reserve = true;
 		else if (skip_words(&s, "privileged"))
 			newcomer->may_use_reserved = true;
+		else if (skip_words(&s, "keeps its slot"))
+			newcomer->keeps_slot = true;
 		else
 			bad_row("not a fact about a newcomer");
 	} while (skip_words(&s, ", "));
