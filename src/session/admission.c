@@ -202,16 +202,6 @@ is_bound(const PghArrival *arrival)
 		!(arrival->login.superuser && arrival->limits.exempt_superusers);
 }
 
-bool
-pgh_slots_run_short(void)
-{
-	int			headroom = pgh_effective_headroom();
-	int			reserved = pgh_reserved_slots();
-
-	return headroom > 0 &&
-		pgh_count_free_slots(reserved + headroom + 1) <= reserved + headroom;
-}
-
 /* ----------
  * Letting it in
  * ----------

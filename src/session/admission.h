@@ -25,7 +25,4 @@ extern void pgh_admit_session(const PghLogin *login, const char *name);
 extern bool pgh_admit_name(PghSlot *slot, const char *name,
 						   uint64 transactions);
 
-/* Is no more than the headroom free, by core's own count? */
-extern bool pgh_slots_run_short(void);
-
 #endif							/* PGH_ADMISSION_H */

@@ -159,6 +159,16 @@ note_failure(PghSlot *slot, TimestampTz xact_start)
 	pg_atomic_write_u64(&slot->failed_transaction, transactions_ended);
 }
 
+/* Is no more than the headroom free? */
+static bool
+slots_run_short(void)
+{
+	int			headroom = pgh_effective_headroom();
+	int			kept = pgh_reserved_slots() + headroom;
+
+	return headroom > 0 && pgh_count_free_slots(kept + 1) <= kept;
+}
+
 /*
  * It has ended enough transactions to establish its application, unless slots
  * are short: a program that ends some at once and leaks then, under another
@@ -169,7 +179,7 @@ static void
 establish(PghSlot *slot)
 {
 	if (GetCurrentTimestamp() - slot->login.login_at < PGH_ESTABLISHING_AGE &&
-		pgh_slots_run_short())
+		slots_run_short())
 		established_at = transactions_ended + 1;
 	else
 		pgh_member_establish(slot);

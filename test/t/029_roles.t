@@ -145,7 +145,6 @@ for (1 .. 35)
 	# it may be evicted before it is through
 	$client->{closed_at} || $client->try_query($_) || last for ('SELECT 1') x 3, 'BEGIN', 'SELECT 1';
 }
-cmp_ok(scalar(grep { $_->{closed_at} } @leaks), '>=', 3, 'some of them find no slot');
 my $checkout = client('checkout');
 ok(!$checkout->{closed_at}, 'who was there before does');
 until_row($node, 'SELECT evicted >= 5 FROM hygiene.status');
