@@ -11,10 +11,12 @@
 #include "shared/incidents.h"
 
 #include "shared/totals.h"
+#include "shared/worker_state.h"
 
 typedef struct PghIncidents
 {
 	uint64		next;			/* number of the next one */
+	pg_atomic_uint32 resets;
 	PghIncident ring[PGH_MAX_INCIDENTS];
 } PghIncidents;
 
@@ -67,6 +69,12 @@ pgh_incident_update(const PghIncident *incident)
 	pgh_note_change();
 }
 
+uint32
+pgh_incidents_resets(void)
+{
+	return pg_atomic_read_u32(&incidents->resets);
+}
+
 PghIncident *
 pgh_incidents_read(int *n)
 {
@@ -100,14 +108,20 @@ init_incidents(void *area)
 {
 	incidents = area;
 	incidents->next = 1;
+	pg_atomic_init_u32(&incidents->resets, 0);
 }
 
-/* Numbers go on. */
+/*
+ * Numbers go on.  What connecting backends saw, and the worker has not taken
+ * yet, is of the time before.
+ */
 static void
 reset_incidents(void)
 {
 	pgh_lock(&pgh_incidents_part, LW_EXCLUSIVE);
 	memset(incidents->ring, 0, sizeof(incidents->ring));
+	(void) pgh_take_peak();
+	pg_atomic_fetch_add_u32(&incidents->resets, 1);
 	pgh_unlock(&pgh_incidents_part);
 	pgh_note_change();
 }

@@ -4,7 +4,7 @@
  *	  The times at which connection slots ran out, or somebody was refused.
  *
  * All of it: W the worker, and reset(), under the lock exclusive; R under it
- * shared.
+ * shared.  But for how often it was reset: W reset(); R the worker; atomic.
  *
  *-------------------------------------------------------------------------
  */
@@ -59,6 +59,9 @@ extern void pgh_incident_add(PghIncident *incident);
 
 /* Keep what has become of an incident, unless it was forgotten meanwhile. */
 extern void pgh_incident_update(const PghIncident *incident);
+
+/* How often they were reset since the server started.  Takes no lock. */
+extern uint32 pgh_incidents_resets(void);
 
 /* All incidents, the oldest first; palloc'd.  Not for the worker. */
 extern PghIncident *pgh_incidents_read(int *n);

@@ -310,6 +310,21 @@ forget(void)
 	has_worst = false;
 }
 
+/* What was noted before reset() begins no incident after it. */
+static void
+follow_reset(void)
+{
+	static uint32 known_resets = 0;
+	uint32		resets = pgh_incidents_resets();
+
+	if (resets == known_resets)
+		return;
+	known_resets = resets;
+	was_short = false;
+	has_worst = false;
+	was_open = false;
+}
+
 /* Once a second; and at once when one begins. */
 static bool
 is_due(TimestampTz now)
@@ -339,6 +354,7 @@ pgh_incident_look(int used, const PghPeak *peak, TimestampTz now)
 		forget();
 		return;
 	}
+	follow_reset();
 	last_available = Max(usable - used, 0);
 	if (fewest <= pgh_effective_headroom())
 	{

@@ -115,7 +115,7 @@ sub burst
 	my @burst = map { client('pool', user => 'app') } 1 .. $n;
 	my $refused = grep { $_->{closed_at} } @burst;
 	$_->close for @burst;
-	until_row($node, 'SELECT count(*) > 0 FROM hygiene.incidents');
+	until_row($node, "SELECT sum(refused) = $refused FROM hygiene.incidents");
 	return $refused;
 }
 
@@ -129,6 +129,20 @@ for my $round (1 .. 3)
 		row('SELECT summary FROM hygiene.incidents'),
 		qr/: 0 of 7 slots were free; pool held [56]; /,
 		'and it is named');
+}
+
+# What was before reset() does not come back.
+for my $round (1 .. 3)
+{
+	my @held = map { client('pool', user => 'app') } 1 .. 5;
+
+	until_row($node, 'SELECT bool_or(ended_at IS NULL) FROM hygiene.incidents');
+	one('SELECT 1') for 1 .. 3;
+	$_->close for @held;
+	1 until row('SELECT used FROM hygiene.status') == 1;
+	$asker->query('SELECT hygiene.reset()');
+	two_passes($node);
+	is(row('SELECT count(*) FROM hygiene.incidents'), '0', "nothing is left after reset() $round");
 }
 $asker->close;
 $node->stop;
