@@ -174,6 +174,17 @@ gone($known);
 one('SELECT hygiene.reset()');
 is(one('SELECT count(*) FROM hygiene.applications'), '1', 'reset() forgets all that have no session');
 
+# Who is called like a row that sums others up is in a row with the nameless.
+my @rows = map { client($_) } '(other applications)', '(newcomers)', '';
+is(row('connections', ''), '3', 'such a name is none');
+is(names('(%'), '', 'and no row of its own');
+is(of_session('application_name', $rows[1]), '(newcomers)', 'hygiene.sessions shows it');
+configure($node, connections_per_application => 3);
+is(client('(other applications)')->{error}->{C}, '53300', 'nor a way around a cap');
+configure($node, connections_per_application => undef);
+gone(@rows);
+one('SELECT hygiene.reset()');
+
 #
 # Refusals under rotating names; "make test-long" has more of them
 #
