@@ -209,6 +209,38 @@ gone($inside, $boss);
 configure($node, rules => undef, idle_in_transaction_timeout => undef);
 
 #
+# The name at login: of the packet, or of its options, as core reads them
+#
+configure($node, rules => 'application="": connections=1; application=optional: connections=1; application="o p*": connections=1');
+my @named = (client(''), client('optional'), client('o p'));
+for my $options (
+	'-c application_name=optional',
+	'-capplication_name=optional',
+	'--application_name=optional',
+	' -c  Application-Name=opt\iona\l ',
+	'-B16 -N 5 -ec application_name=optional --work_mem=1MB',
+	'-c application_name=x -c application_name=optional',
+	'-c application_name=o\ p\ \\')
+{
+	my $with = client(undef, options => $options);
+
+	like($with->{error}->{M}, qr/^too many connections for rule [23] /, "options=$options");
+}
+my $packet = client(undef, packet => { Application_Name => 'optional' });
+like($packet->{error}->{M}, qr/ rule 2 /, 'case does not matter in the packet');
+my @other = (
+	client('other', options => '-c application_name=optional'),
+	client(undef, packet => { APPLICATION_NAME => 'other' }, options => '-c application_name=optional'));
+is(join('|', map { $_->first_row('SHOW application_name') } @other), 'other|other', 'the packet stands above its options');
+for my $options ('-c application_name', '-c', '--', '-W', '-q -c application_name=optional x', '\\')
+{
+	isnt(client(undef, options => $options)->{error}->{M}, undef, "options=$options is an error, as ever");
+}
+is(row('connections, opened', 'other'), '2|2', 'under which they were let in');
+gone(@named, @other);
+configure($node, rules => undef);
+
+#
 # Names taken later
 #
 configure($node, connections_per_application => 3);
