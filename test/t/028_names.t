@@ -308,6 +308,9 @@ for my $way (@taken)
 	$taker->try_query($sql);
 	is($taker->wait_closed->{C}, '53300', "$what: it has taken the name");
 }
+one(q{CREATE ROLE preset LOGIN; ALTER ROLE preset SET application_name = 'capped'});
+is(client(undef, user => 'preset')->wait_closed->{C}, '53300', 'nor is who has it from his role');
+is(client('given', user => 'preset')->{error}, undef, 'unless his client says another one');
 
 # Until it is let in, it counts for what it was let in with.
 my $open = client('taker', "BEGIN; $TAKE");
@@ -331,7 +334,7 @@ for my $way (@not_taken)
 	$trier->close;
 	until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'trier'});
 }
-is(row('connections, opened, refused, peak_connections', 'capped'), '3|3|10|3', 'nobody was let in');
+is(row('connections, opened, refused, peak_connections', 'capped'), '3|3|11|3', 'nobody was let in');
 leave(0, @holders);
 one("ROLLBACK PREPARED '$_'") for qw(p q r);
 
