@@ -15,6 +15,7 @@
 
 #include "access/parallel.h"
 #include "catalog/pg_authid.h"
+#include "common/string.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "storage/proc.h"
@@ -255,6 +256,23 @@ pgh_find_setting(const char *name)
 		if (strcmp(settings[i]->name, name) == 0)
 			return settings[i];
 	return NULL;
+#endif
+}
+
+/*
+ * A copy of a text in which every byte that is not ASCII is replaced, as in an
+ * application name; 16 makes the copy itself (commit 45b1a67a0).
+ */
+static inline char *
+pgh_clean_ascii(const char *text)
+{
+#if PG_VERSION_NUM >= 160000
+	return pg_clean_ascii(text, 0);
+#else
+	char	   *copy = pstrdup(text);
+
+	pg_clean_ascii(copy);
+	return copy;
 #endif
 }
 

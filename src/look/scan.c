@@ -335,6 +335,15 @@ pgh_scan_who(int index, PghIdentity *who)
 }
 
 PghIdentity
+pgh_scan_counted(const PghSession *session)
+{
+	PghIdentity who = session->who;
+
+	pgh_slot_name(&pgh_slots[session->index], who.application);
+	return who;
+}
+
+PghIdentity
 pgh_scan_leaker(const PghSession *session)
 {
 	PghIdentity who = session->who;

@@ -69,6 +69,12 @@ extern bool pgh_scan_waiting(int index, PghSession *session);
 extern bool pgh_scan_who(int index, PghIdentity *who);
 
 /*
+ * Who caps and reserves count a session as: by the name that it was let in
+ * with, whatever it calls itself in a transaction that is still open.
+ */
+extern PghIdentity pgh_scan_counted(const PghSession *session);
+
+/*
  * Who it is as far as leaks go: by its application, which may be a family.
  */
 extern PghIdentity pgh_scan_leaker(const PghSession *session);

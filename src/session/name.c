@@ -104,10 +104,92 @@ pgh_name_follow(PghSlot *slot, uint64 transactions)
 	return pgh_admit_name(slot, name, pgh_slot_credit(slot, transactions));
 }
 
+/* ----------
+ * At login
+ * ----------
+ */
+
+/* Those of postgres's switches behind which a value stands. */
+#define SWITCHES_WITH_VALUE "BCcDdfhkNprStvW-"
+
+/* The value in "application_name=value", or NULL if it is something else. */
+static const char *
+value_of(const char *assignment)
+{
+	for (const char *at = "application_name"; *at != '\0'; at++, assignment++)
+		if (pg_tolower((unsigned char) *assignment) != *at &&
+			(*at != '_' || *assignment != '-'))
+			return NULL;
+	return *assignment == '=' ? assignment + 1 : NULL;
+}
+
+/*
+ * The name that "-c application_name=..." or "--application_name=..." gives, or
+ * NULL; the last one holds.  What is no switch ends the login in a moment.
+ */
+static const char *
+name_in_switches(char **word, int n)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < n && word[i][0] == '-'; i++)
+	{
+		const char *at = word[i] + 1;
+		const char *value;
+
+		while (*at != '\0' && strchr(SWITCHES_WITH_VALUE, *at) == NULL)
+			at++;
+		if (*at == '\0')
+			continue;
+		value = at[1] != '\0' ? at + 1 : i + 1 < n ? word[++i] : "";
+		if ((*at == 'c' || *at == '-') && value_of(value) != NULL)
+			name = value_of(value);
+	}
+	return name;
+}
+
+/* In the start-up packet's "options", for which libpq has PGOPTIONS. */
+static const char *
+name_in_options(const char *options)
+{
+	char	  **word;
+	int			n = 0;
+
+	if (options == NULL)
+		return NULL;
+
+	/* so many at most, says pg_split_opts() */
+	word = palloc((strlen(options) + 1) / 2 * sizeof(char *));
+	pg_split_opts(word, &n, options);
+	return name_in_switches(word, n);
+}
+
+/* In the packet itself: whatever case the setting's name is written in. */
+static const char *
+name_in_packet(const Port *port)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i + 1 < list_length(port->guc_options); i += 2)
+		if (pg_strcasecmp(list_nth(port->guc_options, i),
+						  "application_name") == 0)
+			name = list_nth(port->guc_options, i + 1);
+	return name;
+}
+
+/*
+ * Core sets what is in the options first, and then what is in the packet.  A
+ * name that a role, a database or the configuration file has is not known yet:
+ * the session takes that later, in its first transaction.
+ */
 void
 pgh_name_at_login(const Port *port, char *name)
 {
+	const char *given = name_in_packet(port);
+
+	if (given == NULL)
+		given = name_in_options(port->cmdline_options);
 	name[0] = '\0';
-	if (port->application_name)
-		(void) read_name(port->application_name, name);
+	if (given != NULL)
+		(void) read_name(pgh_clean_ascii(given), name);
 }

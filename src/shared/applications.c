@@ -30,9 +30,16 @@ typedef struct PghSought
  * ----------
  */
 
+/*
+ * Two names stand for rows that sum others up.  Whoever calls itself so has
+ * none.
+ */
 static void
 look_into(const char *name, PghSought *sought)
 {
+	if (strcmp(name, PGH_OTHER_APPLICATIONS) == 0 ||
+		strcmp(name, PGH_NEWCOMERS) == 0)
+		name = "";
 	sought->name = name;
 	sought->may_join = pgh_find_family(name, sought->family) &&
 		pgh_application_families;
@@ -204,7 +211,7 @@ pgh_application_place(const char *name, PghMoved moved)
 	if (sought.may_join && others >= PGH_FAMILY_SIZE &&
 		count_members(&sought) >= PGH_FAMILY_SIZE)
 		return found_family(&sought, moved);
-	return pgh_place_take(name, sought.hash);
+	return pgh_place_take(sought.name, sought.hash);
 }
 
 uint32
@@ -401,10 +408,7 @@ place_nowhere(uint32 from, uint32 to)
 {
 }
 
-/*
- * The rest has a place of its own, not one among the names: a client may have
- * taken the name that it is shown under.
- */
+/* The rest has a place of its own, not one among the names. */
 static void
 load_application(const PghKeptApplication *kept)
 {

@@ -88,10 +88,8 @@ pgh_exceeded_cap(const PghRuleSet *rules, const PghRuleCounts *counts,
 				 const bool *full, const PghSession *session, TimestampTz now)
 {
 	PghRuleBits bits;
-	PghIdentity who = session->who;
+	PghIdentity who = pgh_scan_counted(session);
 
-	/* caps count by the name that it was let in with */
-	pgh_slot_name(&pgh_slots[session->index], who.application);
 	(void) pgh_rules_match(rules, &who, now, &bits);
 	for (int i = 0; i < rules->n; i++)
 		if (pgh_bits_test(&bits, i) && is_exceeded(rules, counts, i))

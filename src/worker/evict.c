@@ -78,11 +78,12 @@ static bool
 is_in_reserve(const PghSession *session, TimestampTz now)
 {
 	const PghRuleSet *rules = pgh_current_rules();
+	PghIdentity who = pgh_scan_counted(session);
 
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_RESERVE] >= rule_sessions[i] &&
 			rules->rule[i].value[PGH_RULE_RESERVE] > 0 &&
-			pgh_rule_matches(&rules->rule[i], &session->who, now))
+			pgh_rule_matches(&rules->rule[i], &who, now))
 			return true;
 	return false;
 }
@@ -120,11 +121,14 @@ set_min_idle(PghCandidate *candidate, const PghLimits *limits)
 static bool
 is_in_scope(const PghSession *session, const PghScope *scope, TimestampTz now)
 {
+	PghIdentity who;
+
 	if (scope == NULL)
 		return true;
-	return scope->rule != NULL ?
-		pgh_rule_matches(scope->rule, &session->who, now) :
-		session->counted_as == scope->application;
+	if (scope->rule == NULL)
+		return session->counted_as == scope->application;
+	who = pgh_scan_counted(session);
+	return pgh_rule_matches(scope->rule, &who, now);
 }
 
 static void

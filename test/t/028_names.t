@@ -174,6 +174,17 @@ gone($known);
 one('SELECT hygiene.reset()');
 is(one('SELECT count(*) FROM hygiene.applications'), '1', 'reset() forgets all that have no session');
 
+# Who is called like a row that sums others up is in a row with the nameless.
+my @rows = map { client($_) } '(other applications)', '(newcomers)', '';
+is(row('connections', ''), '3', 'such a name is none');
+is(names('(%'), '', 'and no row of its own');
+is(of_session('application_name', $rows[1]), '(newcomers)', 'hygiene.sessions shows it');
+configure($node, connections_per_application => 3);
+is(client('(other applications)')->{error}->{C}, '53300', 'nor a way around a cap');
+configure($node, connections_per_application => undef);
+gone(@rows);
+one('SELECT hygiene.reset()');
+
 #
 # Refusals under rotating names; "make test-long" has more of them
 #
@@ -196,6 +207,38 @@ is(one('SELECT refused FROM hygiene.status'), $refusals, 'each is counted');
 is(one('SELECT sum(refused) FROM hygiene.applications'), $refusals, 'for somebody');
 gone($inside, $boss);
 configure($node, rules => undef, idle_in_transaction_timeout => undef);
+
+#
+# The name at login: of the packet, or of its options, as core reads them
+#
+configure($node, rules => 'application="": connections=1; application=optional: connections=1; application="o p*": connections=1');
+my @named = (client(''), client('optional'), client('o p'));
+for my $options (
+	'-c application_name=optional',
+	'-capplication_name=optional',
+	'--application_name=optional',
+	' -c  Application-Name=opt\iona\l ',
+	'-B16 -N 5 -ec application_name=optional --work_mem=1MB',
+	'-c application_name=x -c application_name=optional',
+	'-c application_name=o\ p\ \\')
+{
+	my $with = client(undef, options => $options);
+
+	like($with->{error}->{M}, qr/^too many connections for rule [23] /, "options=$options");
+}
+my $packet = client(undef, packet => { Application_Name => 'optional' });
+like($packet->{error}->{M}, qr/ rule 2 /, 'case does not matter in the packet');
+my @other = (
+	client('other', options => '-c application_name=optional'),
+	client(undef, packet => { APPLICATION_NAME => 'other' }, options => '-c application_name=optional'));
+is(join('|', map { $_->first_row('SHOW application_name') } @other), 'other|other', 'the packet stands above its options');
+for my $options ('-c application_name', '-c', '--', '-W', '-q -c application_name=optional x', '\\')
+{
+	isnt(client(undef, options => $options)->{error}->{M}, undef, "options=$options is an error, as ever");
+}
+is(row('connections, opened', 'other'), '2|2', 'under which they were let in');
+gone(@named, @other);
+configure($node, rules => undef);
 
 #
 # Names taken later
@@ -265,6 +308,9 @@ for my $way (@taken)
 	$taker->try_query($sql);
 	is($taker->wait_closed->{C}, '53300', "$what: it has taken the name");
 }
+one(q{CREATE ROLE preset LOGIN; ALTER ROLE preset SET application_name = 'capped'});
+is(client(undef, user => 'preset')->wait_closed->{C}, '53300', 'nor is who has it from his role');
+is(client('given', user => 'preset')->{error}, undef, 'unless his client says another one');
 
 # Until it is let in, it counts for what it was let in with.
 my $open = client('taker', "BEGIN; $TAKE");
@@ -288,7 +334,7 @@ for my $way (@not_taken)
 	$trier->close;
 	until_row($node, q{SELECT connections = 0 FROM hygiene.applications WHERE application_name = 'trier'});
 }
-is(row('connections, opened, refused, peak_connections', 'capped'), '3|3|10|3', 'nobody was let in');
+is(row('connections, opened, refused, peak_connections', 'capped'), '3|3|11|3', 'nobody was let in');
 leave(0, @holders);
 one("ROLLBACK PREPARED '$_'") for qw(p q r);
 

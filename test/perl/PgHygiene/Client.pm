@@ -48,11 +48,11 @@ my $READ_SIZE = 65536;
 
 =pod
 
-=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [nowait => 1], [later => 1])
+=head2 new(node, application =>, [user => 'app'], [dbname => 'postgres'], [tcp => 1], [from => address], [replication => ...], [options => ...], [packet => { ... }], [nowait => 1], [later => 1])
 
 A connected client; scripts get theirs from client() in PgHygiene.  When the server refused it, C<error> says why and
 C<closed_at> is set.  C<from> is the client's own address, for C<tcp>.  With C<nowait> it may still be connecting; wait_ready
-waits for that.  With C<later> it has a backend of its own that waits for its
+waits for that.  C<packet> has settings to send with the login.  With C<later> it has a backend of its own that waits for its
 name until log_in is called.
 
 =head2 log_in
@@ -66,7 +66,7 @@ sub is_option
 	my ($word) = @_;
 
 	return defined $word
-	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|nowait|later)$/;
+	  && $word =~ /^(?:on|user|dbname|tcp|from|replication|options|packet|nowait|later)$/;
 }
 
 sub new
@@ -76,7 +76,8 @@ sub new
 	  $class;
 	my %startup = (
 		user => $options{user} || 'app',
-		database => $options{dbname} || 'postgres');
+		database => $options{dbname} || 'postgres',
+		%{ $options{packet} || {} });
 
 	$startup{application_name} = $options{application}
 	  if defined $options{application};
