@@ -11,6 +11,8 @@
  */
 #include "views/views.h"
 
+#include <ctype.h>
+
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -105,6 +107,44 @@ has_value(const PghSuggestion *suggestion)
  * As rules
  * ----------
  */
+
+#define WILDCARDS "*?"
+
+/* A family is told from others by as many letters and digits as this. */
+#define PGH_TELLING_LETTERS 3
+
+/* What of a pattern is no wildcard. */
+static int
+count_literals(const char *pattern)
+{
+	int			n = 0;
+
+	for (const char *c = pattern; *c != '\0'; c++)
+		n += strchr(WILDCARDS, *c) == NULL;
+	return n;
+}
+
+static int
+count_letters(const char *pattern)
+{
+	int			n = 0;
+
+	for (const char *c = pattern; *c != '\0'; c++)
+		n += isalnum((unsigned char) *c) || IS_HIGHBIT_SET(*c);
+	return n;
+}
+
+/*
+ * May a rule name the application?  Names are patterns in a rule, and whoever
+ * likes may call himself "*"; or "web-*", but that is the family of its names.
+ * A family whose names are little else than numbers would be everybody.
+ */
+static bool
+can_be_named(const PghApplication *app)
+{
+	return strpbrk(app->name, WILDCARDS) == NULL ||
+		(app->is_family && count_letters(app->name) >= PGH_TELLING_LETTERS);
+}
 
 static void
 begin_rule(PghRule *rule, const char *application)
@@ -211,7 +251,7 @@ append_effect(PghRow *row, const PghEffect *effect)
 
 /* value, rule */
 static void
-append_value(PghRow *row, const char *application,
+append_value(PghRow *row, const PghApplication *app,
 			 const PghSuggestion *suggestion)
 {
 	PghRule		rule;
@@ -227,22 +267,27 @@ append_value(PghRow *row, const char *application,
 		snprintf(value, sizeof(value), "%d", (int) suggestion->value);
 	else
 		(void) pgh_print_duration(suggestion->value, value, sizeof(value));
-	begin_rule(&rule, application);
-	add_to_rule(&rule, suggestion);
 	pgh_row_text(row, value);
+	if (!can_be_named(app))
+	{
+		pgh_row_null(row);
+		return;
+	}
+	begin_rule(&rule, app->name);
+	add_to_rule(&rule, suggestion);
 	pgh_row_text(row, print_rule(&rule));
 }
 
 static void
-build_suggestion(PghRow *row, const char *application,
+build_suggestion(PghRow *row, const PghApplication *app,
 				 const PghSuggestion *suggestion)
 {
 	pgh_row_begin(row);
-	pgh_row_text(row, application);
+	pgh_row_text(row, app->name);
 	pgh_row_text(row, suggestion->setting == PGH_RULE_CONNECTIONS ?
 				 "connections" :
 				 pgh_limit_name((PghLimit) suggestion->setting));
-	append_value(row, application, suggestion);
+	append_value(row, app, suggestion);
 	append_effect(row, &suggestion->effect);
 	pgh_row_int64(row, suggestion->periods);
 	pgh_row_interval(row, suggestion->observed_for);
@@ -271,15 +316,34 @@ pgh_suggest(PG_FUNCTION_ARGS)
 		{
 			PghRow		row;
 
-			build_suggestion(&row, pgh_applications[i].name,
-							 &suggestions[j]);
+			build_suggestion(&row, &pgh_applications[i], &suggestions[j]);
 			pgh_row_end(&row, fcinfo);
 		}
 	}
 	return (Datum) 0;
 }
 
-/* As many as a list of rules may have. */
+/*
+ * Names before patterns, and of two patterns the one that says more: what
+ * another one matches as well has at least as much that is no wildcard.
+ */
+static int
+compare_rules(const void *a, const void *b)
+{
+	const char *left = ((const PghRule *) a)->selector[0].pattern;
+	const char *right = ((const PghRule *) b)->selector[0].pattern;
+	int			order = (strpbrk(left, WILDCARDS) != NULL) -
+		(strpbrk(right, WILDCARDS) != NULL);
+
+	if (order == 0)
+		order = count_literals(right) - count_literals(left);
+	return order != 0 ? order : strcmp(left, right);
+}
+
+/*
+ * As many as a list of rules may have, in an order in which the first that
+ * matches an application is its own.
+ */
 static int
 collect_rules(double harm, TimestampTz now, PghRule *suggested)
 {
@@ -290,12 +354,13 @@ collect_rules(double harm, TimestampTz now, PghRule *suggested)
 	{
 		PghSuggestion suggestions[PGH_N_SUGGESTIONS];
 
-		if (!all[i].known)
+		if (!all[i].known || !can_be_named(&pgh_applications[i]))
 			continue;
 		suggest(&all[i], harm, now, suggestions);
 		fill_rule(&suggested[n], pgh_applications[i].name, suggestions);
 		n += suggested[n].has != 0;
 	}
+	qsort(suggested, n, sizeof(PghRule), compare_rules);
 	return n;
 }
 
