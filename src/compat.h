@@ -261,7 +261,7 @@ pgh_find_setting(const char *name)
 
 /*
  * A copy of a text in which every byte that is not ASCII is replaced, as in an
- * application name; 16 makes the copy itself (commit 45b1a67a0).
+ * application name; since 16 core makes the copy itself.
  */
 static inline char *
 pgh_clean_ascii(const char *text)
