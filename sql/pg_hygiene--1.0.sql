@@ -545,7 +545,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'pgh_suggest';
 
 COMMENT ON FUNCTION hygiene.suggest(double precision) IS
-	'For each application and setting the value that would have hurt at most the share "harm" (0 to 1) of the pauses its clients came back to, and what it would have done. For 0 that is the longest of them, doubled and rounded up. The value is null where nothing was seen; confidence is low under 20 periods or an hour, fair, or good from a week on. Raises invalid_parameter_value for another harm. Everyone may call it; applications with a session that is hidden from the caller are left out';
+	'For each application and setting the value that would have hurt at most the share "harm" (0 to 1) of the pauses its clients came back to, and what it would have done. For 0 that is the longest of them, doubled and rounded up. The value is null where nothing was seen, and the rule where the name has a wildcard and is no family''s, for as a rule it would be about others; confidence is low under 20 periods or an hour, fair, or good from a week on. Raises invalid_parameter_value for another harm. Everyone may call it; applications with a session that is hidden from the caller are left out';
 
 CREATE FUNCTION hygiene.suggest_rules(harm double precision DEFAULT 0)
 RETURNS text
@@ -1517,11 +1517,11 @@ COMMENT ON COLUMN hygiene.drains.selectors IS
 COMMENT ON COLUMN hygiene.drains.started_at IS
 	'When it was begun';
 COMMENT ON COLUMN hygiene.drains.matched IS
-	'Sessions that it matched then; those that logged in later are not touched';
+	'Sessions that it matched then; those that logged in later are not touched; of selectors with an address hidden from who may not see all sessions';
 COMMENT ON COLUMN hygiene.drains.ended IS
-	'Of those, the ones that have left until now, or until it was stopped, by the drain or of themselves';
+	'Of those, the ones that have left until now, or until it was stopped, by the drain or of themselves; hidden like matched';
 COMMENT ON COLUMN hygiene.drains.remaining IS
-	'Of those, the ones that it is still going to end; 0 when it was stopped';
+	'Of those, the ones that it is still going to end; 0 when it was stopped; hidden like matched';
 COMMENT ON COLUMN hygiene.drains.deadline IS
 	'When the rest is ended whatever it does; null if that is never';
 
@@ -1534,7 +1534,7 @@ REVOKE ALL ON FUNCTION hygiene.drain(text, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hygiene.drain(text, interval) TO pg_signal_backend;
 
 COMMENT ON FUNCTION hygiene.drain(text, interval) IS
-	'Ends every session that matches the selectors of a rule now, but the caller''s, between two transactions, with SQLSTATE 57P01; after the deadline, whatever it does. Returns the number of the drain. Superusers and members of pg_signal_backend may call it; the latter leave sessions of superusers alone, with a WARNING. Raises invalid_parameter_value for selectors that cannot be read, configuration_limit_exceeded while 16 are running. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
+	'Ends every session that matches the selectors of a rule now, but the caller''s, between two transactions, with SQLSTATE 57P01; after the deadline, whatever it does. Returns the number of the drain. Superusers and members of pg_signal_backend may call it; the latter leave sessions of superusers alone, with a WARNING. Raises insufficient_privilege for selectors with an address, unless the caller may see all sessions, invalid_parameter_value for selectors that cannot be read, configuration_limit_exceeded while 16 are running. Fails with object_not_in_prerequisite_state unless pg_hygiene is in shared_preload_libraries';
 
 CREATE FUNCTION hygiene.stop_drain(drain integer)
 RETURNS boolean

@@ -225,8 +225,9 @@ pgh_drain_label(int32 number, char *label, size_t size)
 static Size
 size_drains(void)
 {
+	/* pgh_n_slots is not known yet, when this is asked for first */
 	return add_size(offsetof(PghDrains, marks),
-					mul_size(pgh_n_slots, sizeof(pg_atomic_uint64)));
+					mul_size(MaxConnections, sizeof(pg_atomic_uint64)));
 }
 
 static void

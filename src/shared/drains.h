@@ -40,6 +40,7 @@ typedef struct PghDrain
 	int32		number;			/* from 1; 0 = nothing was ever here */
 	int32		matched;		/* sessions */
 	int32		ended;			/* of them, when it was over */
+	bool		by_address;		/* a selector is an address */
 	TimestampTz started_at;
 	TimestampTz deadline;		/* from then on whatever they do; 0 = none */
 	char		selectors[PGH_DRAIN_TEXT_LEN];	/* printed */

@@ -65,6 +65,18 @@ find_sessions(const PghRule *rule, PghMarked *marked, int *left_alone)
 	return n;
 }
 
+/* Who counts sessions by address asks where they come from. */
+static void
+check_may_ask(const PghRule *rule)
+{
+	if (pgh_rule_has_address(rule) && !pgh_may_see_all())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to drain sessions by address"),
+				 errdetail("Addresses of clients are seen by roles with the privileges of pg_read_all_stats."),
+				 errhint("Leave out the address, or ask for that role.")));
+}
+
 static TimestampTz
 deadline_after(TimestampTz start, Datum interval)
 {
@@ -107,7 +119,9 @@ pgh_drain_sessions(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("selectors must not be null")));
 	pgh_parse_selectors_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)), &rule);
+	check_may_ask(&rule);
 	memset(&drain, 0, sizeof(drain));
+	drain.by_address = pgh_rule_has_address(&rule);
 	(void) pgh_rule_print_selectors(&rule, drain.selectors,
 									sizeof(drain.selectors));
 	drain.started_at = GetCurrentTimestamp();
@@ -140,9 +154,14 @@ append_drain(PghRow *row, const PghDrain *drain, int32 remaining)
 	pgh_row_int32(row, drain->number);
 	pgh_row_text(row, drain->selectors);
 	pgh_row_timestamp(row, drain->started_at);
-	pgh_row_int32(row, drain->matched);
-	pgh_row_int32(row, drain->ended);
-	pgh_row_int32(row, remaining);
+	if (drain->by_address && !pgh_may_see_all())
+		pgh_row_nulls(row, 3);
+	else
+	{
+		pgh_row_int32(row, drain->matched);
+		pgh_row_int32(row, drain->ended);
+		pgh_row_int32(row, remaining);
+	}
 	pgh_row_timestamp(row, drain->deadline);
 }
 

@@ -10,6 +10,7 @@
 #include "views/views.h"
 
 #include "funcapi.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "message.h"
@@ -105,6 +106,26 @@ append_victim(PghRow *row, const PghEvent *event, bool visible)
 #define PGH_WHY_COLUMNS 4
 #define PGH_VICTIM_COLUMNS 11
 
+static void
+build_event(PghRow *row, const PghEvent *event, bool visible)
+{
+	pgh_row_begin(row);
+	pgh_row_int64(row, event->event_id);
+	pgh_row_timestamp(row, event->occurred_at);
+	pgh_row_text(row, action_names[event->decision.action]);
+	pgh_row_text(row, outcome_names[event->outcome]);
+	if (visible)
+		append_why(row, &event->decision);
+	else
+		pgh_row_nulls(row, PGH_WHY_COLUMNS);
+	if (event->has_session)
+		append_victim(row, event, visible);
+	else
+		pgh_row_nulls(row, PGH_VICTIM_COLUMNS);
+	pgh_row_interval(row, visible ? event->resumed_after : -1);
+	pgh_row_text(row, event->trace_id[0] == '\0' ? NULL : event->trace_id);
+}
+
 /*
  * hygiene.events.  Of a session that is hidden only what was done to it is
  * shown, and not why, since limits go by what a session does, and rules by
@@ -114,9 +135,16 @@ Datum
 pgh_event_list(PG_FUNCTION_ARGS)
 {
 	PghEvent	event;
+	MemoryContext before;
+	MemoryContext of_row;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
+
+	/* There may be a million. */
+	of_row = AllocSetContextCreate(CurrentMemoryContext, "pg_hygiene row",
+								   ALLOCSET_DEFAULT_SIZES);
+	before = MemoryContextSwitchTo(of_row);
 	for (uint64 id = 0; pgh_event_next(id, &event); id = event.event_id)
 	{
 		PghRow		row;
@@ -126,23 +154,12 @@ pgh_event_list(PG_FUNCTION_ARGS)
 		visible = !event.has_session || pgh_may_see(event.roleid);
 		if (!visible && event.outcome != PGH_OUTCOME_DONE)
 			continue;
-		pgh_row_begin(&row);
-		pgh_row_int64(&row, event.event_id);
-		pgh_row_timestamp(&row, event.occurred_at);
-		pgh_row_text(&row, action_names[event.decision.action]);
-		pgh_row_text(&row, outcome_names[event.outcome]);
-		if (visible)
-			append_why(&row, &event.decision);
-		else
-			pgh_row_nulls(&row, PGH_WHY_COLUMNS);
-		if (event.has_session)
-			append_victim(&row, &event, visible);
-		else
-			pgh_row_nulls(&row, PGH_VICTIM_COLUMNS);
-		pgh_row_interval(&row, visible ? event.resumed_after : -1);
-		pgh_row_text(&row, event.trace_id[0] == '\0' ? NULL : event.trace_id);
+		build_event(&row, &event, visible);
 		pgh_row_end(&row, fcinfo);
+		MemoryContextReset(of_row);
 	}
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(of_row);
 	return (Datum) 0;
 }
 

@@ -52,8 +52,10 @@ add_session(PghKnown *known, const PghSession *session, TimestampTz now)
 PghKnown *
 pgh_known_load(TimestampTz now)
 {
-	PghKnown   *all = palloc0(mul_size(pgh_n_applications,
-									   sizeof(PghKnown)));
+	/* two gigabytes where max_applications is as large as can be */
+	PghKnown   *all = palloc_extended(mul_size(pgh_n_applications,
+											   sizeof(PghKnown)),
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
 	for (int i = 0; i < pgh_n_applications; i++)
 	{

@@ -73,13 +73,32 @@ pgh_row_float8(PghRow *row, double value)
 	pgh_row_datum(row, Float8GetDatum(value));
 }
 
+/*
+ * Shared memory has bytes of all databases, whatever their encodings, and what
+ * clients have encoded themselves.  Where that is no text here, only ASCII is
+ * shown of it, for else neither the row nor a copy of it could be read.
+ */
+static const char *
+make_valid(const char *value)
+{
+	char	   *copy;
+
+	if (pg_verify_mbstr(GetDatabaseEncoding(), value, (int) strlen(value), true))
+		return value;
+	copy = pstrdup(value);
+	for (char *c = copy; *c != '\0'; c++)
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	return copy;
+}
+
 void
 pgh_row_text(PghRow *row, const char *value)
 {
 	if (value == NULL)
 		pgh_row_null(row);
 	else
-		pgh_row_datum(row, CStringGetTextDatum(value));
+		pgh_row_datum(row, CStringGetTextDatum(make_valid(value)));
 }
 
 void

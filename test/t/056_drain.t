@@ -197,6 +197,18 @@ for my $case (
 	is("$operator->{error}->{C} $operator->{error}->{M}", "22023 $case->[1]", "selectors: '$case->[0]'");
 }
 $boss->close;
+
+# Addresses are hidden, so nobody finds them out by whom a drain matches.
+my $matched = drain('address=10.9.8.7');
+is($operator->first_row("SELECT selectors, matched, ended, remaining FROM hygiene.drains WHERE drain = $matched"),
+	'address=10.9.8.7|||', 'whom an address matches is hidden');
+is(progress($matched), '0|0|0', 'but not from a superuser');
+$operator->try_query(q{SELECT hygiene.drain('user=app address=local')});
+is("$operator->{error}->{C} $operator->{error}->{M}", '42501 permission denied to drain sessions by address',
+	'nor is it asked for');
+one('GRANT pg_read_all_stats TO operator');
+$operator->query(q{SELECT hygiene.stop_drain(hygiene.drain('user=nobody address=local'))});
+one('REVOKE pg_read_all_stats FROM operator');
 $operator->query('BEGIN');
 my $many = client('many', 'BEGIN');
 drain('application=many') for 1 .. 16;

@@ -238,5 +238,13 @@ until_row($node, q{SELECT sessions_now = 1 AND clients = 1 FROM hygiene.leaks
 pass('after hygiene.reset() what still leaks is noted again');
 $_->close for @crowd, $constant;
 
+# What a comment names is decoded, and is text all the same.
+leak('encoded', q{SELECT 1 /*controller='caf%C3%A9'*/});
+leak('encoded', q{SELECT 1, 2 /*controller='x%ff%fey'*/});
+until_row($node, q{SELECT count(*) = 2 FROM hygiene.leaks WHERE application_name = 'encoded'});
+is( leaks("source, encode(convert_to(source, 'UTF8'), 'hex')", "application_name = 'encoded'"),
+	"caf\xc3\xa9|636166c3a9\nx??y|783f3f79", 'what is no text in the database is shown as none');
+$_->close for @sessions;
+
 $node->stop;
 done_testing();
