@@ -120,6 +120,7 @@ fill_place(volatile PghDrain *place, const PghDrain *drain, int32 number, int n)
 		   sizeof(drain->selectors));
 	place->started_at = drain->started_at;
 	place->deadline = drain->deadline;
+	place->by_address = drain->by_address;
 	place->matched = n;
 	place->ended = 0;
 	pg_write_barrier();

@@ -81,9 +81,10 @@ pgh_row_float8(PghRow *row, double value)
 static const char *
 make_valid(const char *value)
 {
+	int			length = (int) strlen(value);
 	char	   *copy;
 
-	if (pg_verify_mbstr(GetDatabaseEncoding(), value, (int) strlen(value), true))
+	if (pg_verify_mbstr(GetDatabaseEncoding(), value, length, true))
 		return value;
 	copy = pstrdup(value);
 	for (char *c = copy; *c != '\0'; c++)

@@ -239,6 +239,8 @@ pass('after hygiene.reset() what still leaks is noted again');
 $_->close for @crowd, $constant;
 
 # What a comment names is decoded, and is text all the same.
+limit('10s');
+one('SELECT hygiene.reset()');
 leak('encoded', q{SELECT 1 /*controller='caf%C3%A9'*/});
 leak('encoded', q{SELECT 1, 2 /*controller='x%ff%fey'*/});
 until_row($node, q{SELECT count(*) = 2 FROM hygiene.leaks WHERE application_name = 'encoded'});
