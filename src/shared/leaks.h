@@ -34,8 +34,10 @@ typedef struct PghLeak
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
 	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
 	uint32		undecided;		/* pauses that go on, and were not long yet */
+	uint64		singled_out;	/* of "sessions": see PghPause; not resumed */
 	uint64		ended;			/* sessions or transactions a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
+	int64		shortest_ended; /* pause of those; microseconds, 0 = none */
 	uint64		sessions;		/* pauses that were seen, of any session */
 	uint64		resumed;		/* of these: the client came back to them */
 	int64		longest_pause;	/* of those that are over; microseconds */
@@ -115,14 +117,26 @@ extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 extern void pgh_leak_pause_outlasts(uint64 key);
 
 /*
- * A pause that was seen is over, after so many microseconds: the client came
- * back to it, or else its session has ended.  It may have outlasted before.
+ * How a pause ended that was seen.  It was singled out if it was seen only
+ * because others waited for it, or it was ended sooner than its limit says:
+ * then others like it may have come back and were not seen.
  */
-extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed,
-								 bool outlasted);
+typedef struct PghPause
+{
+	int64		length;			/* microseconds */
+	bool		resumed;		/* the client came back; else the session has
+								 * ended */
+	bool		outlasted;		/* pgh_leak_pause_outlasts() was called */
+	bool		singled_out;
+} PghPause;
 
-/* A session of this group was ended, or only its transaction. */
-extern void pgh_leak_ended(uint64 key, bool rolled_back);
+extern void pgh_leak_pause_ended(uint64 key, const PghPause *pause);
+
+/*
+ * A session of this group was ended in a pause of so many microseconds, or
+ * only its transaction.
+ */
+extern void pgh_leak_ended(uint64 key, int64 length, bool rolled_back);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
 extern bool pgh_leak_read(int i, PghLeak *leak);
@@ -138,7 +152,12 @@ extern bool pgh_leak_find(uint64 key, PghLeak *leak);
 extern bool pgh_leak_lost(const char *application, Oid roleid,
 						  TimestampTz since, PghLeak *leak);
 
-/* What is wrong with a group, from what is kept of it. */
-extern PghPattern pgh_leak_pattern(const PghLeak *leak);
+/*
+ * What is wrong with a group, from what is kept of it and of how its
+ * application behaves in pauses of this length (microseconds; 0 = as the
+ * shortest that was ended).  Not to be called under the lock of the
+ * applications.
+ */
+extern PghPattern pgh_leak_pattern(const PghLeak *leak, int64 length);
 
 #endif							/* PGH_LEAKS_H */
