@@ -127,6 +127,8 @@ pgh_behaviour_like(uint32 application, Oid roleid, int64 length)
 	PghLike		like = {0, 0, false};
 	uint32		room;
 
+	if (application == PGH_NO_APPLICATION)
+		return like;
 	pgh_lock(&pgh_behaviour_part, LW_SHARED);
 	room = room_of[application];
 	if (room != 0)

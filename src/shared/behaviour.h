@@ -57,7 +57,10 @@ extern int64 pgh_behaviour_longest(uint32 application, PghPeriodKind kind);
 extern PghOutlook pgh_behaviour_outlook(uint32 application, Oid roleid,
 										int64 length);
 
-/* Anyone: see pgh_like_pauses(); none where applications share one room. */
+/*
+ * Anyone: see pgh_like_pauses(); none of PGH_NO_APPLICATION, or where
+ * applications share one room.
+ */
 extern PghLike pgh_behaviour_like(uint32 application, Oid roleid,
 								  int64 length);
 

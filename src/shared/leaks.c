@@ -153,34 +153,33 @@ pgh_leak_see(const PghSighting *sighting)
 	return key;
 }
 
+/* Of what is counted by key, which it begins with. */
 static int
-compare_keys(const void *a, const void *b)
+compare_key(const void *key, const void *item)
 {
-	uint64		left = *(const uint64 *) a;
-	uint64		right = *(const uint64 *) b;
+	uint64		left = *(const uint64 *) key;
+	uint64		right = *(const uint64 *) item;
 
 	return left == right ? 0 : left < right ? -1 : 1;
 }
 
 void
-pgh_leaks_still_seen(const uint64 *keys, int n)
+pgh_leaks_still_seen(const PghOpenPauses *open, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
-		if (bsearch(&leaks[i].key, keys, n, sizeof(uint64), compare_keys))
+	{
+		const PghOpenPauses *its = bsearch(&leaks[i].key, open, n,
+										   sizeof(PghOpenPauses), compare_key);
+
+		leaks[i].open_time = its == NULL ? 0 : its->together;
+		leaks[i].open_longest = its == NULL ? 0 : its->longest;
+		if (its != NULL)
 			leaks[i].last_seen = now;
+	}
 	pgh_unlock(&pgh_leaks_part);
-}
-
-static int
-compare_costs(const void *key, const void *cost)
-{
-	uint64		left = *(const uint64 *) key;
-	uint64		right = ((const PghLeakCost *) cost)->key;
-
-	return left == right ? 0 : left < right ? -1 : 1;
 }
 
 void
@@ -190,7 +189,7 @@ pgh_leaks_charge(const PghLeakCost *costs, int n)
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
 	{
 		const PghLeakCost *found = bsearch(&leaks[i].key, costs, n,
-										   sizeof(PghLeakCost), compare_costs);
+										   sizeof(PghLeakCost), compare_key);
 
 		if (found != NULL)
 		{
@@ -255,6 +254,7 @@ pgh_leak_pause_ended(uint64 key, const PghPause *pause)
 		leaks[i].singled_out += pause->singled_out && !pause->resumed;
 		leaks[i].longest_pause = Max(leaks[i].longest_pause, pause->length);
 		leaks[i].slot_time += Max(pause->length, 0);
+		leaks[i].open_time = Max(leaks[i].open_time - pause->length, 0);
 	}
 	pgh_unlock(&pgh_leaks_part);
 	pgh_note_change();
@@ -348,8 +348,6 @@ fill_like(const PghLeak *leak, int64 length, PghLeakFacts *facts)
 	pgh_lock(&pgh_applications_part, LW_SHARED);
 	application = pgh_application_find(leak->who.application);
 	pgh_unlock(&pgh_applications_part);
-	if (application == PGH_NO_APPLICATION)
-		return;
 	like = pgh_behaviour_like(application, leak->roleid,
 							  length != 0 ? length : leak->shortest_ended);
 	facts->like_resumed = like.returned;
@@ -420,11 +418,12 @@ counts_are_sound(PghStream *stream, const PghLeak *leak)
 		pgh_take_count(stream, leak->singled_out) &&
 		pgh_take_count(stream, leak->resumed) &&
 		pgh_take_count(stream, leak->slot_time) &&
+		pgh_take_count(stream, leak->open_time) &&
 		pgh_take_count(stream, leak->blocked_time) &&
 		pgh_take_count(stream, leak->horizon_xids) &&
 		pgh_take_count(stream, leak->transactions) &&
 		pgh_take_count(stream, leak->lately_ended) &&
-		pgh_is_time(leak->shortest_ended) &&
+		pgh_is_time(leak->shortest_ended) && pgh_is_time(leak->open_longest) &&
 		pgh_is_time(leak->longest_pause) && pgh_is_time(leak->first_seen) &&
 		pgh_is_time(leak->last_seen) && pgh_is_time(leak->last_ended) &&
 		pgh_is_time(leak->lately_since);
@@ -458,9 +457,14 @@ load_leaks(PghStream *stream)
 			return false;
 		}
 
-		/* They ended with the server, which says nothing of them. */
+		/* What was open ended with the server, which says nothing of it. */
 		leaks[i].singled_out += leaks[i].undecided;
 		leaks[i].undecided = 0;
+		leaks[i].slot_time += leaks[i].open_time;
+		leaks[i].longest_pause = Max(leaks[i].longest_pause,
+									 leaks[i].open_longest);
+		leaks[i].open_time = 0;
+		leaks[i].open_longest = 0;
 	}
 	return true;
 }

@@ -34,14 +34,18 @@ typedef struct PghLeak
 	uint32		clients[PGH_MAX_LEAK_CLIENTS];	/* hashes of their addresses */
 	PghAddress	addresses[PGH_LEAK_ADDRESSES];	/* of the first clients */
 	uint32		undecided;		/* pauses that go on, and were not long yet */
-	uint64		singled_out;	/* of "sessions": see PghPause; not resumed */
 	uint64		ended;			/* sessions or transactions a limit ended */
 	uint64		rolled_back;	/* of them: only the transaction */
-	int64		shortest_ended; /* pause of those; microseconds, 0 = none */
 	uint64		sessions;		/* pauses that were seen, of any session */
 	uint64		resumed;		/* of these: the client came back to them */
+	uint64		singled_out;	/* of the sessions: see PghPause; not resumed */
+	int64		shortest_ended; /* the shortest pause that was ended by a
+								 * limit; microseconds, 0 = none */
 	int64		longest_pause;	/* of those that are over; microseconds */
 	int64		slot_time;		/* what those took together */
+	int64		open_time;		/* the same of those that go on, at the last
+								 * look; it outlives the server */
+	int64		open_longest;	/* of those */
 	int64		blocked_time;	/* how long others waited for it, added up */
 	int64		horizon_xids;	/* that VACUUM was held back by, at most */
 	uint64		transactions;	/* that they had made by then, together */
@@ -88,11 +92,19 @@ extern uint64 pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint);
  */
 extern uint64 pgh_leak_see(const PghSighting *sighting);
 
+/* How long sessions of a group have been idle that are so at this moment. */
+typedef struct PghOpenPauses
+{
+	uint64		key;
+	int64		together;		/* microseconds */
+	int64		longest;
+} PghOpenPauses;
+
 /*
- * Sessions of these groups idle at this moment; "keys" in ascending order.
- * They become the most recently seen.
+ * These groups, and no others, have such sessions; each key once, in ascending
+ * order.  They become the most recently seen.
  */
-extern void pgh_leaks_still_seen(const uint64 *keys, int n);
+extern void pgh_leaks_still_seen(const PghOpenPauses *open, int n);
 
 /* What sessions of a group cost others; slot_time is not put down here. */
 typedef struct PghLeakCost

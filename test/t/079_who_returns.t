@@ -13,7 +13,8 @@ my $node = new_node(
 	'pg_hygiene.idle_blocker_timeout = 2s',
 	q{pg_hygiene.rules = 'application=queue: connections=4, headroom_min_idle=1500ms;}
 	  . ' application=fresh: connections=4, headroom_min_idle=1500ms;'
-	  . q{ application=export: transaction_timeout=2s; application=forgets: transaction_timeout=1s'});
+	  . q{ application=export: transaction_timeout=2s; application=forgets: transaction_timeout=1s;}
+	  . q{ application=open: idle_in_transaction_timeout=20s'});
 $node->safe_psql('postgres',
 	'CREATE TABLE t (i int PRIMARY KEY, n int); GRANT ALL ON t TO app; INSERT INTO t VALUES (1, 0)');
 
@@ -132,6 +133,18 @@ $last = client('forgets', 'BEGIN', 'SELECT 1')->wait_closed;
 is($last->{H}, "Split the work into shorter transactions, or ask for a rule that allows this program more. $NEVER_ENDS", 'forgets: HINT');
 two_passes($node);
 is(leak('ended, diagnosis', 'forgets'), "1|$NEVER_ENDS", 'forgets: diagnosis');
+
+#
+# A server that is shut down ends pauses, too, and says nothing of them.
+#
+my @open = map { client('open', 'BEGIN', 'SELECT 1') } 1 .. 3;
+until_idle('open', 3, '2.5 s');
+two_passes($node);
+is(leak('sessions_now, ended', 'open'), '3|0', 'open: noted');
+$node->restart;
+is(leak(q{slot_time BETWEEN '4.5 s' AND '60 s'}, 'open'), 't', 'open: slot_time outlives the server');
+is(leak(q{longest_pause BETWEEN '1.5 s' AND '20 s'}, 'open'), 't', 'open: longest_pause, too');
+is(leak('ended, diagnosis', 'open'), '0|', 'open: no advice');
 
 unlike(join("\n", grep { /queue|erp|export/ } map { split /\n/ } slurp_file($node->logfile)),
 	$ACCUSED, 'nobody else was accused in the log');
