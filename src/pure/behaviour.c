@@ -284,26 +284,34 @@ is_evidence(const PghBehaviour *behaviour, uint32_t role)
 		(roles[0] == role && roles[1] == 0);
 }
 
-PghOutlook
-pgh_pause_outlook(const PghBehaviour *behaviour, uint32_t role,
-				  PghTime length)
+PghLike
+pgh_like_pauses(const PghBehaviour *behaviour, uint32_t role, PghTime length)
 {
 	const PghHistogram *resumed =
 	&behaviour->resumed[PGH_PERIOD_IDLE_IN_TRANSACTION];
 	const PghHistogram *lost =
 	&behaviour->lost[PGH_PERIOD_IDLE_IN_TRANSACTION];
-	PghTime		like = length / 2 > PGH_SHORTEST_PERIOD ?
+	PghTime		least = length / 2 > PGH_SHORTEST_PERIOD ?
 		length / 2 : PGH_SHORTEST_PERIOD;
-	uint64_t	returned;
-	uint64_t	periods;
+	PghLike		like;
 
-	if (resumed->n + lost->n < EVIDENCE_PERIODS ||
-		!is_evidence(behaviour, role))
+	like.evident = is_evidence(behaviour, role);
+	like.returned = ended_of(resumed, least);
+	like.lost = like.evident ? ended_of(lost, least) : 0;
+	return like;
+}
+
+PghOutlook
+pgh_pause_outlook(const PghBehaviour *behaviour, uint32_t role,
+				  PghTime length)
+{
+	PghLike		like = pgh_like_pauses(behaviour, role, length);
+	uint64_t	periods = like.returned + like.lost;
+
+	if (!like.evident || periods < EVIDENCE_PERIODS)
 		return PGH_OUTLOOK_UNKNOWN;
-	returned = ended_of(resumed, like);
-	periods = returned + ended_of(lost, like);
-	if (pgh_never_resumes(periods, returned))
+	if (pgh_never_resumes(periods, like.returned))
 		return PGH_OUTLOOK_LOST;
-	return periods >= EVIDENCE_PERIODS && returned > periods / 2 ?
+	return like.returned > periods / 2 ?
 		PGH_OUTLOOK_RETURNS : PGH_OUTLOOK_UNKNOWN;
 }

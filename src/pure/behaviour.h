@@ -185,11 +185,27 @@ typedef enum PghOutlook
 /* A pause in a transaction was one of this role's. */
 extern void pgh_behaviour_add_role(PghBehaviour *behaviour, uint32_t role);
 
+/* Pauses in a transaction that are like one. */
+typedef struct PghLike
+{
+	uint64_t	returned;		/* came back, of all roles */
+	uint64_t	lost;			/* did not; 0 if they are no evidence */
+	bool		evident;		/* all of this says something of the role */
+} PghLike;
+
+/*
+ * The pauses that are like one of this role of "length" microseconds, which
+ * are all that lasted for half as long or more: one that is twice as long as
+ * any that came back is like none of them, and one that was ended early says
+ * nothing of those that were not.  What did not come back speaks only against
+ * its own role, unless it is many roles'.
+ */
+extern PghLike pgh_like_pauses(const PghBehaviour *behaviour, uint32_t role,
+							   PghTime length);
+
 /*
  * What is to be expected of a pause of this role that has lasted for "length"
- * microseconds?  Those like it are all that lasted for half as long or more:
- * one that is twice as long as any that came back is like none of them, and
- * one that was ended early says nothing of those that were not.
+ * microseconds?
  */
 extern PghOutlook pgh_pause_outlook(const PghBehaviour *behaviour,
 									uint32_t role, PghTime length);

@@ -51,9 +51,16 @@ typedef struct PghLeakFacts
 								 * limit or more; of those that go on only who
 								 * has lasted for half of it, since a pool
 								 * that begins its work pauses in all its
-								 * sessions before the first comes back */
-	int64_t		resumed;		/* of these: the client came back to them */
+								 * sessions before the first comes back.  None
+								 * that were noted only because others waited
+								 * or a session was ended sooner: their like
+								 * were not noted when they came back */
+	int64_t		resumed;		/* noted ones that the client came back to */
 	int64_t		ended;			/* sessions that a limit ended */
+	int64_t		like_resumed;	/* pauses of the application that lasted as
+								 * long as those that were ended, and were
+								 * come back to, after any statement */
+	int64_t		like_lost;		/* the same, not come back to */
 	int64_t		transactions_per_session;	/* mean, in tenths; the one that
 											 * is open counts */
 } PghLeakFacts;

@@ -197,7 +197,7 @@ const PghLimitInfo pgh_limit_info[PGH_N_LIMITS] = {
 		.kind = PGH_KIND_SLOTS,
 		.unit = PGH_UNIT_TIME,
 		.summary = "Sets the minimum idle time of a session that is terminated because connection slots run short.",
-		.detail = "While a limit on connections is full of idle transactions and somebody is refused, a fifth of it suffices. 0 means that any idle session may be.",
+		.detail = "While a limit on connections is full of idle transactions and somebody is refused, a fifth of it suffices for those that are not known to come back. 0 means that any idle session may be.",
 		.boot = 5 * 1000,
 		.max = INT32_MAX,
 	},

@@ -14,6 +14,9 @@
 #include "pure/limits.h"
 #include "pure/policy.h"
 
+/* Of a transaction that is too old: no program does this between rows. */
+#define LONG_PAUSE INT64_C(1000000)
+
 bool
 pgh_state_in_transaction_idle(PghState state)
 {
@@ -290,6 +293,19 @@ pgh_leak_begins(const PghFacts *facts, const PghVerdict *verdict)
 		pgh_limit_unit(verdict->decision.reason) != PGH_UNIT_TIME)
 		return PGH_NEVER;
 	return time_plus(facts->state_start, verdict->decision.limit / 10);
+}
+
+bool
+pgh_ends_leak(const PghFacts *facts, const PghDecision *decision, PghTime now)
+{
+	PghTime		lasted = now - facts->state_start;
+
+	if (!pgh_state_in_transaction_idle(facts->state) ||
+		decision->reason == PGH_LIMIT_ADVISORY_BLOCKER)
+		return false;
+	return decision->reason != PGH_LIMIT_TRANSACTION ||
+		lasted >= decision->limit / 2 ||
+		(lasted >= decision->limit / 10 && lasted >= LONG_PAUSE);
 }
 
 /* After the clock was set back, do not wait until it has caught up. */

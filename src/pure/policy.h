@@ -67,6 +67,15 @@ extern PghVerdict pgh_foresee(const PghFacts *facts, const PghLimits *limits,
 extern PghTime pgh_leak_begins(const PghFacts *facts,
 							   const PghVerdict *verdict);
 
+/*
+ * Is what makes this decision about a session due a pause in a transaction
+ * that may be a leak?  Not one for an advisory lock: the transaction is not
+ * what is wrong.  A transaction that is too old may be in any of its pauses;
+ * only a long one counts: a tenth of the limit, and a second or half of it.
+ */
+extern bool pgh_ends_leak(const PghFacts *facts, const PghDecision *decision,
+						  PghTime now);
+
 /* ----------
  * Warning
  * ----------

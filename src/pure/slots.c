@@ -144,15 +144,17 @@ pgh_cap_is_short(const PghCap *cap)
  * While somebody is refused and not one session within the cap does anything
  * but idle in its transaction, waiting serves nobody: a fifth of the time must
  * do.  A program that leaks ten a second into a cap of 20 has filled it in two
- * seconds.  What a rule says holds as it stands.
+ * seconds.  Where pauses are come back to, waiting serves somebody.  What a
+ * rule says holds as it stands.
  */
 PghTime
-pgh_cap_min_idle(const PghCap *cap, PghTime min_idle, bool by_rule)
+pgh_cap_min_idle(const PghCap *cap, const PghCandidate *candidate)
 {
-	if (by_rule || !cap->refused_lately ||
-		cap->idle_transactions < cap->held)
-		return min_idle;
-	return min_idle / 5;
+	if (candidate->min_idle_by_rule || !cap->refused_lately ||
+		cap->idle_transactions < cap->held ||
+		candidate->outlook == PGH_OUTLOOK_RETURNS)
+		return candidate->min_idle;
+	return candidate->min_idle / 5;
 }
 
 /* ----------

@@ -168,11 +168,11 @@ extern bool pgh_cap_is_short(const PghCap *cap);
 extern PghShortage pgh_cap_shortage(const PghCap *cap);
 
 /*
- * How long a session within the cap may idle, given what headroom_min_idle says
- * of it, and whether that is a rule's.
+ * How long this one of the cap's sessions may idle, from what
+ * headroom_min_idle says of it and what is to be expected of it.
  */
-extern PghTime pgh_cap_min_idle(const PghCap *cap, PghTime min_idle,
-								bool by_rule);
+extern PghTime pgh_cap_min_idle(const PghCap *cap,
+								const PghCandidate *candidate);
 
 /*
  * The session to evict next, as an index into "candidates", or -1.  The

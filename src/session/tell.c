@@ -77,7 +77,7 @@ pgh_fill_leak(uint32 application, const PghLogin *newcomer,
 		!pgh_leak_find(pg_atomic_read_u64(&app->leaking_key), &leak) ||
 		leak.roleid != newcomer->roleid)
 		return;
-	told->pattern = pgh_leak_pattern(&leak);
+	told->pattern = pgh_leak_pattern(&leak, 0);
 	pgh_copy_ascii(leak.query, told->statement, sizeof(told->statement));
 }
 
@@ -132,7 +132,7 @@ print_loss(const PghLeak *leak, TimestampTz now, char *buf, size_t size)
 static void
 tell(const PghLeak *leak, TimestampTz now)
 {
-	PghPattern	pattern = pgh_leak_pattern(leak);
+	PghPattern	pattern = pgh_leak_pattern(leak, 0);
 	char		detail[PGH_STATEMENT_LEN + 128];
 	char		name[PGH_PRINTED_NAME_LEN];
 

@@ -121,6 +121,22 @@ pgh_behaviour_outlook(uint32 application, Oid roleid, int64 length)
 	return pgh_pause_outlook(&behaviours[room], roleid, length);
 }
 
+PghLike
+pgh_behaviour_like(uint32 application, Oid roleid, int64 length)
+{
+	PghLike		like = {0, 0, false};
+	uint32		room;
+
+	if (application == PGH_NO_APPLICATION)
+		return like;
+	pgh_lock(&pgh_behaviour_part, LW_SHARED);
+	room = room_of[application];
+	if (room != 0)
+		like = pgh_like_pauses(&behaviours[room], roleid, length);
+	pgh_unlock(&pgh_behaviour_part);
+	return like;
+}
+
 bool
 pgh_behaviour_read(uint32 application, PghBehaviour *copy)
 {

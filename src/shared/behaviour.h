@@ -57,6 +57,13 @@ extern int64 pgh_behaviour_longest(uint32 application, PghPeriodKind kind);
 extern PghOutlook pgh_behaviour_outlook(uint32 application, Oid roleid,
 										int64 length);
 
+/*
+ * Anyone: see pgh_like_pauses(); none of PGH_NO_APPLICATION, or where
+ * applications share one room.
+ */
+extern PghLike pgh_behaviour_like(uint32 application, Oid roleid,
+								  int64 length);
+
 /* Copy what is known; false when there is nothing. */
 extern bool pgh_behaviour_read(uint32 application, PghBehaviour *copy);
 

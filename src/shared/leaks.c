@@ -16,6 +16,8 @@
 
 #include "pure/fingerprint.h"
 #include "pure/policy.h"
+#include "shared/applications.h"
+#include "shared/behaviour.h"
 #include "shared/identity.h"
 #include "shared/totals.h"
 
@@ -151,34 +153,33 @@ pgh_leak_see(const PghSighting *sighting)
 	return key;
 }
 
+/* Of what is counted by key, which it begins with. */
 static int
-compare_keys(const void *a, const void *b)
+compare_key(const void *key, const void *item)
 {
-	uint64		left = *(const uint64 *) a;
-	uint64		right = *(const uint64 *) b;
+	uint64		left = *(const uint64 *) key;
+	uint64		right = *(const uint64 *) item;
 
 	return left == right ? 0 : left < right ? -1 : 1;
 }
 
 void
-pgh_leaks_still_seen(const uint64 *keys, int n)
+pgh_leaks_still_seen(const PghOpenPauses *open, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
-		if (bsearch(&leaks[i].key, keys, n, sizeof(uint64), compare_keys))
+	{
+		const PghOpenPauses *its = bsearch(&leaks[i].key, open, n,
+										   sizeof(PghOpenPauses), compare_key);
+
+		leaks[i].open_time = its == NULL ? 0 : its->together;
+		leaks[i].open_longest = its == NULL ? 0 : its->longest;
+		if (its != NULL)
 			leaks[i].last_seen = now;
+	}
 	pgh_unlock(&pgh_leaks_part);
-}
-
-static int
-compare_costs(const void *key, const void *cost)
-{
-	uint64		left = *(const uint64 *) key;
-	uint64		right = ((const PghLeakCost *) cost)->key;
-
-	return left == right ? 0 : left < right ? -1 : 1;
 }
 
 void
@@ -188,7 +189,7 @@ pgh_leaks_charge(const PghLeakCost *costs, int n)
 	for (int i = 0; i < PGH_MAX_LEAKS; i++)
 	{
 		const PghLeakCost *found = bsearch(&leaks[i].key, costs, n,
-										   sizeof(PghLeakCost), compare_costs);
+										   sizeof(PghLeakCost), compare_key);
 
 		if (found != NULL)
 		{
@@ -203,9 +204,11 @@ pgh_leaks_charge(const PghLeakCost *costs, int n)
 
 /* Under the lock: one more, of a series or the first of a new one. */
 static void
-count_ended(PghLeak *leak, bool rolled_back, TimestampTz now)
+count_ended(PghLeak *leak, int64 length, bool rolled_back, TimestampTz now)
 {
 	leak->ended++;
+	if (leak->shortest_ended == 0 || length < leak->shortest_ended)
+		leak->shortest_ended = Max(length, 1);
 	leak->rolled_back += rolled_back;
 	if (rolled_back)
 		return;
@@ -237,7 +240,7 @@ pgh_leak_pause_outlasts(uint64 key)
 }
 
 void
-pgh_leak_pause_ended(uint64 key, int64 length, bool resumed, bool outlasted)
+pgh_leak_pause_ended(uint64 key, const PghPause *pause)
 {
 	int			i;
 
@@ -245,18 +248,20 @@ pgh_leak_pause_ended(uint64 key, int64 length, bool resumed, bool outlasted)
 	i = find(key);
 	if (i >= 0)
 	{
-		if (!outlasted)
+		if (!pause->outlasted)
 			decide(&leaks[i]);
-		leaks[i].resumed += resumed;
-		leaks[i].longest_pause = Max(leaks[i].longest_pause, length);
-		leaks[i].slot_time += Max(length, 0);
+		leaks[i].resumed += pause->resumed;
+		leaks[i].singled_out += pause->singled_out && !pause->resumed;
+		leaks[i].longest_pause = Max(leaks[i].longest_pause, pause->length);
+		leaks[i].slot_time += Max(pause->length, 0);
+		leaks[i].open_time = Max(leaks[i].open_time - pause->length, 0);
 	}
 	pgh_unlock(&pgh_leaks_part);
 	pgh_note_change();
 }
 
 void
-pgh_leak_ended(uint64 key, bool rolled_back)
+pgh_leak_ended(uint64 key, int64 length, bool rolled_back)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			i;
@@ -264,7 +269,7 @@ pgh_leak_ended(uint64 key, bool rolled_back)
 	pgh_lock(&pgh_leaks_part, LW_EXCLUSIVE);
 	i = find(key);
 	if (i >= 0)
-		count_ended(&leaks[i], rolled_back, now);
+		count_ended(&leaks[i], length, rolled_back, now);
 	pgh_unlock(&pgh_leaks_part);
 }
 
@@ -324,8 +329,33 @@ pgh_leak_lost(const char *application, Oid roleid, TimestampTz since,
 	return best >= 0;
 }
 
+/* Pauses that say how they end. */
+static uint64
+telling_pauses(const PghLeak *leak)
+{
+	uint64		mute = leak->undecided + leak->singled_out;
+
+	return leak->sessions > mute ? leak->sessions - mute : 0;
+}
+
+/* What its application is known for; of strangers nothing is. */
+static void
+fill_like(const PghLeak *leak, int64 length, PghLeakFacts *facts)
+{
+	uint32		application;
+	PghLike		like;
+
+	pgh_lock(&pgh_applications_part, LW_SHARED);
+	application = pgh_application_find(leak->who.application);
+	pgh_unlock(&pgh_applications_part);
+	like = pgh_behaviour_like(application, leak->roleid,
+							  length != 0 ? length : leak->shortest_ended);
+	facts->like_resumed = like.returned;
+	facts->like_lost = like.lost;
+}
+
 PghPattern
-pgh_leak_pattern(const PghLeak *leak)
+pgh_leak_pattern(const PghLeak *leak, int64 length)
 {
 	PghLeakFacts facts;
 
@@ -334,8 +364,10 @@ pgh_leak_pattern(const PghLeak *leak)
 	facts.wrote = leak->wrote;
 	facts.last_statement = leak->statement;
 	facts.locks_rows = leak->locks_rows;
-	facts.periods = Max(leak->sessions - leak->undecided, leak->ended);
+	facts.periods = telling_pauses(leak);
 	facts.resumed = leak->resumed;
+	if (leak->ended > 0)
+		fill_like(leak, length, &facts);
 	facts.clients = leak->n_clients;
 	facts.ended = leak->ended;
 	facts.transactions_per_session = leak->sessions == 0 ? 0 :
@@ -383,12 +415,15 @@ counts_are_sound(PghStream *stream, const PghLeak *leak)
 	return pgh_take_count(stream, leak->ended) &&
 		pgh_take_count(stream, leak->rolled_back) &&
 		pgh_take_count(stream, leak->sessions) &&
+		pgh_take_count(stream, leak->singled_out) &&
 		pgh_take_count(stream, leak->resumed) &&
 		pgh_take_count(stream, leak->slot_time) &&
+		pgh_take_count(stream, leak->open_time) &&
 		pgh_take_count(stream, leak->blocked_time) &&
 		pgh_take_count(stream, leak->horizon_xids) &&
 		pgh_take_count(stream, leak->transactions) &&
 		pgh_take_count(stream, leak->lately_ended) &&
+		pgh_is_time(leak->shortest_ended) && pgh_is_time(leak->open_longest) &&
 		pgh_is_time(leak->longest_pause) && pgh_is_time(leak->first_seen) &&
 		pgh_is_time(leak->last_seen) && pgh_is_time(leak->last_ended) &&
 		pgh_is_time(leak->lately_since);
@@ -421,7 +456,15 @@ load_leaks(PghStream *stream)
 			memset(&leaks[i], 0, sizeof(PghLeak));
 			return false;
 		}
-		leaks[i].undecided = 0; /* they ended with the server */
+
+		/* What was open ended with the server, which says nothing of it. */
+		leaks[i].singled_out += leaks[i].undecided;
+		leaks[i].undecided = 0;
+		leaks[i].slot_time += leaks[i].open_time;
+		leaks[i].longest_pause = Max(leaks[i].longest_pause,
+									 leaks[i].open_longest);
+		leaks[i].open_time = 0;
+		leaks[i].open_longest = 0;
 	}
 	return true;
 }
@@ -433,5 +476,5 @@ PghPart		pgh_leaks_part = {
 	.reset = reset_leaks,
 	.save = save_leaks,
 	.load = load_leaks,
-	.format = PGH_FORMAT(3, sizeof(PghLeak)),
+	.format = PGH_FORMAT(4, sizeof(PghLeak)),
 };

@@ -38,8 +38,14 @@ typedef struct PghLeak
 	uint64		rolled_back;	/* of them: only the transaction */
 	uint64		sessions;		/* pauses that were seen, of any session */
 	uint64		resumed;		/* of these: the client came back to them */
+	uint64		singled_out;	/* of the sessions: see PghPause; not resumed */
+	int64		shortest_ended; /* the shortest pause that was ended by a
+								 * limit; microseconds, 0 = none */
 	int64		longest_pause;	/* of those that are over; microseconds */
 	int64		slot_time;		/* what those took together */
+	int64		open_time;		/* the same of those that go on, at the last
+								 * look; it outlives the server */
+	int64		open_longest;	/* of those */
 	int64		blocked_time;	/* how long others waited for it, added up */
 	int64		horizon_xids;	/* that VACUUM was held back by, at most */
 	uint64		transactions;	/* that they had made by then, together */
@@ -86,11 +92,19 @@ extern uint64 pgh_leak_key(const PghSighting *sighting, uint64 *fingerprint);
  */
 extern uint64 pgh_leak_see(const PghSighting *sighting);
 
+/* How long sessions of a group have been idle that are so at this moment. */
+typedef struct PghOpenPauses
+{
+	uint64		key;
+	int64		together;		/* microseconds */
+	int64		longest;
+} PghOpenPauses;
+
 /*
- * Sessions of these groups idle at this moment; "keys" in ascending order.
- * They become the most recently seen.
+ * These groups, and no others, have such sessions; each key once, in ascending
+ * order.  They become the most recently seen.
  */
-extern void pgh_leaks_still_seen(const uint64 *keys, int n);
+extern void pgh_leaks_still_seen(const PghOpenPauses *open, int n);
 
 /* What sessions of a group cost others; slot_time is not put down here. */
 typedef struct PghLeakCost
@@ -115,14 +129,26 @@ extern void pgh_leaks_charge(const PghLeakCost *costs, int n);
 extern void pgh_leak_pause_outlasts(uint64 key);
 
 /*
- * A pause that was seen is over, after so many microseconds: the client came
- * back to it, or else its session has ended.  It may have outlasted before.
+ * How a pause ended that was seen.  It was singled out if it was seen only
+ * because others waited for it, or it was ended sooner than its limit says:
+ * then others like it may have come back and were not seen.
  */
-extern void pgh_leak_pause_ended(uint64 key, int64 length, bool resumed,
-								 bool outlasted);
+typedef struct PghPause
+{
+	int64		length;			/* microseconds */
+	bool		resumed;		/* the client came back; else the session has
+								 * ended */
+	bool		outlasted;		/* pgh_leak_pause_outlasts() was called */
+	bool		singled_out;
+} PghPause;
 
-/* A session of this group was ended, or only its transaction. */
-extern void pgh_leak_ended(uint64 key, bool rolled_back);
+extern void pgh_leak_pause_ended(uint64 key, const PghPause *pause);
+
+/*
+ * A session of this group was ended in a pause of so many microseconds, or
+ * only its transaction.
+ */
+extern void pgh_leak_ended(uint64 key, int64 length, bool rolled_back);
 
 /* Copy group "i" of PGH_MAX_LEAKS; false where there is none. */
 extern bool pgh_leak_read(int i, PghLeak *leak);
@@ -138,7 +164,12 @@ extern bool pgh_leak_find(uint64 key, PghLeak *leak);
 extern bool pgh_leak_lost(const char *application, Oid roleid,
 						  TimestampTz since, PghLeak *leak);
 
-/* What is wrong with a group, from what is kept of it. */
-extern PghPattern pgh_leak_pattern(const PghLeak *leak);
+/*
+ * What is wrong with a group, from what is kept of it and of how its
+ * application behaves in pauses of this length (microseconds; 0 = as the
+ * shortest that was ended).  Not to be called under the lock of the
+ * applications.
+ */
+extern PghPattern pgh_leak_pattern(const PghLeak *leak, int64 length);
 
 #endif							/* PGH_LEAKS_H */

@@ -302,6 +302,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome)
 	PghAction	action = slot->request.decision.action;
 	int			rule = slot->request.decision.rule;
 	uint64		leak = slot->request.leak;
+	int64		paused = slot->request.measured_at - slot->request.state_start;
 	bool		leave = slot->request.leave != PGH_LEAVE_NONE;
 	uint32		expected = state;
 
@@ -321,7 +322,7 @@ pgh_request_finish(PghSlot *slot, PghRequestState state, PghOutcome outcome)
 	pgh_count_rule(rule, pgh_counter_for(action));
 	if (leak != 0)
 	{
-		pgh_leak_ended(leak, action == PGH_ACTION_ROLLBACK);
+		pgh_leak_ended(leak, paused, action == PGH_ACTION_ROLLBACK);
 		if (action != PGH_ACTION_ROLLBACK)
 			pgh_member_lost(slot);
 	}

@@ -77,7 +77,7 @@ read_leaks(void)
 
 		if (!pgh_leak_read(i, &leak) || !pgh_may_see(leak.roleid))
 			continue;
-		place->advice.pattern = pgh_leak_pattern(&leak);
+		place->advice.pattern = pgh_leak_pattern(&leak, 0);
 		if (place->advice.pattern == PGH_PATTERN_NONE)
 			continue;
 		strlcpy(place->application, leak.who.application, PGH_NAME_LEN);

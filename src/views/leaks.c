@@ -124,7 +124,7 @@ build_leak(PghRow *row, const PghLeak *leak, const PghIdling *leaking, int n,
 		oldest = Min(oldest, leaking[i].since);
 		held += Max(now - leaking[i].since, 0);
 	}
-	pattern = pgh_leak_pattern(leak);
+	pattern = pgh_leak_pattern(leak, 0);
 
 	append_place(row, leak);
 	pgh_row_int64(row, (int64) leak->fingerprint);

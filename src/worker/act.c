@@ -10,6 +10,7 @@
  */
 #include "worker/act.h"
 
+#include "look/clock.h"
 #include "look/describe.h"
 #include "message.h"
 #include "pure/limits.h"
@@ -75,25 +76,28 @@ pgh_note_leak(const PghSession *session)
 	return pgh_leak_see(&sighting);
 }
 
-/*
- * An idle transaction that is ended belongs to a leak, with its advice.  Not
- * one that is ended for an advisory lock: the transaction is not what is wrong.
- */
+/* An idle transaction that is ended belongs to a leak, with its advice. */
 static void
-attach_leak(PghRequest *request, const PghSession *session)
+attach_leak(PghRequest *request, const PghSession *session, TimestampTz now)
 {
 	static PghLeak leak;		/* large, and only the worker is here */
+	PghFacts	facts = session->facts;
 
-	if (request->decision.reason == PGH_LIMIT_ADVISORY_BLOCKER ||
-		!pgh_state_in_transaction_idle(session->facts.state))
+	pgh_clock_correct(&facts, now);
+	if (!pgh_ends_leak(&facts, &request->decision, now))
+	{
+		pgh_watch_ends_in_leak(session, session->leak, now);
 		return;
+	}
 	request->leak = session->leak;
 	if (request->leak == 0 || !pgh_leak_find(request->leak, &leak))
 		request->leak = pgh_note_leak(session);
+	pgh_watch_ends_in_leak(session, request->leak, now);
 	if (request->leak != 0 && pgh_leak_find(request->leak, &leak))
 	{
 		leak.ended++;			/* this one */
-		request->pattern = pgh_leak_pattern(&leak);
+		request->pattern =
+			pgh_leak_pattern(&leak, Max(now - facts.state_start, 1));
 	}
 }
 
@@ -237,7 +241,7 @@ pgh_act(const PghSession *session, const PghVerdict *verdict, PghMode mode,
 
 	if (verdict->decision.action == PGH_ACTION_CANCEL)
 		note_cancel(session, now);
-	attach_leak(&request, session);
+	attach_leak(&request, session, now);
 	request.event_id = record(session, verdict, PGH_OUTCOME_PENDING, now);
 	if (pgh_request_post(session->index, session->changecount, &request))
 		return true;

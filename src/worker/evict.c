@@ -396,9 +396,7 @@ static void
 set_min_idles(const PghCap *cap, int n)
 {
 	for (int i = 0; i < n; i++)
-		candidates[i].min_idle =
-			pgh_cap_min_idle(cap, candidates[i].min_idle,
-							 candidates[i].min_idle_by_rule);
+		candidates[i].min_idle = pgh_cap_min_idle(cap, &candidates[i]);
 }
 
 static TimestampTz

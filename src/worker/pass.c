@@ -130,6 +130,7 @@ refresh(int index, PghWatch *watch, PghSession *session, TimestampTz now)
 		watch->noted = false;
 		watch->details->leak = 0;
 		watch->details->outlasts = false;
+		watch->details->singled_out = false;
 		watch->details->statement = 0;
 		watch->used |= went_back(&session->facts);
 	}
@@ -157,17 +158,18 @@ at_rest(int index, const PghWatch *watch)
 
 /*
  * A transaction that has been idle for a tenth of what it may be is noted as
- * a leak; that its client does not come back is believed after half of that.
- * The worker is not woken for either: the next pass will do.
+ * a leak.  The worker is not woken for that: the next pass will do.  While
+ * others wait it may be for less time, and so those that are noted are few.
  */
-#define PGH_OUTLASTING_TENTHS 5
-
 static void
 plan_note(PghWatch *watch, const PghSession *session,
 		  const PghVerdict *verdict)
 {
-	if (!watch->noted)
-		watch->note_at = pgh_leak_begins(&session->facts, verdict);
+	if (watch->noted)
+		return;
+	watch->note_at = pgh_leak_begins(&session->facts, verdict);
+	watch->details->singled_out =
+		verdict->decision.reason == PGH_LIMIT_IDLE_BLOCKER;
 }
 
 static void
@@ -190,7 +192,7 @@ note(int index, PghWatch *watch)
 	}
 	details->leak = pgh_note_leak(&session);
 	watch->noted = details->leak != 0;
-	if (watch->noted)
+	if (watch->noted && !details->singled_out)
 		watch->note_at = details->spell + PGH_OUTLASTING_TENTHS * tenth;
 }
 
@@ -359,6 +361,7 @@ follow_reset(TimestampTz now)
 		pgh_watches[i].noted = false;
 		pgh_watches[i].details->leak = 0;
 		pgh_watches[i].details->outlasts = false;
+		pgh_watches[i].details->singled_out = false;
 		pgh_watches[i].activity_changecount = PGH_NO_CHANGECOUNT;
 	}
 }
@@ -433,7 +436,7 @@ attend(int index, PghWatch *watch, TimestampTz now)
 		judge(index, watch, now);
 	if (!watch->live)
 		return PGH_NEVER;
-	if (watch->note_at <= now)
+	if (watch->note_at <= now && !watch->asked)
 		note(index, watch);
 	return watch->retry_at == 0 ?
 		watch->deadline : Min(watch->deadline, watch->retry_at);

@@ -41,6 +41,7 @@ typedef struct PghOpen
 	TimestampTz state_start;	/* later, if we rolled back what it idles in */
 	uint64		leak;			/* that the pause was noted under before that */
 	bool		outlasts;		/* and that it lasts */
+	bool		singled_out;	/* and that it was */
 	TimestampTz xact_since;		/* 0 = in no transaction */
 	TimestampTz since;			/* when it began */
 } PghOpen;
@@ -90,14 +91,21 @@ end_pause(PghOpen *open, PghWatch *watch, TimestampTz until, bool resumed)
 
 	note(open, open->kind, length, resumed);
 	if (leak != 0)
-		pgh_leak_pause_ended(leak, length, resumed, open->outlasts ||
-							 (known && details->outlasts));
+	{
+		PghPause	pause = {length, resumed, open->outlasts,
+			open->singled_out};
+
+		pause.outlasted |= known && details->outlasts;
+		pause.singled_out |= known && details->singled_out;
+		pgh_leak_pause_ended(leak, &pause);
+	}
 	if (details->observed_event != 0 && resumed)
 		pgh_event_resumed(details->observed_event, until);
 	details->observed_event = 0;
 	open->idle_since = 0;
 	open->leak = 0;
 	open->outlasts = false;
+	open->singled_out = false;
 }
 
 static void
@@ -203,6 +211,8 @@ follow(PghOpen *open, PghWatch *watch, const PghSession *session)
 		{
 			open->leak = open->leak != 0 ? open->leak : watch->details->leak;
 			open->outlasts |= watch->details->outlasts;
+			open->singled_out |= watch->details->leak != 0 &&
+				watch->details->singled_out;
 		}
 	}
 	else if (open->idle_since != 0)

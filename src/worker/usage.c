@@ -43,14 +43,14 @@ typedef struct PghLeaking
 
 static PghApplicationUse *usage;	/* for each place in the table of names */
 static PghLeaking *leaking;		/* for each slot */
-static uint64 *keys;			/* the same */
+static PghOpenPauses *open_pauses;	/* the same */
 
 void
 pgh_usage_start(void)
 {
 	usage = palloc0(mul_size(pgh_n_applications, sizeof(PghApplicationUse)));
 	leaking = palloc0(mul_size(pgh_n_slots, sizeof(PghLeaking)));
-	keys = palloc0(mul_size(pgh_n_slots, sizeof(uint64)));
+	open_pauses = palloc0(mul_size(pgh_n_slots, sizeof(PghOpenPauses)));
 	for (int i = 0; i < pgh_n_applications; i++)
 		usage[i].published = true;	/* by an earlier worker */
 }
@@ -120,7 +120,8 @@ compare_leaking(const void *a, const void *b)
 static int
 compare_keys(const void *a, const void *b)
 {
-	return PGH_COMPARE(*(const uint64 *) a, *(const uint64 *) b);
+	return PGH_COMPARE(((const PghOpenPauses *) a)->key,
+					   ((const PghOpenPauses *) b)->key);
 }
 
 /*
@@ -152,15 +153,45 @@ compare_role(const PghLeaking *its, int n)
 	}
 }
 
+/* Add up what belongs to one leak; returns how many leaks there are. */
+static int
+merge_open(int n)
+{
+	int			merged = 0;
+
+	qsort(open_pauses, n, sizeof(PghOpenPauses), compare_keys);
+	for (int i = 0; i < n; i++)
+	{
+		PghOpenPauses *last = &open_pauses[Max(merged - 1, 0)];
+
+		if (merged > 0 && last->key == open_pauses[i].key)
+		{
+			last->together += open_pauses[i].together;
+			last->longest = Max(last->longest, open_pauses[i].longest);
+		}
+		else
+			open_pauses[merged++] = open_pauses[i];
+	}
+	return merged;
+}
+
 /* All leaks that have sessions are seen at this moment. */
 static void
 note_seen(int n)
 {
+	static bool seen_before = true; /* by an earlier worker */
+	TimestampTz now = GetCurrentTimestamp();
+
 	for (int i = 0; i < n; i++)
-		keys[i] = leaking[i].key;
-	qsort(keys, n, sizeof(uint64), compare_keys);
-	if (n > 0)
-		pgh_leaks_still_seen(keys, n);
+	{
+		int64		length = Max(now - leaking[i].since, 0);
+
+		open_pauses[i].key = leaking[i].key;
+		open_pauses[i].together = open_pauses[i].longest = length;
+	}
+	if (n > 0 || seen_before)
+		pgh_leaks_still_seen(open_pauses, merge_open(n));
+	seen_before = n > 0;
 }
 
 static void

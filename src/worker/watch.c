@@ -147,6 +147,32 @@ pgh_watch_leak(int index)
 	return pgh_watches[index].details->leak;
 }
 
+/* When it will have lasted; PGH_NEVER where what ends it is no time. */
+static TimestampTz
+lasts_from(const PghWatch *watch)
+{
+	if (watch->noted || watch->note_at == PGH_NEVER)
+		return watch->note_at;
+	return watch->details->spell +
+		PGH_OUTLASTING_TENTHS * (watch->note_at - watch->details->spell);
+}
+
+void
+pgh_watch_ends_in_leak(const PghSession *session, uint64 leak, TimestampTz now)
+{
+	PghWatch   *watch = &pgh_watches[session->index];
+	PghWatchDetails *details = watch->details;
+
+	if (leak == 0 || !watch->live ||
+		watch->changecount != session->changecount ||
+		details->spell != session->facts.state_start)
+		return;
+	details->singled_out |= !details->outlasts && lasts_from(watch) > now;
+	details->leak = leak;
+	watch->note_at = PGH_NEVER;
+	watch->noted = true;
+}
+
 /* It is worked out once for each idle spell, and only while slots are short. */
 uint64
 pgh_watch_statement(const PghSession *session)

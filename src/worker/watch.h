@@ -11,6 +11,12 @@
 #include "look/blockers.h"
 #include "pure/samples.h"
 
+/*
+ * A pause is noted after a tenth of its limit; that its client does not come
+ * back is believed after half of that.
+ */
+#define PGH_OUTLASTING_TENTHS 5
+
 /* With more than this between two questions it is not about to leave. */
 #define PGH_PATIENCE (100 * 1000)
 
@@ -20,6 +26,7 @@ typedef struct PghWatchDetails
 	TimestampTz spell;			/* state_start of what follows */
 	uint64		leak;			/* the key it was noted under; 0 = not yet */
 	bool		outlasts;		/* as pgh_leak_pause_outlasts() has it */
+	bool		singled_out;	/* as PghPause has it, once it was noted */
 	uint64		statement;		/* what it ran last; 0 = not looked at yet */
 	Oid			role;
 	int64		retry_after;
@@ -112,6 +119,13 @@ extern uint64 pgh_watch_leak(int index);
  * last pass: all of them, and those of the applications in the sample.
  */
 extern void pgh_watch_sample(PghSample *sample);
+
+/*
+ * This session is about to be ended in a pause which was noted as a leak, by
+ * now at the latest: the end of the pause is to be put down there.
+ */
+extern void pgh_watch_ends_in_leak(const PghSession *session, uint64 leak,
+								   TimestampTz now);
 
 /* How many sessions were idle in a transaction in the last pass. */
 extern int	pgh_watch_idle_transactions(void);

@@ -92,7 +92,7 @@ diagnose_leak(char *s)
 	Word		words[] = {
 		STATE_WORDS, {"read"}, {"write"}, {"begin"}, {"utility"}, {"other"},
 		{"empty"}, {"wrote"}, {"periods"}, {"ended"}, {"clients"}, {"each"},
-		{"resumed"}, {"locks"}
+		{"resumed"}, {"locks"}, {"like_resumed"}, {"like_lost"}
 	};
 	PghLeakFacts facts;
 
@@ -109,6 +109,8 @@ diagnose_leak(char *s)
 	facts.transactions_per_session = words[16].value;
 	facts.resumed = words[17].value;
 	facts.locks_rows = words[18].given;
+	facts.like_resumed = words[19].value;
+	facts.like_lost = words[20].value;
 	return pattern_names[pgh_diagnose_leak(&facts)];
 }
 

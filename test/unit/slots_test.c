@@ -415,8 +415,7 @@ cap_is_short(PghShortage *shortage)
 		cap.idle_transactions += pgh_state_in_transaction_idle(state);
 	}
 	for (int32_t i = 0; i < n_candidates; i++)
-		candidates[i].min_idle = pgh_cap_min_idle(&cap, min_idle,
-												  min_idle_by_rule);
+		candidates[i].min_idle = pgh_cap_min_idle(&cap, &candidates[i]);
 	*shortage = pgh_cap_shortage(&cap);
 	return pgh_cap_is_short(&cap);
 }

@@ -111,9 +111,67 @@ test_leak(void)
 			   "at work: never");
 }
 
+/* Is a session that is ended in a pause ended in a leak? */
+static void
+test_end(void)
+{
+	static const struct
+	{
+		PghState	state;
+		PghLimit	reason;
+		PghTime		limit;
+		PghTime		lasted;
+		bool		leak;
+		const char *what;
+	}			ends[] = {
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_IDLE_IN_TRANSACTION,
+		10 * MINUTE, 10 * MINUTE, true, "at the limit on pauses"},
+		{PGH_STATE_IDLE_IN_TRANSACTION_ABORTED, PGH_LIMIT_IDLE_BLOCKER,
+		MINUTE, MINUTE, true, "while others wait"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_HEADROOM,
+		3, 5 * SECOND, true, "for its slot"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_HORIZON,
+		1000, SECOND / 2, true, "for VACUUM"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_ADVISORY_BLOCKER,
+		MINUTE, MINUTE, false, "for an advisory lock"},
+		{PGH_STATE_IDLE, PGH_LIMIT_IDLE_SESSION,
+		MINUTE, MINUTE, false, "outside of a transaction"},
+		{PGH_STATE_ACTIVE, PGH_LIMIT_TRANSACTION,
+		MINUTE, MINUTE, false, "at work"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		3 * SECOND, SECOND / 7, false, "between two rows of an old cursor"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		3 * SECOND, SECOND / 2, false, "half a second of three"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		3 * SECOND, SECOND, true, "a second of three"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		SECOND, SECOND / 2, true, "half a second of one"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		MINUTE, 5 * SECOND, false, "five seconds of a minute"},
+		{PGH_STATE_IDLE_IN_TRANSACTION, PGH_LIMIT_TRANSACTION,
+		MINUTE, 6 * SECOND, true, "six seconds of a minute"},
+	};
+
+	for (int i = 0; i < (int) (sizeof(ends) / sizeof(ends[0])); i++)
+	{
+		PghFacts	facts = {
+			.state = ends[i].state,.state_start = NOW - ends[i].lasted
+		};
+		PghDecision decision = {
+			.action = PGH_ACTION_TERMINATE,.reason = ends[i].reason,
+			.limit = ends[i].limit
+		};
+
+		tap_ok(pgh_ends_leak(&facts, &decision, NOW) == ends[i].leak,
+			   "ended %s: %s", ends[i].what,
+			   ends[i].leak ? "a leak" : "no leak");
+	}
+}
+
 int
 main(void)
 {
+	test_end();
 	test_loss();
 	test_repetition();
 	test_leak();
