@@ -14,6 +14,9 @@
 
 static void (*after_startup) (void) = NULL;
 
+/* How many bytes were asked for; the postmaster's. */
+static Size requested = 0;
+
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
@@ -27,16 +30,23 @@ count_parts(void)
 	return n;
 }
 
-static void
-request_shmem(void)
+static Size
+sum_sizes(void)
 {
 	Size		size = 0;
 
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
 	for (int i = 0; pgh_parts[i] != NULL; i++)
 		size = add_size(size, CACHELINEALIGN(pgh_parts[i]->size()));
-	RequestAddinShmemSpace(size);
+	return size;
+}
+
+static void
+request_shmem(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	requested = sum_sizes();
+	RequestAddinShmemSpace(requested);
 	RequestNamedLWLockTranche("pg_hygiene", count_parts());
 }
 
@@ -74,6 +84,11 @@ startup_shmem(void)
 	for (int i = 0; pgh_parts[i] != NULL; i++)
 		set_up(pgh_parts[i], &locks[i].lock);
 	LWLockRelease(AddinShmemInitLock);
+
+	/* Then a size rests on what is not known yet when it is asked for. */
+	if (sum_sizes() > requested)
+		elog(WARNING, "pg_hygiene requested %zu bytes of shared memory and takes %zu",
+			 requested, sum_sizes());
 	pgh_attached = true;
 	if (after_startup)
 		after_startup();
