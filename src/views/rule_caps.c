@@ -48,13 +48,16 @@ void
 pgh_note_exceeded_caps(const PghRuleSet *rules, const PghRuleCounts *counts)
 {
 	for (int i = 0; i < rules->n; i++)
+	{
+		int			cap = rules->rule[i].value[PGH_RULE_CONNECTIONS];
+
 		if (is_exceeded(rules, counts, i))
 			ereport(NOTICE,
-					(errmsg("rule %d allows %d connections, and %d sessions match it now",
-							i + 1,
-							(int) rules->rule[i].value[PGH_RULE_CONNECTIONS],
-							counts->sessions[i]),
+					(errmsg_plural("rule %d allows %d connection, and %d sessions match it now",
+								   "rule %d allows %d connections, and %d sessions match it now",
+								   cap, i + 1, cap, counts->sessions[i]),
 					 errdetail(WHAT_FOLLOWS)));
+	}
 }
 
 /* Those that share a place are not one application, and have no such cap. */

@@ -43,7 +43,7 @@ is($notices, "rule 2 allows 2 connections, and 3 sessions match it now\n$NEXT",
 my $BLOCK = 'application=pg_dump: exempt; address=local: connections=1';
 
 ($notices, $rows) = said($boss, sprintf $exceeding, $BLOCK);
-like($notices, qr/^rule 2 allows 1 connections, and \d sessions match it now$/,
+like($notices, qr/^rule 2 allows 1 connection, and \d sessions match it now$/,
 	'by addresses, for who may see them');
 ($notices, $rows) = said($checkout, sprintf $exceeding, $BLOCK);
 is($notices, '', 'and not for others');
