@@ -10,7 +10,6 @@
 #include "views/views.h"
 
 #include "funcapi.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "message.h"
@@ -135,16 +134,9 @@ Datum
 pgh_event_list(PG_FUNCTION_ARGS)
 {
 	PghEvent	event;
-	MemoryContext before;
-	MemoryContext of_row;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-
-	/* There may be a million. */
-	of_row = AllocSetContextCreate(CurrentMemoryContext, "pg_hygiene row",
-								   ALLOCSET_DEFAULT_SIZES);
-	before = MemoryContextSwitchTo(of_row);
 	for (uint64 id = 0; pgh_event_next(id, &event); id = event.event_id)
 	{
 		PghRow		row;
@@ -156,10 +148,7 @@ pgh_event_list(PG_FUNCTION_ARGS)
 			continue;
 		build_event(&row, &event, visible);
 		pgh_row_end(&row, fcinfo);
-		MemoryContextReset(of_row);
 	}
-	MemoryContextSwitchTo(before);
-	MemoryContextDelete(of_row);
 	return (Datum) 0;
 }
 

@@ -16,17 +16,26 @@
 
 PG_FUNCTION_INFO_V1(pgh_horizon);
 
-/* A session of a client: its name is its login role. */
-static void
-append_session(PghRow *row, const PghSession *session, TimestampTz now)
+/*
+ * A session of a client: its name is its login role.  False when there is none
+ * that holds VACUUM back.
+ */
+static bool
+build_session(PghRow *row, int index, TimestampTz now)
 {
+	PghSession	session;
+
+	if (!pgh_scan_session(index, &session) || session.xmin_age < 0)
+		return false;
+	pgh_row_begin(row);
 	pgh_row_text(row, "session");
-	pgh_row_text(row, session->who.user);
-	pgh_row_int32(row, session->login.pid);
-	pgh_row_text(row, session->name);
-	pgh_row_int32(row, (int32) session->xmin_age);
-	pgh_row_interval(row, pgh_may_see(session->login.roleid) ?
-					 pgh_age(session->facts.xact_start, now) : -1);
+	pgh_row_text(row, session.who.user);
+	pgh_row_int32(row, session.login.pid);
+	pgh_row_text(row, session.name);
+	pgh_row_int32(row, (int32) session.xmin_age);
+	pgh_row_interval(row, pgh_may_see(session.login.roleid) ?
+					 pgh_age(session.facts.xact_start, now) : -1);
+	return true;
 }
 
 /*
@@ -35,20 +44,22 @@ append_session(PghRow *row, const PghSession *session, TimestampTz now)
  * by themselves.
  */
 static bool
-append_process(PghRow *row, int proc_number)
+build_process(PghRow *row, int proc_number)
 {
 	volatile PGPROC *proc = &ProcGlobal->allProcs[proc_number];
+	int			pid = proc->pid;
 	uint8		flags = proc->statusFlags;
 	int64		xmin_age = pgh_scan_xmin_age(proc_number,
 											 ReadNextTransactionId());
 
-	if (proc->pid == 0 || xmin_age < 0 ||
+	if (pid == 0 || xmin_age < 0 ||
 		(flags & (PROC_IN_VACUUM | PROC_IN_LOGICAL_DECODING)) != 0)
 		return false;
+	pgh_row_begin(row);
 	pgh_row_text(row, flags & PROC_AFFECTS_ALL_HORIZONS ?
 				 "standby" : "session");
 	pgh_row_null(row);
-	pgh_row_int32(row, proc->pid);
+	pgh_row_int32(row, pid);
 	pgh_row_null(row);
 	pgh_row_int32(row, (int32) xmin_age);
 	pgh_row_null(row);
@@ -64,19 +75,11 @@ pgh_horizon(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
-		PghSession	session;
 		PghRow		row;
 
-		pgh_row_begin(&row);
-		if (i < (uint32) pgh_n_slots)
-		{
-			if (!pgh_scan_session(i, &session) || session.xmin_age < 0)
-				continue;
-			append_session(&row, &session, now);
-		}
-		else if (!append_process(&row, i))
-			continue;
-		pgh_row_end(&row, fcinfo);
+		if (i < (uint32) pgh_n_slots ? build_session(&row, i, now) :
+			build_process(&row, i))
+			pgh_row_end(&row, fcinfo);
 	}
 	return (Datum) 0;
 }

@@ -24,6 +24,10 @@ void
 pgh_row_begin(PghRow *row)
 {
 	row->n = 0;
+	row->context = AllocSetContextCreate(CurrentMemoryContext,
+										 "pg_hygiene row",
+										 ALLOCSET_SMALL_SIZES);
+	row->outer = MemoryContextSwitchTo(row->context);
 }
 
 void
@@ -196,6 +200,8 @@ pgh_row_end(PghRow *row, FunctionCallInfo fcinfo)
 			 row->n, result->setDesc->natts);
 	tuplestore_putvalues(result->setResult, result->setDesc,
 						 row->value, row->null);
+	MemoryContextSwitchTo(row->outer);
+	MemoryContextDelete(row->context);
 }
 
 bool

@@ -21,9 +21,14 @@ typedef struct PghRow
 	int			n;
 	Datum		value[PGH_MAX_COLUMNS];
 	bool		null[PGH_MAX_COLUMNS];
+	MemoryContext context;		/* of what its columns are made of */
+	MemoryContext outer;
 } PghRow;
 
-/* Begin a row. */
+/*
+ * Begin a row.  Whatever is palloc'd from here to pgh_row_end() is the row's,
+ * and gone then: there may be a million rows.
+ */
 extern void pgh_row_begin(PghRow *row);
 
 /* Append one column. */

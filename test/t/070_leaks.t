@@ -230,6 +230,10 @@ cmp_ok(leaks('count(*)', "example_query ~ 'r1_'"), '<=', $MAX_LEAKS - 9 * $WIDTH
 	'the others made room');
 is(leaks('sessions_now', "application_name = 'constant'"), '1',
 	'nor the one that leaks all the time');
+cmp_ok(one(q{SELECT (SELECT sum(used_bytes) FROM pg_backend_memory_contexts
+		WHERE name IN ('ExprContext', 'pg_hygiene row'))
+	FROM hygiene.get_leaks() LIMIT 1}), '<', 100_000,
+	'a row is out of memory before the next one');
 
 # Reset forgets what was, not what is.
 one('SELECT hygiene.reset()');
