@@ -54,19 +54,24 @@ build_kind(PghRow *row, const char *name, const PghKnown *known,
 Datum
 pgh_behaviour_list(PG_FUNCTION_ARGS)
 {
-	PghKnown   *all;
+	PghOpenSessions *open;
+	PghKnown	known;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	all = pgh_known_load(GetCurrentTimestamp());
+	open = pgh_known_begin(GetCurrentTimestamp());
 	for (int i = 0; i < pgh_n_applications; i++)
-		for (int kind = 0; all[i].known && kind < PGH_N_PERIOD_KINDS; kind++)
+	{
+		if (!pgh_known_read(open, i, &known))
+			continue;
+		for (int kind = 0; kind < PGH_N_PERIOD_KINDS; kind++)
 		{
 			PghRow		row;
 
-			build_kind(&row, pgh_applications[i].name, &all[i], kind);
+			build_kind(&row, pgh_applications[i].name, &known, kind);
 			pgh_row_end(&row, fcinfo);
 		}
+	}
 	return (Datum) 0;
 }
 
@@ -105,18 +110,19 @@ append_pauses(FunctionCallInfo fcinfo, const char *name,
 Datum
 pgh_pause_list(PG_FUNCTION_ARGS)
 {
-	PghKnown   *all;
+	PghOpenSessions *open;
+	PghKnown	known;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	all = pgh_known_load(GetCurrentTimestamp());
+	open = pgh_known_begin(GetCurrentTimestamp());
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
-		if (!all[i].known)
+		if (!pgh_known_read(open, i, &known))
 			continue;
-		append_pauses(fcinfo, pgh_applications[i].name, &all[i].behaviour,
+		append_pauses(fcinfo, pgh_applications[i].name, &known.behaviour,
 					  PGH_PERIOD_IDLE_IN_TRANSACTION);
-		append_pauses(fcinfo, pgh_applications[i].name, &all[i].behaviour,
+		append_pauses(fcinfo, pgh_applications[i].name, &known.behaviour,
 					  PGH_PERIOD_IDLE);
 	}
 	return (Datum) 0;

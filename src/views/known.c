@@ -19,69 +19,99 @@
 #include "shared/behaviour.h"
 #include "views/row.h"
 
-/* A period that goes on has lasted for so long by now. */
-static void
-add_open(PghKnown *known, PghPeriodKind kind, TimestampTz since,
-		 TimestampTz now)
+/* A session of this moment. */
+typedef struct PghOpenSession
 {
-	known->open[kind]++;
-	if (now - since >= PGH_SHORTEST_PERIOD)
-		pgh_behaviour_add(&known->behaviour, kind, now - since, false);
-}
+	bool		visible;
+	TimestampTz since[PGH_N_PERIOD_KINDS];	/* 0 = none of this kind goes on */
+	int32		next;			/* of its application; -1 = end */
+} PghOpenSession;
+
+struct PghOpenSessions
+{
+	TimestampTz now;
+	int32	   *first;			/* for each application; -1 = none */
+	PghOpenSession *session;	/* for each slot */
+};
 
 static void
-add_session(PghKnown *known, const PghSession *session, TimestampTz now)
+fill_session(PghOpenSession *open, const PghSession *session)
 {
 	const PghFacts *facts = &session->facts;
 
+	memset(open, 0, sizeof(*open));
+	open->visible = pgh_may_see(session->login.roleid);
 	if (facts->state == PGH_STATE_IDLE)
-		add_open(known, PGH_PERIOD_IDLE, facts->state_start, now);
+		open->since[PGH_PERIOD_IDLE] = facts->state_start;
 	else if (pgh_state_in_transaction_idle(facts->state))
-		add_open(known, PGH_PERIOD_IDLE_IN_TRANSACTION, facts->state_start,
-				 now);
-	if (facts->xact_start != 0)
-		add_open(known, PGH_PERIOD_TRANSACTION, facts->xact_start, now);
-	add_open(known, PGH_PERIOD_SESSION, facts->backend_start != 0 ?
-			 facts->backend_start : session->login.login_at, now);
+		open->since[PGH_PERIOD_IDLE_IN_TRANSACTION] = facts->state_start;
+	open->since[PGH_PERIOD_TRANSACTION] = facts->xact_start;
+	open->since[PGH_PERIOD_SESSION] = facts->backend_start != 0 ?
+		facts->backend_start : session->login.login_at;
 }
 
-/*
- * What is known is not kept for each role.  So of an application that has a
- * session which is hidden, or had one last, nothing is known.
- */
-PghKnown *
-pgh_known_load(TimestampTz now)
+PghOpenSessions *
+pgh_known_begin(TimestampTz now)
 {
-	/* two gigabytes where max_applications is as large as can be */
-	PghKnown   *all = palloc_extended(mul_size(pgh_n_applications,
-											   sizeof(PghKnown)),
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	PghOpenSessions *open = palloc(sizeof(PghOpenSessions));
 
-	for (int i = 0; i < pgh_n_applications; i++)
-	{
-		if (!pgh_applications[i].used)
-			continue;
-		all[i].known = pgh_behaviour_read(i, &all[i].behaviour) &&
-			pgh_may_see(all[i].behaviour.roleid);
-		if (!all[i].known)
-			memset(&all[i].behaviour, 0, sizeof(PghBehaviour));
-		all[i].peak = pg_atomic_read_u32(&pgh_applications[i].peak);
-	}
+	open->now = now;
+	open->first = palloc(mul_size(pgh_n_applications, sizeof(int32)));
+	memset(open->first, -1, pgh_n_applications * sizeof(int32));
+	open->session = palloc(mul_size(pgh_n_slots, sizeof(PghOpenSession)));
 	for (int i = 0; i < pgh_n_slots; i++)
 	{
 		PghSession	session;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!pgh_scan_session(i, &session) ||
-			session.counted_as == PGH_NO_APPLICATION ||
-			!all[session.counted_as].known)
+			session.counted_as == PGH_NO_APPLICATION)
 			continue;
-		if (pgh_may_see(session.login.roleid))
-			add_session(&all[session.counted_as], &session, now);
-		else
-			all[session.counted_as].known = false;
+		fill_session(&open->session[i], &session);
+		open->session[i].next = open->first[session.counted_as];
+		open->first[session.counted_as] = i;
 	}
-	return all;
+	return open;
+}
+
+/* A period that goes on has lasted for so long by now. */
+static void
+add_session(PghKnown *known, const PghOpenSession *open, TimestampTz now)
+{
+	for (int kind = 0; kind < PGH_N_PERIOD_KINDS; kind++)
+	{
+		TimestampTz since = open->since[kind];
+
+		if (since == 0)
+			continue;
+		known->open[kind]++;
+		if (now - since >= PGH_SHORTEST_PERIOD)
+			pgh_behaviour_add(&known->behaviour, kind, now - since, false);
+	}
+}
+
+/*
+ * What is known is not kept for each role.  So of an application that has a
+ * session which is hidden, or had one last, nothing is known.
+ */
+bool
+pgh_known_read(const PghOpenSessions *open, uint32 application,
+			   PghKnown *known)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!pgh_applications[application].used ||
+		!pgh_behaviour_read(application, &known->behaviour) ||
+		!pgh_may_see(known->behaviour.roleid))
+		return false;
+	known->peak = pg_atomic_read_u32(&pgh_applications[application].peak);
+	memset(known->open, 0, sizeof(known->open));
+	for (int i = open->first[application]; i >= 0; i = open->session[i].next)
+	{
+		if (!open->session[i].visible)
+			return false;
+		add_session(known, &open->session[i], open->now);
+	}
+	return true;
 }
 
 void

@@ -13,19 +13,26 @@
 
 typedef struct PghKnown
 {
-	bool		known;			/* the application was seen, and the current
-								 * user may see its sessions */
 	PghBehaviour behaviour;		/* with the periods that are not over yet;
 								 * they have not been come back to */
 	int32		open[PGH_N_PERIOD_KINDS];	/* how many those are */
 	int32		peak;			/* most connections at once */
 } PghKnown;
 
+/* What all sessions are doing at one moment. */
+typedef struct PghOpenSessions PghOpenSessions;
+
+/* Look at the sessions, palloc'd. */
+extern PghOpenSessions *pgh_known_begin(TimestampTz now);
+
 /*
- * An element for each place in the table of names, palloc'd.  All else that
- * they have is undefined where "known" is false.
+ * What is known of the application in this place of the table of names, with
+ * its sessions of that moment.  One at a time: there may be a million of them.
+ * False, with *known undefined, if it was never seen, or if the current user
+ * may not see its sessions.
  */
-extern PghKnown *pgh_known_load(TimestampTz now);
+extern bool pgh_known_read(const PghOpenSessions *open, uint32 application,
+						   PghKnown *known);
 
 /*
  * The session of the application that was seen last, as far as the current

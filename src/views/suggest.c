@@ -300,18 +300,19 @@ pgh_suggest(PG_FUNCTION_ARGS)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	double		harm = harm_argument(fcinfo);
-	PghKnown   *all;
+	PghOpenSessions *open;
+	PghKnown	known;
 
 	pgh_require_shared();
 	InitMaterializedSRF(fcinfo, 0);
-	all = pgh_known_load(now);
+	open = pgh_known_begin(now);
 	for (int i = 1; i < pgh_n_applications; i++)
 	{
 		PghSuggestion suggestions[PGH_N_SUGGESTIONS];
 
-		if (!all[i].known)
+		if (!pgh_known_read(open, i, &known))
 			continue;
-		suggest(&all[i], harm, now, suggestions);
+		suggest(&known, harm, now, suggestions);
 		for (int j = 0; j < PGH_N_SUGGESTIONS; j++)
 		{
 			PghRow		row;
@@ -347,16 +348,18 @@ compare_rules(const void *a, const void *b)
 static int
 collect_rules(double harm, TimestampTz now, PghRule *suggested)
 {
-	PghKnown   *all = pgh_known_load(now);
+	PghOpenSessions *open = pgh_known_begin(now);
+	PghKnown	known;
 	int			n = 0;
 
 	for (int i = 1; i < pgh_n_applications && n < PGH_MAX_RULES; i++)
 	{
 		PghSuggestion suggestions[PGH_N_SUGGESTIONS];
 
-		if (!all[i].known || !can_be_named(&pgh_applications[i]))
+		if (!can_be_named(&pgh_applications[i]) ||
+			!pgh_known_read(open, i, &known))
 			continue;
-		suggest(&all[i], harm, now, suggestions);
+		suggest(&known, harm, now, suggestions);
 		fill_rule(&suggested[n], pgh_applications[i].name, suggestions);
 		n += suggested[n].has != 0;
 	}
@@ -427,23 +430,24 @@ pgh_predict_rules(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp();
 	const PghRuleSet *rules;
 	PghLimits	server_wide;
-	PghKnown   *all;
+	PghOpenSessions *open;
+	PghKnown	known;
 
 	pgh_require_shared();
 	rules = pgh_parse_rules_or_error(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	InitMaterializedSRF(fcinfo, 0);
 	pgh_server_limits(&server_wide);
 	server_wide.mode = PGH_MODE_ENFORCE;
-	all = pgh_known_load(now);
+	open = pgh_known_begin(now);
 	for (int i = 0; i < pgh_n_applications; i++)
 	{
 		PghIdentity who;
 		PghRuleBits bits;
 		PghLimits	limits;
 
-		if (!all[i].known)
+		if (!pgh_known_read(open, i, &known))
 			continue;
-		pgh_known_identity(&all[i], i, &who);
+		pgh_known_identity(&known, i, &who);
 		pgh_limits_under(rules, &server_wide, &who, now, &bits, &limits);
 		if (limits.mode != PGH_MODE_ENFORCE || limits.exempt_rule != 0)
 			continue;
@@ -454,7 +458,7 @@ pgh_predict_rules(PG_FUNCTION_ARGS)
 
 			if (limit <= 0)
 				continue;
-			build_prediction(&row, pgh_applications[i].name, &all[i], j,
+			build_prediction(&row, pgh_applications[i].name, &known, j,
 							 limit, now);
 			pgh_row_end(&row, fcinfo);
 		}
