@@ -80,15 +80,19 @@ pgh_row_float8(PghRow *row, double value)
 /*
  * Shared memory has bytes of all databases, whatever their encodings, and what
  * clients have encoded themselves.  Where that is no text here, only ASCII is
- * shown of it, for else neither the row nor a copy of it could be read.
+ * shown of it, for else neither the row nor a copy of it could be read.  To a
+ * database in SQL_ASCII everything is a text, but not to each of its clients.
  */
-static const char *
-make_valid(const char *value)
+const char *
+pgh_valid_text(const char *value)
 {
+	int			encoding = GetDatabaseEncoding();
 	int			length = (int) strlen(value);
 	char	   *copy;
 
-	if (pg_verify_mbstr(GetDatabaseEncoding(), value, length, true))
+	if (encoding == PG_SQL_ASCII)
+		encoding = pg_get_client_encoding();
+	if (pg_verify_mbstr(encoding, value, length, true))
 		return value;
 	copy = pstrdup(value);
 	for (char *c = copy; *c != '\0'; c++)
@@ -103,7 +107,7 @@ pgh_row_text(PghRow *row, const char *value)
 	if (value == NULL)
 		pgh_row_null(row);
 	else
-		pgh_row_datum(row, CStringGetTextDatum(make_valid(value)));
+		pgh_row_datum(row, CStringGetTextDatum(pgh_valid_text(value)));
 }
 
 void

@@ -40,7 +40,13 @@ extern void pgh_row_int32(PghRow *row, int32 value);
 extern void pgh_row_int64(PghRow *row, int64 value);
 extern void pgh_row_float8(PghRow *row, double value);
 
-/* NULL makes it null. */
+/*
+ * The text itself, or a palloc'd one with "?" for each byte that is not ASCII
+ * where it could not be read here.
+ */
+extern const char *pgh_valid_text(const char *value);
+
+/* Made valid; NULL makes it null. */
 extern void pgh_row_text(PghRow *row, const char *value);
 
 /* A length of time in microseconds; negative makes it null. */

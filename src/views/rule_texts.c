@@ -48,7 +48,7 @@ pgh_with_rule(PG_FUNCTION_ARGS)
 	check_bounds(rules->n + added->n, length);
 	buf = palloc(length + 1);
 	(void) pgh_rules_print_with(rules, added, buf, length + 1);
-	PG_RETURN_TEXT_P(cstring_to_text(buf));
+	PG_RETURN_TEXT_P(cstring_to_text(pgh_valid_text(buf)));
 }
 
 /* hygiene.without_rule(integer): the same without the rule of this number. */
@@ -69,5 +69,5 @@ pgh_without_rule(PG_FUNCTION_ARGS)
 	length = pgh_rules_print_without(rules, rule, NULL, 0);
 	buf = palloc(length + 1);
 	(void) pgh_rules_print_without(rules, rule, buf, length + 1);
-	PG_RETURN_TEXT_P(cstring_to_text(buf));
+	PG_RETURN_TEXT_P(cstring_to_text(pgh_valid_text(buf)));
 }

@@ -400,7 +400,7 @@ pgh_suggest_rules(PG_FUNCTION_ARGS)
 	for (int i = 0; i < rules->n; i++)
 		if (!is_replaced(&rules->rule[i], suggested, n))
 			append_rule(&text, &rules->rule[i]);
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+	PG_RETURN_TEXT_P(cstring_to_text(pgh_valid_text(text.data)));
 }
 
 static void
