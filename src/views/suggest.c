@@ -23,6 +23,7 @@
 #include "pure/policy.h"
 #include "shared/applications.h"
 #include "views/known.h"
+#include "views/suggest_order.h"
 
 PG_FUNCTION_INFO_V1(pgh_suggest);
 PG_FUNCTION_INFO_V1(pgh_suggest_rules);
@@ -108,21 +109,8 @@ has_value(const PghSuggestion *suggestion)
  * ----------
  */
 
-#define WILDCARDS "*?"
-
 /* A family is told from others by as many letters and digits as this. */
 #define PGH_TELLING_LETTERS 3
-
-/* What of a pattern is no wildcard. */
-static int
-count_literals(const char *pattern)
-{
-	int			n = 0;
-
-	for (const char *c = pattern; *c != '\0'; c++)
-		n += strchr(WILDCARDS, *c) == NULL;
-	return n;
-}
 
 static int
 count_letters(const char *pattern)
@@ -142,7 +130,7 @@ count_letters(const char *pattern)
 static bool
 can_be_named(const PghApplication *app)
 {
-	return strpbrk(app->name, WILDCARDS) == NULL ||
+	return strpbrk(app->name, PGH_WILDCARDS) == NULL ||
 		(app->is_family && count_letters(app->name) >= PGH_TELLING_LETTERS);
 }
 
@@ -325,23 +313,6 @@ pgh_suggest(PG_FUNCTION_ARGS)
 }
 
 /*
- * Names before patterns, and of two patterns the one that says more: what
- * another one matches as well has at least as much that is no wildcard.
- */
-static int
-compare_rules(const void *a, const void *b)
-{
-	const char *left = ((const PghRule *) a)->selector[0].pattern;
-	const char *right = ((const PghRule *) b)->selector[0].pattern;
-	int			order = (strpbrk(left, WILDCARDS) != NULL) -
-		(strpbrk(right, WILDCARDS) != NULL);
-
-	if (order == 0)
-		order = count_literals(right) - count_literals(left);
-	return order != 0 ? order : strcmp(left, right);
-}
-
-/*
  * As many as a list of rules may have, in an order in which the first that
  * matches an application is its own.
  */
@@ -363,8 +334,7 @@ collect_rules(double harm, TimestampTz now, PghRule *suggested)
 		fill_rule(&suggested[n], pgh_applications[i].name, suggestions);
 		n += suggested[n].has != 0;
 	}
-	qsort(suggested, n, sizeof(PghRule), compare_rules);
-	return n;
+	return pgh_order_suggested(suggested, n, now);
 }
 
 static void
