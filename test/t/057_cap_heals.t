@@ -137,14 +137,15 @@ configure($node, connections_per_application => undef,
 	rules => 'application=orders: connections=6; application=*: headroom_min_idle=300ms');
 my @hidden = map { client('orders', "BEGIN; SET LOCAL application_name = 'hidden'") } 1 .. 6;
 my @others = map { client('other', "BEGIN; SET LOCAL application_name = 'orders'") } 1 .. 6;
-isnt(client('orders')->{error}, undef, 'its cap is full');
+# refused, unless room was made already
+my $seventh = client('orders');
 until_row($node, q{SELECT count(*) > 0 FROM hygiene.events
 		WHERE action = 'evict' AND rule = 1 AND limit_setting = '6'});
 is(one(q{SELECT string_agg(DISTINCT application_name, ' ') FROM hygiene.events
 		WHERE action = 'evict' AND rule = 1 AND limit_setting = '6'}),
 	'hidden', 'what leaks is ended under whatever name');
 ok($_->is_open, 'who only calls itself so is not') for @others;
-leave(@hidden, @others);
+leave(@hidden, @others, $seventh);
 
 #
 # Only observed.
