@@ -217,15 +217,50 @@ sub until_row
 {
 	my ($node, $query, $expected) = @_;
 
-	my $came = eval {
-		$node->poll_query_until('postgres', $query,
-			defined $expected ? $expected : 't');
-	};
-	# psql could not connect and had gone before it was given the query
-	return until_row(@_) if $@ =~ /Broken pipe/;
-	die $@ if $@;
-	croak "did not happen in time: $query" unless $came;
+	croak "did not happen in time: $query"
+	  unless _poll($node, 'postgres', $query, $expected);
 	return;
+}
+
+# What psql prints of a query as a superuser, by a connection of its own as
+# psql's is, but without a process for it; undef where it fails.
+sub _ask
+{
+	my ($node, $dbname, $query) = @_;
+
+	return eval {
+		my $client = PgHygiene::Client->new(
+			$node,
+			user => scalar getpwuid $<,
+			dbname => $dbname,
+			application => $ENV{PGAPPNAME});
+		my $rows = $client->query($query);
+
+		die "the connection was closed" if $client->{closed_at};
+		$client->close;
+		join "\n", map { join '|', map { $_ // '' } @$_ } @$rows;
+	};
+}
+
+# As poll_query_until() of PostgreSQL's own module does; returns whether the
+# result came.
+sub _poll
+{
+	my ($node, $dbname, $query, $expected) = @_;
+	my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
+	my $result;
+
+	$expected //= 't';
+	while (1)
+	{
+		$result = _ask($node, $dbname, $query);
+		return 1 if defined $result && $result eq $expected;
+		last if time > $give_up;
+		Time::HiRes::usleep(100_000);
+	}
+	diag("waited in vain for: $query\nexpected: $expected\nat last: ",
+		$result // $@);
+	return 0;
 }
 
 =pod
@@ -352,8 +387,7 @@ sub wait_for
 {
 	my ($node, $query, $expected, $dbname) = @_;
 
-	return $node->poll_query_until($dbname || 'postgres', $query,
-		defined $expected ? $expected : 't');
+	return _poll($node, $dbname || 'postgres', $query, $expected);
 }
 
 =pod
