@@ -188,7 +188,7 @@ ok($_->is_open, "$_->{name}: holds nothing back, and stays")
 ok($busy->is_open, 'one at work is not ended, whatever it holds back');
 is(of_session('state, xmin_age >= 20, limit_name', $busy), 'active|t|', 'nor shown to be');
 $busy->wait_ready;
-is($busy->{error}, undef, 'and its statement ends well');
+is($busy->{failed}, undef, 'and its statement ends well');
 is($busy->wait_closed->{C}, '25P03', 'but no longer than that');
 cmp_ok($busy->{told_at} - $busy->{replied_at}, '<', 5, 'it has had its time');
 $_->close for @readers;
