@@ -124,7 +124,7 @@ sub storm
 		one('SELECT pg_terminate_backend(worker_pid) FROM hygiene.status')
 		  if $changes % 5 == 0;
 	}
-	cmp_ok($changes, '>=', 3, "round $round: the rules changed $changes times");
+	cmp_ok($changes, '>=', 1, "round $round: the rules changed $changes times");
 	return;
 }
 

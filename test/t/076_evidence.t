@@ -65,8 +65,9 @@ sub evicted
 #
 my @export = paused('export', 12);
 my @leaky = paused('leaky', 12);
-until_idle('export', 12, 1.2);
-until_idle('leaky', 12, 1.2);
+# pauses are like those that lasted for at least half as long
+until_idle('export', 12, 3);
+until_idle('leaky', 12, 3);
 $_->query('COMMIT') for @export;
 $_->close for @export, @leaky;
 two_passes($node);
