@@ -105,8 +105,7 @@ sub new_node
 		'shared_buffers = 16MB',
 		@conf);
 	$node->start;
-	$node->safe_psql('postgres',
-		'CREATE ROLE app LOGIN; CREATE EXTENSION pg_hygiene');
+	_ask($node, 'CREATE ROLE app LOGIN', 'CREATE EXTENSION pg_hygiene');
 	$latest = $node;
 	return $node;
 }
@@ -144,7 +143,8 @@ sub client
 
 =head2 one(SQL)
 
-What psql prints of it as a superuser: columns between bars, a row a line.
+What psql prints of it as a superuser: columns between bars, a row a line.  As
+one message, so that several statements are one transaction.
 
 =head2 of_session(columns, client)
 
@@ -156,7 +156,7 @@ sub one
 {
 	my ($sql) = @_;
 
-	return $latest->safe_psql('postgres', $sql);
+	return _ask($latest, $sql);
 }
 
 sub of_session
@@ -222,45 +222,63 @@ sub until_row
 	return;
 }
 
-# What psql prints of a query as a superuser, by a connection of its own as
-# psql's is, but without a process for it; undef where it fails.
-sub _ask
+# A superuser's connection as psql has it, without the process.
+sub _asker
 {
-	my ($node, $dbname, $query) = @_;
+	my ($node, $dbname) = @_;
 
-	return eval {
-		my $client = PgHygiene::Client->new(
-			$node,
-			user => scalar getpwuid $<,
-			dbname => $dbname,
-			application => $ENV{PGAPPNAME});
-		my $rows = $client->query($query);
-
-		die "the connection was closed" if $client->{closed_at};
-		$client->close;
-		join "\n", map { join '|', map { $_ // '' } @$_ } @$rows;
-	};
+	return PgHygiene::Client->new(
+		$node,
+		user => scalar getpwuid $<,
+		dbname => $dbname || 'postgres',
+		application => $ENV{PGAPPNAME});
 }
 
-# As poll_query_until() of PostgreSQL's own module does; returns whether the
-# result came.
+# What psql prints of it; dies where it fails.
+sub _answer
+{
+	my ($asker, $sql) = @_;
+	my $rows = $asker->query($sql);
+
+	die "$sql: the connection was closed" if $asker->{closed_at};
+	return join "\n", map { join '|', map { $_ // '' } @$_ } @$rows;
+}
+
+sub _ask
+{
+	my ($node, @statements) = @_;
+	my $asker = _asker($node);
+	my $answer;
+
+	$answer = _answer($asker, $_) for @statements;
+	$asker->close;
+	return $answer;
+}
+
+# As poll_query_until() of PostgreSQL's own module does, with one connection
+# while that lasts; returns whether the result came.
 sub _poll
 {
 	my ($node, $dbname, $query, $expected) = @_;
 	my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
-	my $result;
+	my ($asker, $result);
 
 	$expected //= 't';
 	while (1)
 	{
-		$result = _ask($node, $dbname, $query);
-		return 1 if defined $result && $result eq $expected;
-		last if time > $give_up;
+		$result = eval { _answer($asker ||= _asker($node, $dbname), $query) };
+		$asker = undef unless defined $result;
+		last if defined $result && $result eq $expected;
+		if (time > $give_up)
+		{
+			diag("waited in vain for: $query\nexpected: $expected\nat last: ",
+				$result // $@);
+			return 0;
+		}
 		Time::HiRes::usleep(100_000);
 	}
-	diag("waited in vain for: $query\nexpected: $expected\nat last: ",
-		$result // $@);
-	return 0;
+	$asker->close;
+	return 1;
 }
 
 =pod
@@ -279,8 +297,7 @@ sub two_passes
 
 	for (1 .. 2)
 	{
-		my $before =
-		  $node->safe_psql('postgres', 'SELECT last_pass FROM hygiene.status');
+		my $before = _ask($node, 'SELECT last_pass FROM hygiene.status');
 
 		until_row($node, "SELECT last_pass > '$before' FROM hygiene.status");
 	}
@@ -300,7 +317,7 @@ sub worker_pid
 	my ($node) = @_;
 
 	until_row($node, 'SELECT worker_pid IS NOT NULL FROM hygiene.status');
-	return $node->safe_psql('postgres', 'SELECT worker_pid FROM hygiene.status');
+	return _ask($node, 'SELECT worker_pid FROM hygiene.status');
 }
 
 =pod
@@ -339,20 +356,16 @@ sub configure
 {
 	my ($node, %settings) = @_;
 
-	for my $name (sort keys %settings)
-	{
-		$node->safe_psql(
-			'postgres',
-			defined $settings{$name}
-			? "ALTER SYSTEM SET pg_hygiene.$name = '$settings{$name}'"
-			: "ALTER SYSTEM RESET pg_hygiene.$name");
-	}
-	$node->reload;
-	for my $name (grep { defined $settings{$_} } sort keys %settings)
-	{
-		until_row($node, "SELECT current_setting('pg_hygiene.$name')",
-			$settings{$name});
-	}
+	my @names = sort keys %settings;
+	my @set = grep { defined $settings{$_} } @names;
+	my @reset = grep { !defined $settings{$_} } @names;
+
+	_ask($node,
+		map({ "ALTER SYSTEM SET pg_hygiene.$_ = '$settings{$_}'" } @set),
+		map({ "ALTER SYSTEM RESET pg_hygiene.$_" } @reset),
+		'SELECT pg_reload_conf()');
+	until_row($node, 'SELECT ' . join ' AND ', 'true',
+		map { "current_setting('pg_hygiene.$_') = '$settings{$_}'" } @set);
 	return;
 }
 
@@ -368,8 +381,8 @@ sub outcomes
 {
 	my ($node, $application) = @_;
 
-	return $node->safe_psql(
-		'postgres', qq{
+	return _ask(
+		$node, qq{
 		SELECT coalesce(string_agg(outcome, ',' ORDER BY event_id), '')
 		FROM hygiene.events WHERE application_name = '$application'});
 }
