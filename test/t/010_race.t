@@ -11,6 +11,7 @@ use lib "$FindBin::RealBin/../lab/stress";
 use Race;
 
 my $decisions = $ENV{PGH_LONG} ? 1000 : 150;
+my $control_endings = $ENV{PGH_LONG} ? 1000 : 300;
 my %meaning = (
 	running => 'was running a statement when it ended',
 	talking => 'was ended although its client had begun to talk',
@@ -55,7 +56,7 @@ cmp_ok($cancelled, '>', 0, 'some were cancelled');
 
 foreach my $name (Race::controls())
 {
-	my $control = $race->control($name, 1000, 60);
+	my $control = $race->control($name, $control_endings, 60);
 
 	note(Race::table($control));
 	cmp_ok($control->{proof}, '>', 0, "$name ends some that it should not");

@@ -245,15 +245,16 @@ sub enforce
 		my $endings = $missing < $heat ? $missing : $heat;
 		my $before = $self->totals;
 		my @hindrances = ($self->start_freezing, $self->start_watching($watcher));
-		my $seen = $self->race($kind, $figures, $endings, 30 + int($endings / 20));
+		my $so_far = $figures->{decisions};
+		my $seen = $self->race($kind, $figures, $endings, 10 + int($endings / 20));
 
 		RaceServer::stop(@hindrances);
 		$seen->{log} = $self->read_log($seen->{log_began});
 		RaceJudge::judge_endings($kind, $seen, $figures);
 		$self->judge_views($kind, $seen, $before, $figures);
-		last if $figures->{wrong} || !$seen->{ended};
+		last if $figures->{wrong} || $figures->{decisions} == $so_far;
 	}
-	RaceJudge::fault($figures, 'unequal', 'nobody is ended any more')
+	RaceJudge::fault($figures, 'unequal', 'nothing is decided any more')
 	  if $figures->{decisions} < $decisions && !$figures->{wrong};
 	$figures->{seconds} = time - $figures->{began};
 	return $figures;
