@@ -26,7 +26,7 @@ my $main = new_node(
 	'restart_after_crash = on',
 	"pg_hygiene.max_events = $MAX_EVENTS",
 	"pg_hygiene.rules = 'application=ends: idle_in_transaction_timeout=10ms;"
-	  . " application=fills: idle_in_transaction_timeout=1ms'");
+	  . " application=fills: idle_action=rollback, idle_in_transaction_timeout=100ms'");
 
 sub file
 {
@@ -50,14 +50,15 @@ sub identity
 sub fill
 {
 	my $asker = client('asks');
+	my @clients = map { client('fills') } 1 .. $FILLERS;
 	my $statement = 0;
 
 	while ($statement < $MAX_EVENTS)
 	{
-		my @clients = map { client('fills') } 1 .. $FILLERS;
-
 		for my $client (@clients)
 		{
+			# one that left the rest of it idle as long again was ended
+			$client = client('fills') unless $client->is_open;
 			my $sql = 'BEGIN; SELECT 1 AS c' . ++$statement % $LEAKS . ', ';
 
 			$client->send_query(
@@ -65,14 +66,15 @@ sub fill
 		}
 		$_->wait_ready for @clients;
 		my $give_up = time + $PostgreSQL::Test::Utils::timeout_default;
-		until ($asker->query('SELECT max(event_id) FROM hygiene.events')
+		until ($asker->query('SELECT rolled_back FROM hygiene.status')
 			->[0]->[0] >= $statement)
 		{
-			die 'not ended in time' if time > $give_up;
+			die 'not rolled back in time' if time > $give_up;
 			usleep(10_000);
 		}
-		$_->close for @clients;
+		$_->try_query('ROLLBACK') for @clients;
 	}
+	$_->close for @clients;
 	return;
 }
 
