@@ -85,6 +85,9 @@ two_passes($node);
 is(scalar(grep { $_->{client}->is_open } @tries), 5, 'nobody is ended');
 configure($node, rules => 'application=orders: connections=5, headroom_min_idle=100ms');
 until_row($node, q{SELECT connections <= 3 FROM hygiene.applications WHERE application_name = 'orders'});
+my $remaining = one(q{SELECT string_agg(pid::text, ' ') FROM hygiene.sessions WHERE application_name = 'orders'});
+$_->wait_closed
+  for grep { !$_->{closed_at} && " $remaining " !~ / $_->{pid} / } map { $_->{client} } @tries;
 is(scalar(grep { $_->{client}->is_open } @tries), 3, 'a full cap in which all are in a transaction makes room by itself');
 leave(@tries);
 
