@@ -90,6 +90,7 @@ my @with = map { cost_of(@$_) } \@commit, \@again, \@unlisten;
 # Each transaction is random, and there are few names, so that they meet.
 srand 13;
 my $session = client('random');
+my $asker = client('asks');
 my @wrong;
 
 sub random_statements
@@ -121,13 +122,13 @@ for (1 .. 300)
 
 	$session->query($_) for split /; /, $text;
 	my $listening = @{ $session->query('SELECT pg_listening_channels()') } > 0;
-	my $seen = $node->safe_psql('postgres',
+	my $seen = $asker->first_row(
 		"SELECT listening::int FROM hygiene.sessions WHERE pid = $session->{pid}");
 	push @wrong, $text if $seen != $listening;
 }
 is_deeply(\@wrong, [],
 	'300 random transactions: the session is seen to listen when it does');
-$session->close;
+$_->close for $session, $asker;
 
 $node->stop;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");

@@ -1,13 +1,13 @@
 
-# 1,000 clients at a time that connect and die at random for a quarter of a
-# minute, in "make test-long" for a minute: no session is forgotten, none is
-# counted twice, and no slot is lost.
+# 1,000 clients at a time that connect and die at random for ten seconds, in
+# "make test-long" for a minute: no session is forgotten, none is counted
+# twice, and no slot is lost.
 
 use PgHygiene;
 use IO::Socket::UNIX;
 use Time::HiRes qw(time);
 
-my $seconds = $ENV{PGH_LONG} ? 60 : 15;
+my $seconds = $ENV{PGH_LONG} ? 60 : 10;
 my $processes = 8;
 my $each = 125;
 my $max_connections = 1040;

@@ -107,7 +107,8 @@ sub settings
 =head2 Keep::library_without_check(folder)
 
 Builds the extension without its check of COMMIT, and puts it beside the other
-libraries of the PostgreSQL that PG_CONFIG names; returns what to preload.
+libraries of the PostgreSQL that PG_CONFIG names; returns what to preload.  What
+is the same is taken from what was built in src, where that has been.
 
 =cut
 
@@ -123,8 +124,16 @@ sub library_without_check
 	system('mkdir', '-p', $copy) == 0
 	  && system('cp', '-r', "$root/src", $copy) == 0
 	  or die "could not copy the sources\n";
-	change("$copy/src/$_", @{ $changes{$_} }) foreach keys %changes;
-	system("gcc -O2 -fPIC -shared -D_GNU_SOURCE -I'$copy/src' -I'$include' -o '$library' \$(find '$copy/src' -name '*.c')") == 0
+	foreach my $file (keys %changes)
+	{
+		change("$copy/src/$file", @{ $changes{$file} });
+		unlink "$copy/src/" . $file =~ s/c$/o/r;
+	}
+	my $compile = "gcc -O2 -fPIC -D_GNU_SOURCE -I. -I'$include' -c -o";
+
+	system("cd '$copy/src' && for file in \$(find . -name '*.c'); do "
+		  . "test -e \${file%c}o || $compile \${file%c}o \$file || exit 1; done && "
+		  . "gcc -shared -o '$library' \$(find . -name '*.o')") == 0
 	  or die "could not build $library\n";
 	return 'pg_hygiene_unchecked';
 }
