@@ -138,7 +138,11 @@ short_tempdir()
 	if [ ${#base} -gt 40 ] || [ ! -w "$base" ]; then
 		base=/tmp
 	fi
-	mktemp -d "$base/pgh.XXXXXX"
+	base=$(mktemp -d "$base/pgh.XXXXXX")
+	# ext4 puts a folder near the one it lies in, and searches long where that
+	# part of the disk is full; it may look for a better one for those in here
+	chattr +T "$base" 2>/dev/null || :
+	echo "$base"
 }
 
 # Does the process that this postmaster.pid names work in its folder?  One that
