@@ -23,16 +23,17 @@
 int			pgh_mode = PGH_MODE_ENFORCE;
 int			pgh_limit_setting[PGH_N_LIMITS];
 int			pgh_connections_per_application;
-int			pgh_headroom;
 int			pgh_warn_at;
 int			pgh_max_events;
 int			pgh_max_applications;
-bool		pgh_exempt_superusers;
 bool		pgh_tell_client;
 bool		pgh_application_families;
-int			pgh_idle_action = PGH_IDLE_TERMINATE;
 bool		pgh_can_roll_back = false;
 
+/* These are asked for by functions. */
+static int	headroom;			/* as set: -1 = automatic */
+static bool exempt_superusers;
+static int	idle_action = PGH_IDLE_TERMINATE;	/* PghIdleAction, as set */
 static char *rules_text;		/* the setting itself; GUC's memory */
 static const PghRuleSet *current_rules; /* GUC's "extra" of rules_text */
 static const PghRuleSet no_rules = {0};
@@ -174,8 +175,8 @@ pgh_published_settings(int *values, char *rules)
 	values[PGH_PUBLISHED_MODE] = pgh_mode;
 	values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION] =
 		pgh_connections_per_application;
-	values[PGH_PUBLISHED_HEADROOM] = pgh_headroom;
-	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = pgh_exempt_superusers;
+	values[PGH_PUBLISHED_HEADROOM] = headroom;
+	values[PGH_PUBLISHED_EXEMPT_SUPERUSERS] = exempt_superusers;
 	values[PGH_PUBLISHED_ADMISSION_WAIT] =
 		pgh_limit_setting[PGH_LIMIT_ADMISSION_WAIT];
 	strlcpy(rules, rules_text, PGH_RULES_TEXT_LEN);
@@ -210,8 +211,8 @@ pgh_use_settings(const int *values, const char *rules)
 	pgh_mode = values[PGH_PUBLISHED_MODE];
 	pgh_connections_per_application =
 		values[PGH_PUBLISHED_CONNECTIONS_PER_APPLICATION];
-	pgh_headroom = values[PGH_PUBLISHED_HEADROOM];
-	pgh_exempt_superusers = values[PGH_PUBLISHED_EXEMPT_SUPERUSERS];
+	headroom = values[PGH_PUBLISHED_HEADROOM];
+	exempt_superusers = values[PGH_PUBLISHED_EXEMPT_SUPERUSERS];
 	pgh_limit_setting[PGH_LIMIT_ADMISSION_WAIT] =
 		values[PGH_PUBLISHED_ADMISSION_WAIT];
 	return true;
@@ -291,8 +292,8 @@ pgh_server_limits(PghLimits *limits)
 		limits->value[i] = pgh_limit_unit(i) == PGH_UNIT_TIME ?
 			(int64) pgh_limit_setting[i] * 1000 : pgh_limit_setting[i];
 	limits->mode = pgh_mode;
-	limits->idle_action = pgh_idle_action;
-	limits->exempt_superusers = pgh_exempt_superusers;
+	limits->idle_action = idle_action;
+	limits->exempt_superusers = exempt_superusers;
 }
 
 void
@@ -329,7 +330,7 @@ pgh_rollback_is_wanted(void)
 	for (int i = 0; i < rules->n; i++)
 		if (rules->rule[i].value[PGH_RULE_IDLE_ACTION] == PGH_IDLE_ROLLBACK)
 			return true;
-	return pgh_idle_action == PGH_IDLE_ROLLBACK;
+	return idle_action == PGH_IDLE_ROLLBACK;
 }
 
 int64
@@ -383,8 +384,8 @@ pgh_shortest_min_idle(void)
 int
 pgh_effective_headroom(void)
 {
-	if (pgh_headroom >= 0)
-		return pgh_headroom;
+	if (headroom >= 0)
+		return headroom;
 	return pgh_automatic_headroom(MaxConnections,
 								  MaxConnections - pgh_reserved_slots());
 }
@@ -420,7 +421,7 @@ define_slots(void)
 	DefineCustomIntVariable("pg_hygiene.headroom",
 							"Sets the number of connection slots to keep free for applications that hold few.",
 							"When no more are free, an application that holds as many as are left is refused, and leaks are ended. -1 means 5 % of max_connections, at least 3, at most a quarter of the usable slots; 0 turns it off.",
-							&pgh_headroom,
+							&headroom,
 							-1, -1, PGH_MAX_SLOTS, PGC_SIGHUP, 0,
 							NULL, assign_headroom, NULL);
 	DefineCustomIntVariable("pg_hygiene.warn_at",
@@ -461,14 +462,14 @@ pgh_define_settings(void)
 	DefineCustomEnumVariable("pg_hygiene.idle_action",
 							 "Selects what a limit on idle transactions ends: the session, or only the transaction.",
 							 "\"terminate\" closes the connection. \"rollback\" keeps it, and the program's next statement fails with the reason; a session that stays idle for the limit once more is terminated.",
-							 &pgh_idle_action,
+							 &idle_action,
 							 PGH_IDLE_TERMINATE, idle_action_options,
 							 PGC_SIGHUP, 0, NULL, assign_other, NULL);
 	define_slots();
 	DefineCustomBoolVariable("pg_hygiene.exempt_superusers",
 							 "Exempts superusers from all limits.",
 							 "They are counted, but never refused or ended.",
-							 &pgh_exempt_superusers,
+							 &exempt_superusers,
 							 true, PGC_SIGHUP, 0,
 							 NULL, assign_exempt_superusers, NULL);
 	DefineCustomBoolVariable("pg_hygiene.tell_client",

@@ -24,14 +24,11 @@
 extern int	pgh_mode;			/* PghMode */
 extern int	pgh_limit_setting[PGH_N_LIMITS];	/* milliseconds, or ids */
 extern int	pgh_connections_per_application;
-extern int	pgh_headroom;		/* as set: -1 = automatic */
 extern int	pgh_warn_at;		/* percent */
 extern int	pgh_max_events;
 extern int	pgh_max_applications;
-extern bool pgh_exempt_superusers;
 extern bool pgh_tell_client;
 extern bool pgh_application_families;
-extern int	pgh_idle_action;	/* PghIdleAction, as set */
 
 /*
  * Can a transaction be ended without its session on this server?  Set once,

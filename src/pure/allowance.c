@@ -13,8 +13,15 @@
 
 #define HOUR (INT64_C(3600) * 1000000)
 
-const PghAllowed pgh_observed_of_one = {50, HOUR};
-const PghAllowed pgh_observed_of_all = {200, HOUR / 8};
+/*
+ * Of what one limit would have done to one application so many are recorded
+ * one by one, then one an hour; and of all of them together so many, then
+ * eight an hour.  So a week is at most 200 + 7 * 24 * 8 = 1544 events, and the
+ * first ones of each: less than the 2000 that the ring has, 400 of which may
+ * be refusals.
+ */
+static const PghAllowed observed_of_one = {50, HOUR};
+static const PghAllowed observed_of_all = {200, HOUR / 8};
 
 /* How far off the moment is; after the clock was set back, as if none was. */
 static PghTime
@@ -50,10 +57,10 @@ pgh_observed_is_recorded(PghAllowance *one, PghAllowance *all, PghTime now)
 {
 	bool		first = one->whole_at == 0;
 
-	if (!first && (!pgh_allowance_has(one, &pgh_observed_of_one, now) ||
-				   !pgh_allowance_has(all, &pgh_observed_of_all, now)))
+	if (!first && (!pgh_allowance_has(one, &observed_of_one, now) ||
+				   !pgh_allowance_has(all, &observed_of_all, now)))
 		return false;
-	pgh_allowance_use(one, &pgh_observed_of_one, now);
-	pgh_allowance_use(all, &pgh_observed_of_all, now);
+	pgh_allowance_use(one, &observed_of_one, now);
+	pgh_allowance_use(all, &observed_of_all, now);
 	return true;
 }

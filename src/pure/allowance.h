@@ -44,16 +44,6 @@ extern void pgh_allowance_use(PghAllowance *allowance,
  */
 
 /*
- * Of what one limit would have done to one application so many are recorded
- * one by one, then one an hour; and of all of them together so many, then
- * eight an hour.  So a week is at most 200 + 7 * 24 * 8 = 1544 events, and the
- * first ones of each: less than the 2000 that the ring has, 400 of which may
- * be refusals.
- */
-extern const PghAllowed pgh_observed_of_one;
-extern const PghAllowed pgh_observed_of_all;
-
-/*
  * Is one more to be recorded?  The first of an application and limit always
  * is.  "one" is its allowance, "all" that of all of them.
  */

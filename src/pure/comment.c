@@ -114,8 +114,15 @@ find_value(const char *at, const char *end, const char *key)
 	return NULL;
 }
 
-bool
-pgh_find_tag(const char *query, const char *key, char *out, size_t size)
+/*
+ * The value of a tag as sqlcommenter writes them: a comment that holds
+ * key='value' pairs with commas between them, values with %20 and the like.
+ * Of several the first counts.  Writes at most "size" bytes with the
+ * terminator; control characters become "?".  False when there is no such
+ * tag, or the text ends within it.
+ */
+static bool
+find_tag(const char *query, const char *key, char *out, size_t size)
 {
 	const char *at = query;
 
@@ -141,7 +148,7 @@ find_one(const char *query, const char *const *keys, size_t n, char *out,
 		 size_t size)
 {
 	for (size_t i = 0; i < n; i++)
-		if (pgh_find_tag(query, keys[i], out, size))
+		if (find_tag(query, keys[i], out, size))
 			return true;
 	return false;
 }
@@ -169,15 +176,15 @@ pgh_find_source(const char *query, char *out, size_t size)
 			append(out, size, ':', second);
 		return true;
 	}
-	if (pgh_find_tag(query, "route", out, size))
+	if (find_tag(query, "route", out, size))
 		return true;
-	if (pgh_find_tag(query, "controller", out, size))
+	if (find_tag(query, "controller", out, size))
 	{
-		if (pgh_find_tag(query, "action", second, sizeof(second)))
+		if (find_tag(query, "action", second, sizeof(second)))
 			append(out, size, '#', second);
 		return true;
 	}
-	return pgh_find_tag(query, "action", out, size);
+	return find_tag(query, "action", out, size);
 }
 
 /* "00-<32 digits>-<16 digits>-<2 digits>" */
@@ -188,7 +195,7 @@ pgh_find_trace(const char *query, char out[PGH_TRACE_ID_LEN])
 	size_t		n = 0;
 
 	out[0] = '\0';
-	if (!pgh_find_tag(query, "traceparent", parent, sizeof(parent)) ||
+	if (!find_tag(query, "traceparent", parent, sizeof(parent)) ||
 		strlen(parent) < 36 || parent[2] != '-' || parent[35] != '-')
 		return false;
 	for (; n < PGH_TRACE_ID_LEN - 1; n++)

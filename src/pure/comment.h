@@ -15,18 +15,9 @@
 #include <stddef.h>
 
 /*
- * The value of a tag as sqlcommenter writes them: a comment that holds
- * key='value' pairs with commas between them, values with %20 and the like.
- * Of several the first counts.  Writes at most "size" bytes with the
- * terminator; control characters become "?".  False when there is no such
- * tag, or the text ends within it.
- */
-extern bool pgh_find_tag(const char *query, const char *key, char *out,
-						 size_t size);
-
-/*
  * Where in the program a statement comes from, by its tags: file and line,
- * else the route, the controller with the action, or one of them.  As above.
+ * else the route, the controller with the action, or one of them.  Writes at
+ * most "size" bytes with the terminator; false when no tag tells.
  */
 extern bool pgh_find_source(const char *query, char *out, size_t size);
 

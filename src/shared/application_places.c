@@ -189,8 +189,8 @@ pgh_place_note_others(void)
 }
 
 /* What a resting application has counted is the others' from now on. */
-void
-pgh_place_take_back(uint32 index)
+static void
+take_back(uint32 index)
 {
 	PghApplication *app = &pgh_applications[index];
 
@@ -219,7 +219,7 @@ make_room(void)
 	uint32		index = pgh_place_dispensable();
 
 	if (index != 0)
-		pgh_place_take_back(index);
+		take_back(index);
 	return index != 0;
 }
 
@@ -271,9 +271,9 @@ pgh_places_trim(void)
 	const PghResting *newcomers = &table->resting[REST_NEWCOMER];
 
 	if (refused->n > PGH_RESTING_REFUSED)
-		pgh_place_take_back(refused->oldest);
+		take_back(refused->oldest);
 	if (newcomers->n > PGH_RESTING_NEWCOMERS)
-		pgh_place_take_back(newcomers->oldest);
+		take_back(newcomers->oldest);
 }
 
 /* It is the place of one that was refused before, or one that is left over. */

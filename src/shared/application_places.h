@@ -60,9 +60,6 @@ extern void pgh_place_give_back(uint32 index);
 /* The same when everything of "from" counts in "to": its id does, too. */
 extern void pgh_place_give_up(uint32 from, uint32 to);
 
-/* Take one back that rests: what it has counted is the others' then. */
-extern void pgh_place_take_back(uint32 index);
-
 /* The one that is taken back next; 0 = none rests. */
 extern uint32 pgh_place_dispensable(void);
 

@@ -149,8 +149,13 @@ pgh_behaviour_read(uint32 application, PghBehaviour *copy)
 	return (application == 0 || room != 0) && !pgh_behaviour_is_empty(copy);
 }
 
-void
-pgh_behaviour_move(uint32 into, uint32 from)
+/*
+ * What was known of "from" is known of "into" from now on, and its room is
+ * free: the two have become one, or "from" has lost its place in the table of
+ * names.
+ */
+static void
+move_behaviour(uint32 into, uint32 from)
 {
 	uint32		room;
 
@@ -195,7 +200,7 @@ init_behaviour(void *area)
 	at += MAXALIGN(count_rooms() * sizeof(uint32));
 	behaviours = (PghBehaviour *) at;
 	rooms->n_taken = 1;
-	pgh_place_moved = pgh_behaviour_move;
+	pgh_place_moved = move_behaviour;
 }
 
 /* All begin anew, and those that are there keep their rooms. */

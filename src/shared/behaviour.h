@@ -67,11 +67,4 @@ extern PghLike pgh_behaviour_like(uint32 application, Oid roleid,
 /* Copy what is known; false when there is nothing. */
 extern bool pgh_behaviour_read(uint32 application, PghBehaviour *copy);
 
-/*
- * What was known of "from" is known of "into" from now on, and its room is
- * free: the two have become one, or "from" has lost its place in the table of
- * names.
- */
-extern void pgh_behaviour_move(uint32 into, uint32 from);
-
 #endif							/* PGH_SHARED_BEHAVIOUR_H */

@@ -207,15 +207,6 @@ pgh_request_accepted(PghSlot *slot)
 }
 
 bool
-pgh_request_is_leaving(PghSlot *slot)
-{
-	PghAction	action = slot->request.decision.action;
-
-	return pgh_request_accepted(slot) &&
-		(action == PGH_ACTION_TERMINATE || action == PGH_ACTION_EVICT);
-}
-
-bool
 pgh_request_cancelling(PghSlot *slot)
 {
 	PghRequestState state = pg_atomic_read_u32(&slot->request_state);

@@ -47,9 +47,6 @@ extern void pgh_request_answer_recall(PghSlot *slot, bool in_time);
 /* Has this backend accepted a request that has not ended yet? */
 extern bool pgh_request_accepted(PghSlot *slot);
 
-/* And will the session end by it?  Then it is as good as gone. */
-extern bool pgh_request_is_leaving(PghSlot *slot);
-
 /* Is that a cancel, perhaps one that is being asked for once more? */
 extern bool pgh_request_cancelling(PghSlot *slot);
 
