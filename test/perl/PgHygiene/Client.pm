@@ -27,7 +27,7 @@ timestamps come from, so that both sides can be compared.
 Fields that tests read: pid; sent_at and replied_at, of the last statement;
 told_at and closed_at, of the end; error, the last ErrorResponse as a hash of
 its fields by their letters (S, C, M, D, H); errors, all since the last
-statement was sent, and notices, all: arrays of such hashes; tags, the command
+statement was sent or the last words were heard, and notices, all: arrays of such hashes; tags, the command
 tags since the last statement was sent; status, what ReadyForQuery said last: I,
 T or E.
 
@@ -486,11 +486,14 @@ sub _begin_request
 	my ($self) = @_;
 
 	$self->{rows} = [];
+	$self->{tags} = [];
+	$self->{sent_at} = time;
+
+	# Last words stay, for they may be heard before the socket is closed.
+	return if $self->{told_at};
 	$self->{error} = undef;
 	$self->{failed} = undef;
 	$self->{errors} = [];
-	$self->{tags} = [];
-	$self->{sent_at} = time;
 	return;
 }
 
