@@ -68,7 +68,7 @@ use Time::HiRes ();
 
 our @EXPORT = (
 	qw(new_node client one of_session session last_words
-	  until_row two_passes wait_for wait_log log_position
+	  until_row until_waiting two_passes outlives wait_for wait_log log_position
 	  configure outcomes worker_pid processes_gone earlier_version),
 	grep { /^\w/ } @Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
@@ -220,6 +220,42 @@ sub until_row
 	croak "did not happen in time: $query"
 	  unless _poll($node, 'postgres', $query, $expected);
 	return;
+}
+
+=pod
+
+=head2 until_waiting(node, clients...)
+
+Waits until all of these clients wait for a lock.
+
+=head2 outlives(node, client, milliseconds)
+
+Waits until the client's session is gone, or has been in its state for so long
+and the worker has looked twice since; true if it is still there.
+
+=cut
+
+sub until_waiting
+{
+	my ($node, @clients) = @_;
+
+	until_row(
+		$node,
+		"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN ("
+		  . join(',', map { $_->{pid} } @clients) . ')',
+		scalar @clients);
+	return;
+}
+
+sub outlives
+{
+	my ($node, $client, $ms) = @_;
+
+	until_row($node,
+		"SELECT count(*) FROM hygiene.sessions WHERE pid = $client->{pid} AND state_age <= '$ms ms'",
+		'0');
+	two_passes($node);
+	return $client->is_open;
 }
 
 # A superuser's connection as psql has it, without the process.

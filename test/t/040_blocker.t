@@ -42,18 +42,6 @@ sub waiter
 	return $waiter;
 }
 
-sub until_waiting
-{
-	my (@waiters) = @_;
-
-	until_row(
-		$node,
-		"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN ("
-		  . join(',', map { $_->{pid} } @waiters) . ')',
-		scalar @waiters);
-	return;
-}
-
 sub event
 {
 	my ($columns, $client) = @_;
@@ -90,19 +78,6 @@ sub check_ended
 	return;
 }
 
-# Wait until a session has been in its state for so many milliseconds and the
-# worker has looked twice since; true if it is still there.
-sub outlives
-{
-	my ($client, $ms) = @_;
-
-	until_row($node,
-		"SELECT count(*) FROM hygiene.sessions WHERE pid = $client->{pid} AND state_age <= '$ms ms'",
-		'0');
-	two_passes($node);
-	return $client->is_open;
-}
-
 #
 # The kinds of locks.
 #
@@ -126,7 +101,7 @@ for my $kind (@kinds)
 # Counted from when it went idle, and only if somebody waits.
 #
 my $holder = client('holder', 'BEGIN', 'UPDATE t SET n = 1 WHERE i = 3');
-ok(outlives($holder, 700), 'nobody waits: it stays');
+ok(outlives($node, $holder, 700), 'nobody waits: it stays');
 is(of_session('blocking, limit_name', $holder),
 	'0|idle_in_transaction_timeout', 'nobody waits: hygiene.sessions');
 
@@ -135,7 +110,7 @@ my $best;
 for my $try (1 .. $TRIES)
 {
 	$holder ||= client('holder', 'BEGIN', 'UPDATE t SET n = 1 WHERE i = 3');
-	outlives($holder, 400);
+	outlives($node, $holder, 400);
 	my $waiter = waiter('UPDATE t SET n = 2 WHERE i = 3');
 
 	check_ended('past the limit', $holder, $waiter);
@@ -151,7 +126,7 @@ cmp_ok($best, '<', 1.2, 'past the limit: ended within a second of the waiter');
 $holder = client('holder', 'BEGIN', 'LOCK TABLE u');
 $holder->send_query('SELECT pg_sleep(1.5)');
 my @waiters = map { waiter('SELECT count(*) FROM u') } 1 .. 3;
-until_waiting(@waiters);
+until_waiting($node, @waiters);
 is(of_session('state, limit_name, blocking', $holder),
 	'active||3', 'at work: no limit');
 $holder->wait_ready;
@@ -164,7 +139,7 @@ check_ended('idle after work, three wait', $holder, @waiters);
 configure($node, idle_blocker_timeout => '20min', idle_in_transaction_timeout => '30min');
 $holder = client('holder', 'BEGIN', 'UPDATE t SET n = 1 WHERE i = 3');
 @waiters = map { waiter('UPDATE t SET n = 2 WHERE i = 3') } 1 .. 3;
-until_waiting(@waiters);
+until_waiting($node, @waiters);
 is( of_session(
 		"blocking >= 1, limit_name, limit_setting, ends_in BETWEEN '18 min' AND '20 min'",
 		$holder),
@@ -199,7 +174,7 @@ my $middle = client('middle', 'BEGIN', 'UPDATE t SET n = 1 WHERE i = 6');
 $middle->send_query('UPDATE t SET n = 1 WHERE i = 5; COMMIT');
 my $end = client('end');
 $end->send_query('UPDATE t SET n = 1 WHERE i = 6');
-until_waiting($middle, $end);
+until_waiting($node, $middle, $end);
 check_ended('chain', $root, $middle, $end);
 is(event('count(*)', $middle) . event('count(*)', $end), '00', 'chain: no event of theirs');
 
@@ -215,7 +190,7 @@ until_row($node,
 is(of_session('exempt, blocking', $root), 'rule 1|2', 'an exempt root is seen');
 is(of_session('state, blocking, limit_name', $middle),
 	'active|1|', 'one that waits is not idle');
-ok(outlives($middle, 1200) && $root->is_open && $end->is_open,
+ok(outlives($node, $middle, 1200) && $root->is_open && $end->is_open,
 	'an exempt root, and those behind it, stay');
 $root->query('COMMIT');
 $middle->wait_ready;
@@ -230,7 +205,7 @@ $holder = client('holder', 'SELECT pg_advisory_lock(3)');
 $waiter = waiter('SELECT pg_advisory_lock(3)');
 until_row($node,
 	"SELECT blocking FROM hygiene.sessions WHERE pid = $holder->{pid}", '1');
-ok(outlives($holder, 1000), 'an idle session that blocks outside a transaction stays');
+ok(outlives($node, $holder, 1000), 'an idle session that blocks outside a transaction stays');
 $holder->query('SELECT pg_advisory_unlock(3)');
 $waiter->wait_ready;
 $_->close for $holder, $waiter;
@@ -243,7 +218,7 @@ $holder = client('holder', 'BEGIN', 'UPDATE t SET n = 1 WHERE i = 7');
 $waiter = client('waiter', "SET lock_timeout = '300ms'");
 $waiter->try_query('UPDATE t SET n = 2 WHERE i = 7');
 is($waiter->{error}->{C}, '55P03', 'a waiter gives up');
-ok(outlives($holder, 2700), 'and the holder stays');
+ok(outlives($node, $holder, 2700), 'and the holder stays');
 $_->close for $holder, $waiter;
 configure($node, idle_blocker_timeout => '300ms');
 
@@ -272,7 +247,7 @@ for (1 .. 5 * $TRIES)
 	if (!$holder->{closed_at})
 	{
 		$tries++;
-		ok(outlives($holder, 500),
+		ok(outlives($node, $holder, 500),
 			"nobody waited for the next transaction, try $tries");
 	}
 	$_->close for $holder, $waiter;

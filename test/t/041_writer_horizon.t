@@ -46,19 +46,6 @@ sub burn
 	return;
 }
 
-# Wait until a session has been in its state for so many milliseconds and the
-# worker has looked twice since; true if it is still there.
-sub outlives
-{
-	my ($where, $client, $ms) = @_;
-
-	until_row($where,
-		"SELECT count(*) FROM hygiene.sessions WHERE pid = $client->{pid} AND state_age <= '$ms ms'",
-		'0');
-	two_passes($where);
-	return $client->is_open;
-}
-
 #
 # What a transaction holds: statements, whether they have written, and
 # whether VACUUM is held back.

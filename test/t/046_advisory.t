@@ -12,18 +12,6 @@ my $node = new_node('main', 'max_connections = 200');
 
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 
-sub until_waiting
-{
-	my (@waiters) = @_;
-
-	until_row(
-		$node,
-		"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid IN ("
-		  . join(',', map { $_->{pid} } @waiters) . ')',
-		scalar @waiters);
-	return;
-}
-
 sub waiter
 {
 	my ($sql, @options) = @_;
@@ -48,7 +36,7 @@ for my $i (1 .. $LEADERS)
 	push @leaders, client('leader', @lock);
 	push @standbys, waiter("SELECT pg_advisory_lock($i)");
 }
-until_waiting(@standbys);
+until_waiting($node, @standbys);
 until_row($node,
 	"SELECT count(*) FROM hygiene.sessions WHERE application_name = 'leader' AND state_age > '1 s'",
 	$LEADERS);
@@ -154,9 +142,9 @@ $node->safe_psql('postgres', 'CREATE TABLE t (i int); ALTER TABLE t OWNER TO app
 my $reader = client('reader', 'BEGIN', 'SELECT * FROM t');
 my $other = client('other reader', 'BEGIN', 'SELECT * FROM t');
 my $alter = waiter('ALTER TABLE t ADD j int');
-until_waiting($alter);
+until_waiting($node, $alter);
 my @readers = map { waiter('SELECT count(*) FROM t') } 1 .. 50;
-until_waiting($alter, @readers);
+until_waiting($node, $alter, @readers);
 is(of_session('blocking', $reader), '51', 'an idle reader: all hang on it');
 is(of_session('blocking', $other), '51', 'and on the other one');
 is(of_session('blocking', $alter), '50', 'who waits has its own behind it');

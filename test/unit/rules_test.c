@@ -105,31 +105,20 @@ read_identity(char *s, PghIdentity *who)
 	}
 }
 
-static bool
-skip_words(const char **s, const char *words)
-{
-	size_t		len = strlen(words);
-
-	if (strncmp(*s, words, len) != 0)
-		return false;
-	*s += len;
-	return true;
-}
-
 static void
 read_state(const char **s, PghFacts *facts)
 {
-	if (skip_words(s, "starting"))
+	if (table_skip(s, "starting"))
 		facts->state = PGH_STATE_UNKNOWN;
-	else if (skip_words(s, "hidden"))
+	else if (table_skip(s, "hidden"))
 		facts->state = PGH_STATE_DISABLED;
-	else if (skip_words(s, "active "))
+	else if (table_skip(s, "active "))
 		facts->state = PGH_STATE_ACTIVE;
-	else if (skip_words(s, "idle in transaction "))
+	else if (table_skip(s, "idle in transaction "))
 		facts->state = PGH_STATE_IDLE_IN_TRANSACTION;
-	else if (skip_words(s, "aborted "))
+	else if (table_skip(s, "aborted "))
 		facts->state = PGH_STATE_IDLE_IN_TRANSACTION_ABORTED;
-	else if (skip_words(s, "idle "))
+	else if (table_skip(s, "idle "))
 		facts->state = PGH_STATE_IDLE;
 	else
 		tap_bail_out("not a state", *s);
@@ -149,57 +138,57 @@ read_facts(const char *s, PghFacts *facts)
 
 	memset(facts, 0, sizeof(*facts));
 	read_state(&s, facts);
-	while (skip_words(&s, ", "))
+	while (table_skip(&s, ", "))
 	{
-		if (skip_words(&s, "transaction "))
+		if (table_skip(&s, "transaction "))
 			facts->xact_start = NOW - read_time(s, &s);
-		else if (skip_words(&s, "cancelled "))
+		else if (table_skip(&s, "cancelled "))
 			facts->cancelled_at = NOW - read_time(s, &s);
-		else if (skip_words(&s, "session "))
+		else if (table_skip(&s, "session "))
 			facts->backend_start = NOW - read_time(s, &s);
-		else if (skip_words(&s, "pid "))
+		else if (table_skip(&s, "pid "))
 		{
 			facts->pid = (int32_t) strtol(s, &end, 10);
 			s = end;
 		}
-		else if (skip_words(&s, "blocking "))
+		else if (table_skip(&s, "blocking "))
 		{
 			facts->blocking = (int32_t) strtol(s, &end, 10);
 			s = end;
 		}
-		else if (skip_words(&s, "xmin "))
+		else if (table_skip(&s, "xmin "))
 		{
 			facts->xmin_age = (uint32_t) strtoul(s, &end, 10);
 			s = end;
 		}
-		else if (skip_words(&s, "rolled back for idle_in_transaction_timeout"))
+		else if (table_skip(&s, "rolled back for idle_in_transaction_timeout"))
 			facts->rolled_back_for = PGH_LIMIT_IDLE_IN_TRANSACTION;
-		else if (skip_words(&s, "rolled back for idle_blocker_timeout"))
+		else if (table_skip(&s, "rolled back for idle_blocker_timeout"))
 			facts->rolled_back_for = PGH_LIMIT_IDLE_BLOCKER;
-		else if (skip_words(&s, "rolled back for idle_writer_timeout"))
+		else if (table_skip(&s, "rolled back for idle_writer_timeout"))
 			facts->rolled_back_for = PGH_LIMIT_IDLE_WRITER;
-		else if (skip_words(&s, "rolled back for horizon_limit"))
+		else if (table_skip(&s, "rolled back for horizon_limit"))
 			facts->rolled_back_for = PGH_LIMIT_HORIZON;
-		else if (skip_words(&s, "open"))
+		else if (table_skip(&s, "open"))
 			facts->open = true;
-		else if (skip_words(&s, "wrote"))
+		else if (table_skip(&s, "wrote"))
 			facts->wrote = true;
-		else if (skip_words(&s, "superuser"))
+		else if (table_skip(&s, "superuser"))
 			facts->superuser = true;
-		else if (skip_words(&s, "listening"))
+		else if (table_skip(&s, "listening"))
 			facts->listening = true;
-		else if (skip_words(&s, "wanted "))
+		else if (table_skip(&s, "wanted "))
 			facts->advisory_since = NOW - read_time(s, &s);
-		else if (skip_words(&s, "unsure of client "))
+		else if (table_skip(&s, "unsure of client "))
 		{
 			facts->client_since = NOW - read_time(s, &s);
 			facts->client_unsure = true;
 		}
-		else if (skip_words(&s, "client "))
+		else if (table_skip(&s, "client "))
 			facts->client_since = NOW - read_time(s, &s);
-		else if (skip_words(&s, "advisory"))
+		else if (table_skip(&s, "advisory"))
 			facts->advisory = true;
-		else if (skip_words(&s, "in backup"))
+		else if (table_skip(&s, "in backup"))
 			facts->in_backup = true;
 		else
 			break;
@@ -221,26 +210,26 @@ read_server_wide(const char *s, PghLimits *limits)
 	{
 		int			i;
 
-		if (skip_words(&s, "defaults"))
+		if (table_skip(&s, "defaults"))
 			continue;
-		if (skip_words(&s, "exempt_superusers=off"))
+		if (table_skip(&s, "exempt_superusers=off"))
 		{
 			limits->exempt_superusers = false;
 			continue;
 		}
-		if (skip_words(&s, "mode=observe"))
+		if (table_skip(&s, "mode=observe"))
 		{
 			limits->mode = PGH_MODE_OBSERVE;
 			continue;
 		}
-		if (skip_words(&s, "idle_action=rollback"))
+		if (table_skip(&s, "idle_action=rollback"))
 		{
 			limits->idle_action = PGH_IDLE_ROLLBACK;
 			continue;
 		}
 		for (i = 0; i < PGH_N_LIMITS; i++)
 			if (pgh_limit_is_setting((PghLimit) i) &&
-				skip_words(&s, pgh_limit_name((PghLimit) i)))
+				table_skip(&s, pgh_limit_name((PghLimit) i)))
 				break;
 		if (i == PGH_N_LIMITS || *s++ != '=')
 			tap_bail_out("not a setting", s);
@@ -251,7 +240,7 @@ read_server_wide(const char *s, PghLimits *limits)
 		}
 		else
 			limits->value[i] = read_time(s, &s);
-	} while (skip_words(&s, ", "));
+	} while (table_skip(&s, ", "));
 	if (*s != '\0')
 		tap_bail_out("not a setting", s);
 }

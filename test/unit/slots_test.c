@@ -46,17 +46,6 @@ for_each_row(const char *path, int n_fields, void (*test) (char **field))
 	tap_ok(current.rows > 20, "%s was read", path);
 }
 
-static bool
-skip_words(const char **s, const char *words)
-{
-	size_t		len = strlen(words);
-
-	if (strncmp(*s, words, len) != 0)
-		return false;
-	*s += len;
-	return true;
-}
-
 static int32_t
 read_int(const char **s)
 {
@@ -91,35 +80,35 @@ read_newcomer(const char *s, PghNewcomer *newcomer)
 	newcomer->headroom = 5;
 	do
 	{
-		if (skip_words(&s, "available "))
+		if (table_skip(&s, "available "))
 			newcomer->available = read_int(&s);
-		else if (skip_words(&s, "headroom "))
+		else if (table_skip(&s, "headroom "))
 			newcomer->headroom = read_int(&s);
-		else if (skip_words(&s, "held "))
+		else if (table_skip(&s, "held "))
 			newcomer->held = read_int(&s);
-		else if (skip_words(&s, "newcomers "))
+		else if (table_skip(&s, "newcomers "))
 			newcomer->newcomers = read_int(&s);
-		else if (skip_words(&s, "per application "))
+		else if (table_skip(&s, "per application "))
 			newcomer->per_application = read_int(&s);
-		else if (skip_words(&s, "kept "))
+		else if (table_skip(&s, "kept "))
 		{
 			newcomer->kept_for_others = read_int(&s);
-			if (skip_words(&s, " by rule "))
+			if (table_skip(&s, " by rule "))
 				newcomer->reserve_rule = read_int(&s);
 		}
-		else if (skip_words(&s, "cap of rule "))
+		else if (table_skip(&s, "cap of rule "))
 			newcomer->cap_rule = read_int(&s);
-		else if (skip_words(&s, "rate of rule "))
+		else if (table_skip(&s, "rate of rule "))
 			newcomer->rate_rule = read_int(&s);
-		else if (skip_words(&s, "reserve"))
+		else if (table_skip(&s, "reserve"))
 			newcomer->has_reserve = true;
-		else if (skip_words(&s, "privileged"))
+		else if (table_skip(&s, "privileged"))
 			newcomer->may_use_reserved = true;
-		else if (skip_words(&s, "keeps its slot"))
+		else if (table_skip(&s, "keeps its slot"))
 			newcomer->keeps_slot = true;
 		else
 			bad_row("not a fact about a newcomer");
-	} while (skip_words(&s, ", "));
+	} while (table_skip(&s, ", "));
 	if (*s != '\0')
 		bad_row("not a fact about a newcomer");
 }
@@ -175,23 +164,23 @@ read_shortage(const char *s, PghShortage *shortage)
 	cap_limit = 0;
 	do
 	{
-		if (skip_words(&s, "available "))
+		if (table_skip(&s, "available "))
 			shortage->available = read_int(&s);
-		else if (skip_words(&s, "headroom "))
+		else if (table_skip(&s, "headroom "))
 			shortage->headroom = read_int(&s);
-		else if (skip_words(&s, "min_idle "))
+		else if (table_skip(&s, "min_idle "))
 		{
 			min_idle = read_seconds(&s);
-			(void) skip_words(&s, "s");
-			min_idle_by_rule = skip_words(&s, " by rule");
+			(void) table_skip(&s, "s");
+			min_idle_by_rule = table_skip(&s, " by rule");
 		}
-		else if (skip_words(&s, "cap "))
+		else if (table_skip(&s, "cap "))
 			cap_limit = read_int(&s);
-		else if (skip_words(&s, "refused"))
+		else if (table_skip(&s, "refused"))
 			shortage->refused_lately = true;
 		else
 			bad_row("not a fact about the shortage");
-	} while (skip_words(&s, ", "));
+	} while (table_skip(&s, ", "));
 	if (*s != '\0')
 		bad_row("not a fact about the shortage");
 }
@@ -289,19 +278,19 @@ read_session(char *word, int32_t application)
 	candidate.min_idle_by_rule = min_idle_by_rule;
 	if (*s >= '0' && *s <= '9')
 		candidate.state_start -= read_seconds(&s);
-	if (skip_words(&s, "@"))
+	if (table_skip(&s, "@"))
 	{
 		each = *s == '+';
 		like.role = *s++;
 	}
-	if (skip_words(&s, "="))
+	if (table_skip(&s, "="))
 		like.statement = *s++;
-	if (skip_words(&s, "+"))
+	if (table_skip(&s, "+"))
 		candidate.outlook = PGH_OUTLOOK_RETURNS;
-	else if (skip_words(&s, "-"))
+	else if (table_skip(&s, "-"))
 		candidate.outlook = PGH_OUTLOOK_LOST;
-	candidate.untouchable = skip_words(&s, "!");
-	if (skip_words(&s, "*"))
+	candidate.untouchable = table_skip(&s, "!");
+	if (table_skip(&s, "*"))
 		times = read_int(&s);
 	if (*s != '\0')
 		bad_row("not a session");

@@ -60,6 +60,18 @@ table_trim(char *s)
 	return s;
 }
 
+/* Go beyond these words if they come next. */
+static inline bool
+table_skip(const char **s, const char *words)
+{
+	size_t		len = strlen(words);
+
+	if (strncmp(*s, words, len) != 0)
+		return false;
+	*s += len;
+	return true;
+}
+
 static inline void
 table_unescape(char *s)
 {
