@@ -86,8 +86,10 @@ Lets all programs go on to their ends.
 =head2 pauses(application)
 
 What its clients have seen, of a second or more: an array of hashes with
-C<length>, C<resumed> (the client came back), C<ended> (the server ended it)
-and C<comes_back> (the client would have).
+C<length>, C<resumed> (the client came back; then C<at_most> is how long it can
+have been for the server, which knows earlier that a statement is over, and
+later that the next has come), C<ended> (the server ended it) and C<comes_back>
+(the client would have).
 
 =cut
 
@@ -131,6 +133,7 @@ sub _begin
 		application => $session->{application})
 	  if !$session->{client} || $session->{client}{closed_at};
 	$session->{client}->query('BEGIN; SELECT 1');
+	$session->{sent} = $session->{client}{sent_at};
 	$session->{since} = $session->{client}{replied_at};
 	$session->{comes_back} = $pause > 0;
 	$session->{until} = $session->{since} + abs $pause;
@@ -158,6 +161,7 @@ sub _go_on
 		$pause{resumed} = !$client->{closed_at};
 		$pause{ended} = !!$client->{closed_at};
 		$pause{length} = $client->{sent_at} - $session->{since};
+		$pause{at_most} = $client->{replied_at} - $session->{sent} if $pause{resumed};
 	}
 	else
 	{
