@@ -255,16 +255,13 @@ nobody_is_left('after each way to go');
 {
 	local $ENV{PGPASSWORD} = 'wrong';
 	local $ENV{PGAPPNAME} = 'guesser';
-	my ($status, undef, $stderr) =
-	  $node->psql('postgres', 'SELECT 1', extra_params => [ '-U', 'secret' ]);
+	my @psql = ('psql', '-XAt', '-d', $node->connstr('postgres'), '-U', 'secret', '-c', 'SELECT 1');
+	my (undef, $stderr) = run_command(\@psql);
 
-	is($status, 2, 'a wrong password');
+	is($? >> 8, 2, 'a wrong password');
 	like($stderr, qr/password authentication failed/, 'is refused');
 	$ENV{PGPASSWORD} = 'right';
-	is( scalar $node->psql('postgres', 'SELECT 1',
-			extra_params => [ '-U', 'secret' ]),
-		0,
-		'the right one is not');
+	is((run_command(\@psql))[0], '1', 'the right one is not');
 }
 is( one(q{SELECT coalesce(sum(opened), 0) FROM hygiene.applications
 		WHERE application_name = 'guesser'}),

@@ -225,7 +225,8 @@ $node = new_node('worst', 'max_connections = 12', "pg_hygiene.mode = 'observe'")
 my $boss = one('SELECT current_user');
 my @worst = map { client('orders', 'BEGIN', 'SELECT 1') } 1 .. 9;
 push @worst, map { client('admin', user => $boss, 'BEGIN', 'SELECT 1') } 1 .. 3;
-isnt($node->psql('postgres', 'SELECT 1'), 0, 'nobody gets in, not even a superuser');
+ok(!run_log([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'SELECT 1' ]),
+	'nobody gets in, not even a superuser');
 
 my $began = time;
 my @lines = grep { /^\$ / } commands('The worst: nobody gets in');

@@ -395,7 +395,7 @@ do
   } until $healthy[-1]->{closed_at} || time > $give_up;
 is_deeply([ told($healthy[-1]) ], ['FATAL no more connections allowed (max_client_conn)'],
 	'and PgBouncer refuses a healthy program');
-note 'without, psql: ' . ($node->psql('postgres', 'SELECT 1', connstr => $bouncer->connstr))[2];
+note 'without, psql: ' . (run_command([ 'psql', '-X', '-d', $bouncer->connstr, '-c', 'SELECT 1' ]))[1];
 $program->{run}->finish;
 $bouncer->stop;
 
