@@ -62,9 +62,9 @@ is( one(
 		WHERE value IS NOT NULL AND rule IS NULL}),
 	'* w* web?', 'a value without a rule, where a rule would be about others');
 is( one(
-		q{SELECT rule FROM hygiene.suggest()
+		q{SELECT rule = 'application=web-*: idle_in_transaction_timeout=' || value FROM hygiene.suggest()
 		WHERE application_name = 'web-*' AND setting = 'idle_in_transaction_timeout'}),
-	'application=web-*: idle_in_transaction_timeout=5s', 'and a family has its rule');
+	't', 'and a family has its rule');
 
 $node->stop;
 done_testing();
