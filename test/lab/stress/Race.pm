@@ -237,6 +237,7 @@ sub enforce
 	my ($self, $name, $decisions) = @_;
 	my $kind = RaceKinds::kind($name);
 	my $figures = RaceJudge::new_figures($name);
+	my $last_end = time;
 
 	$self->configure(@{ $kind->{settings} });
 	while ($figures->{decisions} < $decisions)
@@ -245,16 +246,16 @@ sub enforce
 		my $endings = $missing < $heat ? $missing : $heat;
 		my $before = $self->totals;
 		my @hindrances = ($self->start_freezing, $self->start_watching($watcher));
-		my $so_far = $figures->{decisions};
 		my $seen = $self->race($kind, $figures, $endings, 10 + int($endings / 20));
 
 		RaceServer::stop(@hindrances);
 		$seen->{log} = $self->read_log($seen->{log_began});
 		RaceJudge::judge_endings($kind, $seen, $figures);
 		$self->judge_views($kind, $seen, $before, $figures);
-		last if $figures->{wrong} || $figures->{decisions} == $so_far;
+		$last_end = time if $seen->{ended};
+		last if $figures->{wrong} || time - $last_end > 30 + int($endings / 20);
 	}
-	RaceJudge::fault($figures, 'unequal', 'nothing is decided any more')
+	RaceJudge::fault($figures, 'unequal', 'nobody is ended any more')
 	  if $figures->{decisions} < $decisions && !$figures->{wrong};
 	$figures->{seconds} = time - $figures->{began};
 	return $figures;
