@@ -62,8 +62,8 @@ sub compare
 			"$when, $application: periods");
 		is_near($resumed, $truth{$application}{resumed},
 			"$when, $application: resumed");
-		ok( $longest > $longest{$application} - 0.1
-			  && $longest < $at_most{$application} + 0.1,
+		ok( $longest > $longest{$application} - 0.01
+			  && $longest < $at_most{$application} + 0.01,
 			"$when, $application: longest_resumed: $longest, in truth $longest{$application} to $at_most{$application}");
 	}
 	return;

@@ -86,10 +86,10 @@ Lets all programs go on to their ends.
 =head2 pauses(application)
 
 What its clients have seen, of a second or more: an array of hashes with
-C<length>, C<resumed> (the client came back; then C<at_most> is how long it can
-have been for the server, which knows earlier that a statement is over, and
-later that the next has come), C<ended> (the server ended it) and C<comes_back>
-(the client would have).
+C<length>, C<at_most>, C<resumed> (the client came back), C<ended> (the server
+ended it) and C<comes_back> (the client would have).  C<length> is the least
+that it can have been for the server, which knows earlier that a statement is
+over, and later that others have come; C<at_most> the most.
 
 =cut
 
@@ -133,7 +133,7 @@ sub _begin
 		application => $session->{application})
 	  if !$session->{client} || $session->{client}{closed_at};
 	$session->{client}->query('BEGIN; SELECT 1');
-	$session->{sent} = $session->{client}{sent_at};
+	$session->{sent_at} = $session->{client}{sent_at};
 	$session->{since} = $session->{client}{replied_at};
 	$session->{comes_back} = $pause > 0;
 	$session->{until} = $session->{since} + abs $pause;
@@ -145,6 +145,7 @@ sub _go_on
 	my ($self, $session) = @_;
 	my $client = $session->{client};
 	my %pause = (comes_back => $session->{comes_back});
+	my $sent_at = $session->{sent_at};
 
 	if (!$client->is_open)
 	{
@@ -161,7 +162,6 @@ sub _go_on
 		$pause{resumed} = !$client->{closed_at};
 		$pause{ended} = !!$client->{closed_at};
 		$pause{length} = $client->{sent_at} - $session->{since};
-		$pause{at_most} = $client->{replied_at} - $session->{sent} if $pause{resumed};
 	}
 	else
 	{
@@ -171,6 +171,9 @@ sub _go_on
 	push @{ $self->{pauses}{ $session->{application} } }, \%pause
 	  if $pause{length} >= $SHORTEST;
 	$self->_begin($session);
+
+	# where several statements came, the server knows of the last of them
+	$pause{at_most} = time - $sent_at;
 	return;
 }
 
