@@ -270,23 +270,14 @@ sub _asker
 		application => $ENV{PGAPPNAME});
 }
 
-# What psql prints of it; dies where it fails.
-sub _answer
-{
-	my ($asker, $sql) = @_;
-	my $rows = $asker->query($sql);
-
-	die "$sql: the connection was closed" if $asker->{closed_at};
-	return join "\n", map { join '|', map { $_ // '' } @$_ } @$rows;
-}
-
+# What psql prints of the last one; dies where one fails.
 sub _ask
 {
 	my ($node, @statements) = @_;
 	my $asker = _asker($node);
 	my $answer;
 
-	$answer = _answer($asker, $_) for @statements;
+	$answer = $asker->printed($_) for @statements;
 	$asker->close;
 	return $answer;
 }
@@ -302,7 +293,7 @@ sub _poll
 	$expected //= 't';
 	while (1)
 	{
-		$result = eval { _answer($asker ||= _asker($node, $dbname), $query) };
+		$result = eval { ($asker ||= _asker($node, $dbname))->printed($query) };
 		$asker = undef unless defined $result;
 		last if defined $result && $result eq $expected;
 		if (time > $give_up)
@@ -391,10 +382,8 @@ for all of them by one reload, and waits until new sessions see them.
 sub configure
 {
 	my ($node, %settings) = @_;
-
-	my @names = sort keys %settings;
-	my @set = grep { defined $settings{$_} } @names;
-	my @reset = grep { !defined $settings{$_} } @names;
+	my @set = grep { defined $settings{$_} } sort keys %settings;
+	my @reset = grep { !defined $settings{$_} } sort keys %settings;
 
 	_ask($node,
 		map({ "ALTER SYSTEM SET pg_hygiene.$_ = '$settings{$_}'" } @set),

@@ -27,9 +27,9 @@ timestamps come from, so that both sides can be compared.
 Fields that tests read: pid; sent_at and replied_at, of the last statement;
 told_at and closed_at, of the end; error, the last ErrorResponse as a hash of
 its fields by their letters (S, C, M, D, H); errors, all since the last
-statement was sent or the last words were heard, and notices, all: arrays of such hashes; tags, the command
-tags since the last statement was sent; status, what ReadyForQuery said last: I,
-T or E.
+statement was sent or the last words were heard, and notices, all: arrays of
+such hashes; tags, the command tags since the last statement was sent; status,
+what ReadyForQuery said last: I, T or E.
 
 =cut
 
@@ -174,13 +174,34 @@ sub query
 The columns of the first row, joined by C<|>, nulls as nothing: as psql -At
 prints it.
 
+=head2 printed(sql)
+
+All rows so, a line each.  Dies also when the connection was closed behind them.
+
 =cut
 
 sub first_row
 {
 	my ($self, $sql) = @_;
 
-	return join '|', map { defined $_ ? $_ : '' } @{ $self->query($sql)->[0] };
+	return _line($self->query($sql)->[0]);
+}
+
+sub printed
+{
+	my ($self, $sql) = @_;
+
+	my $rows = $self->query($sql);
+
+	die "$sql: the connection was closed" if $self->{closed_at};
+	return join "\n", map { _line($_) } @$rows;
+}
+
+sub _line
+{
+	my ($row) = @_;
+
+	return join '|', map { $_ // '' } @$row;
 }
 
 sub try_query
